@@ -1,0 +1,43 @@
+"""Every error this package raises on purpose, as one small tree.
+
+Florence2Error
+|-- ConfigError   (ValueError)    a setting or model configuration that cannot be
+|-- WeightsError  (ValueError)    a checkpoint that is damaged, partial or foreign
+|-- ImageError    (ValueError)    a picture that cannot be read or is beyond the limits
+|-- TaskError     (ValueError)    an unknown task, or missing or surplus input for one
+|-- AnswerError   (ValueError)    a result that a task cannot express
+|-- DataError     (ValueError)    a dataset, kit or record that cannot be used
+`-- EngineError   (RuntimeError)  the engine could not finish a request
+"""
+
+
+class Florence2Error(Exception):
+    """Root of all errors raised on purpose; catch this one."""
+
+
+class ConfigError(Florence2Error, ValueError):
+    """A setting or a model configuration that cannot be."""
+
+
+class WeightsError(Florence2Error, ValueError):
+    """A checkpoint that is damaged, partial or foreign."""
+
+
+class ImageError(Florence2Error, ValueError):
+    """A picture that cannot be read or is beyond the limits."""
+
+
+class TaskError(Florence2Error, ValueError):
+    """An unknown task, or missing or surplus input for one."""
+
+
+class AnswerError(Florence2Error, ValueError):
+    """A result that a task cannot express."""
+
+
+class DataError(Florence2Error, ValueError):
+    """A dataset, kit or record that cannot be used."""
+
+
+class EngineError(Florence2Error, RuntimeError):
+    """The engine could not finish a request."""

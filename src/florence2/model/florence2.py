@@ -1,0 +1,111 @@
+"""The whole model: picture and prompt in, logits of the answer out.
+
+    pixels -- vision_tower -- projector --> image tokens --+
+    prompt ids -- shared embedding ------------------------+-- text_encoder --> memory
+    answer ids -- shared embedding -- text_decoder(memory) -- shared embedding --> logits
+
+Shapes: `B` batch of requests, `R` decoder rows (a multiple of `B`), `I` image tokens, `L` prompt
+length, `S` = I + L, `T` target length, `D` width, `V` vocabulary.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from florence2.model.bart import DecoderCache, TextDecoder, TextEncoder
+from florence2.model.config import Florence2Config
+from florence2.model.davit import VisionTower
+from florence2.model.projector import Projector
+
+IGNORE_INDEX = -100  # labels with this value take no part in the loss
+
+
+class Florence2Model(nn.Module):
+    """Florence-2 (arXiv:2311.06242). Knows tensors only: no prompts, pictures or files."""
+
+    def __init__(self, config: Florence2Config):
+        super().__init__()
+        self.config = config
+        self.vision_tower = VisionTower(config.vision)
+        self.projector = Projector(config.vision, config.text.d_model)
+        self.shared = nn.Embedding(config.text.vocab_size, config.text.d_model)
+        self.text_encoder = TextEncoder(config.text)
+        self.text_decoder = TextDecoder(config.text)
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator | None = None) -> "Florence2Model":
+        """Fill with the published initialisation: std 0.02, zero biases, unit norms."""
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                module.weight.normal_(0.0, self.config.text.init_std, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(0.0, self.config.text.init_std, generator=generator)
+        self.shared.weight[self.config.text.pad_id].zero_()
+        return self
+
+    def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
+        """Normalised pixels `(B, 3, side, side)` to image tokens `(B, I, D)`."""
+        return self.projector(self.vision_tower(pixels_BCHW))
+
+    def memory_mask(self, image_tokens_BID: Tensor, prompt_mask_BL: Tensor | None) -> Tensor | None:
+        """Boolean `(B, S)`, true for image tokens and real prompt tokens; None when all are real."""
+        if prompt_mask_BL is None:
+            return None
+        image_mask = prompt_mask_BL.new_ones(image_tokens_BID.shape[:2])
+        return torch.cat((image_mask, prompt_mask_BL), dim=1).bool()
+
+    def encode(
+        self,
+        image_tokens_BID: Tensor,
+        prompt_ids_BL: Tensor,
+        prompt_mask_BL: Tensor | None = None,
+    ) -> Tensor:
+        """Image tokens and prompt ids (right-padded, mask 1 = real) to memory `(B, S, D)`."""
+        prompt_BLD = self.shared(prompt_ids_BL)
+        source_BSD = torch.cat((image_tokens_BID.to(prompt_BLD.dtype), prompt_BLD), dim=1)
+        return self.text_encoder(source_BSD, self.memory_mask(image_tokens_BID, prompt_mask_BL))
+
+    def new_cache(self) -> DecoderCache:
+        """An empty cache for one call sequence of `decode`."""
+        return DecoderCache(self.config.text.decoder_layers)
+
+    def decode(
+        self,
+        token_ids_RT: Tensor,
+        memory_BSD: Tensor,
+        memory_mask_BS: Tensor | None = None,
+        cache: DecoderCache | None = None,
+    ) -> Tensor:
+        """Answer ids `(R, T)` to logits `(R, T, V)`.
+
+        With a cache, `token_ids_RT` holds only the tokens that follow those already in it.
+        `R` may be a multiple of `B`: beams of one request stand in consecutive rows.
+        """
+        hidden = self.text_decoder(self.shared(token_ids_RT), memory_BSD, memory_mask_BS, cache)
+        return self.logits(hidden)
+
+    def logits(self, hidden_RTD: Tensor) -> Tensor:
+        """Hidden states to logits through the tied word embedding, which has no bias."""
+        return F.linear(hidden_RTD, self.shared.weight)
+
+    def decoder_inputs(self, labels_BT: Tensor) -> Tensor:
+        """Labels shifted right behind the start token; ignored positions become padding."""
+        text = self.config.text
+        start = labels_BT.new_full((labels_BT.shape[0], 1), text.decoder_start_id)
+        shifted = torch.cat((start, labels_BT[:, :-1]), dim=1)
+        return shifted.masked_fill(shifted == IGNORE_INDEX, text.pad_id)
+
+    def forward(
+        self,
+        pixels_BCHW: Tensor,
+        prompt_ids_BL: Tensor,
+        labels_BT: Tensor,
+        prompt_mask_BL: Tensor | None = None,
+    ) -> Tensor:
+        """Teacher-forced logits `(B, T, V)` for labels `(B, T)`; shifting happens here, once."""
+        image_tokens = self.encode_image(pixels_BCHW)
+        memory = self.encode(image_tokens, prompt_ids_BL, prompt_mask_BL)
+        mask = self.memory_mask(image_tokens, prompt_mask_BL)
+        return self.decode(self.decoder_inputs(labels_BT), memory, mask)
