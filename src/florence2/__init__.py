@@ -1,0 +1,94 @@
+"""Florence-2, independent and exact: captions, detects, segments, grounds and reads.
+
+    from florence2 import Florence2
+
+    model = Florence2.load()
+    boxes = model.detect("street.jpg")
+    print(boxes.labels, boxes.xyxy)
+
+Names are bound when they are first used, so that importing the package loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from florence2.answers import format_answer, parse_answer
+    from florence2.api import EncodedImage, Florence2, Request
+    from florence2.checkpoints.inspection import inspect_checkpoint
+    from florence2.draw import draw
+    from florence2.errors import (
+        AnswerError,
+        ConfigError,
+        DataError,
+        EngineError,
+        Florence2Error,
+        ImageError,
+        TaskError,
+        WeightsError,
+    )
+    from florence2.generation.options import GenerationOptions
+    from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+    from florence2.tasks import Task
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "answers": ("format_answer", "parse_answer"),
+    "api": ("EncodedImage", "Florence2", "Request"),
+    "checkpoints.inspection": ("inspect_checkpoint",),
+    "draw": ("draw",),
+    "errors": (
+        "AnswerError",
+        "ConfigError",
+        "DataError",
+        "EngineError",
+        "Florence2Error",
+        "ImageError",
+        "TaskError",
+        "WeightsError",
+    ),
+    "generation.options": ("GenerationOptions",),
+    "results": ("Boxes", "Mixed", "Polygons", "Quads", "Result", "Text"),
+    "tasks": ("Task",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AnswerError",
+    "Boxes",
+    "ConfigError",
+    "DataError",
+    "EncodedImage",
+    "EngineError",
+    "Florence2",
+    "Florence2Error",
+    "GenerationOptions",
+    "ImageError",
+    "Mixed",
+    "Polygons",
+    "Quads",
+    "Request",
+    "Result",
+    "Task",
+    "TaskError",
+    "Text",
+    "WeightsError",
+    "__version__",
+    "draw",
+    "format_answer",
+    "inspect_checkpoint",
+    "parse_answer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'florence2' has no attribute {name!r}")
+    value = getattr(import_module(f"florence2.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

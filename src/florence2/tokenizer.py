@@ -79,6 +79,9 @@ class Tokenizer:
         self.and_id = vocabulary[AND]
         self.image_id = vocabulary.get(IMAGE)
         self.vocab_size = max(vocabulary.values()) + 1
+        # Other readers of a saved file then wrap texts as `encode` does.
+        marks = (EOS, self.eos_id), (BOS, self.bos_id)
+        backend.post_processor = processors.RobertaProcessing(*marks)
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Tokenizer":
@@ -104,12 +107,12 @@ class Tokenizer:
         folder = Path(folder)
         if (folder / "tokenizer.json").is_file():
             return cls.from_file(folder / "tokenizer.json")
-        absent = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]
-        if absent:
-            what = "is no folder" if not folder.is_dir() else f"lacks {' and '.join(absent)}"
+        pair = ("vocab.json", "merges.txt")
+        if absent := [name for name in pair if not (folder / name).is_file()]:
+            what = f"lacks {' and '.join(absent)}" if folder.is_dir() else "is not a folder"
             raise WeightsError(
-                f"no tokenizer in {str(folder)!r}: it has no tokenizer.json and {what}; add "
-                "tokenizer.json, or both vocab.json and merges.txt"
+                f"tokenizer folder {str(folder)!r} {what}; give a folder with tokenizer.json, or "
+                "with both vocab.json and merges.txt"
             )
         return cls(_from_vocab_and_merges(folder), f"the tokenizer in {str(folder)!r}")
 
@@ -137,7 +140,6 @@ class Tokenizer:
         )
         backend.train_from_iterator(texts, trainer)
         backend.add_special_tokens([_mask_token()])
-        _wrap_like_bart(backend)
         return cls(backend)
 
     def encode(self, text: str) -> list[int]:
@@ -157,7 +159,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write one `tokenizer.json`, with the Florence tokens in it."""
-        self._backend.save(str(path), pretty=False)
+        Path(path).write_text(self._backend.to_str(), encoding="utf-8")
 
 
 def _byte_level(model: models.BPE) -> tokenizers.Tokenizer:
@@ -170,13 +172,6 @@ def _byte_level(model: models.BPE) -> tokenizers.Tokenizer:
 def _mask_token() -> tokenizers.AddedToken:
     """`<mask>` takes the space before it, as in BART."""
     return tokenizers.AddedToken(MASK, lstrip=True, normalized=False)
-
-
-def _wrap_like_bart(backend: tokenizers.Tokenizer) -> None:
-    """Let other readers of a saved file wrap texts in `<s>` and `</s>`, as `encode` does."""
-    bos_id, eos_id = backend.token_to_id(BOS), backend.token_to_id(EOS)
-    if bos_id is not None and eos_id is not None:
-        backend.post_processor = processors.RobertaProcessing((EOS, eos_id), (BOS, bos_id))
 
 
 def _from_vocab_and_merges(folder: Path) -> tokenizers.Tokenizer:
@@ -199,7 +194,6 @@ def _from_vocab_and_merges(folder: Path) -> tokenizers.Tokenizer:
     backend = _byte_level(model)
     special = [token for token in (BOS, PAD, EOS, UNK) if token in vocabulary]
     backend.add_special_tokens([*special, _mask_token()])
-    _wrap_like_bart(backend)
     _add_listed_tokens(backend, folder / "added_tokens.json")
     return backend
 
@@ -220,8 +214,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise WeightsError(
-            f"tokenizer file {str(path)!r} cannot be read ({error}); give a tokenizer.json"
+            f"tokenizer file {str(path)!r} cannot be read ({reason}); give a tokenizer.json"
         ) from error
 
 

@@ -179,9 +179,7 @@ class DecoderLayer(Layer):
             total = keys.shape[2]
             causal_mask = torch.ones(length, total, dtype=torch.bool, device=x_RTD.device)
             causal_mask = causal_mask.tril(total - length)
-        mixed = self.self_attn(
-            x_RTD, keys, values, causal_mask, causal=first_step and length > 1
-        )
+        mixed = self.self_attn(x_RTD, keys, values, causal_mask, causal=first_step and length > 1)
         x_RTD = self.self_attn_layer_norm(self.add(x_RTD, mixed))
         mixed = self.encoder_attn(x_RTD, *self._cross(memory_BSD, cache), memory_mask)
         x_RTD = self.encoder_attn_layer_norm(self.add(x_RTD, mixed))

@@ -184,7 +184,7 @@ def nano(vocab_size: int) -> Florence2Config:
     """The small model of our own that the package carries.
 
     The last stage keeps the resolution of the third (stride 1): at 192 pixels a 12 x 12 map
-    of 16-pixel cells, which small objects and letters need more than a wide fourth stage.
+    of 16-pixel cells, which small objects and letters need more than a coarser fourth stage.
     """
     vision = VisionConfig(
         embed_dim=(32, 64, 128, 256),
@@ -192,13 +192,14 @@ def nano(vocab_size: int) -> Florence2Config:
         num_heads=(1, 2, 4, 8),
         num_groups=(1, 2, 4, 8),
         patch_stride=(4, 2, 2, 1),
+        window_size=8,
         drop_path_rate=0.0,
     )
     text = TextConfig(
         vocab_size=vocab_size,
         d_model=256,
         encoder_layers=2,
-        decoder_layers=4,
+        decoder_layers=3,
         encoder_heads=4,
         decoder_heads=4,
         encoder_ffn_dim=1024,

@@ -50,7 +50,7 @@ class Florence2Model(nn.Module):
         return self.projector(self.vision_tower(pixels_BCHW))
 
     def memory_mask(self, image_tokens_BID: Tensor, prompt_mask_BL: Tensor | None) -> Tensor | None:
-        """Boolean `(B, S)`, true for image tokens and real prompt tokens; None when all are real."""
+        """Boolean `(B, S)`, true where the source is real; None when all of it is."""
         if prompt_mask_BL is None:
             return None
         image_mask = prompt_mask_BL.new_ones(image_tokens_BID.shape[:2])

@@ -1,0 +1,151 @@
+"""Writing a checkpoint in either public layout, so that other tools load it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tokenizers
+
+from florence2.checkpoints.loading import check_vocabulary, trained_vocab_size
+from florence2.checkpoints.settings import (
+    generation_config,
+    native_config,
+    original_config,
+    preprocessor_config,
+)
+from florence2.checkpoints.sources import (
+    CONFIG,
+    GENERATION,
+    PREPROCESSOR,
+    TOKENIZER,
+    WEIGHTS,
+)
+from florence2.errors import ConfigError
+from florence2.generation.options import GenerationOptions
+from florence2.model.config import Florence2Config, with_vocab_size
+from florence2.tokenizer import BOS, EOS, IMAGE, MASK, PAD, UNK, Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from florence2.model.florence2 import Florence2Model
+
+ROW_MULTIPLE = 64  # transformers rounds the rows of its word embedding up to this
+TOKENIZER_CONFIG = "tokenizer_config.json"
+_WEIGHTS_OF_LAYOUT = {"native": "model.safetensors", "original": "pytorch_model.bin"}
+
+
+def save_checkpoint(
+    model: Florence2Model,
+    folder: str | Path,
+    *,
+    tokenizer: Tokenizer,
+    layout: str = "native",
+    dtype: torch.dtype | None = None,
+    generation: GenerationOptions | None = None,
+) -> Path:
+    """Write a checkpoint folder; returns it.
+
+    `native` is what transformers and its processor read: the tokenizer gets the placeholder
+    `<image>` behind its last token, and the word embedding is lengthened to a multiple of 64
+    rows. New rows are the mean of the others, so that they never win an argmax.
+    `original` is what Microsoft's remote code and the tools around it read: rows behind the
+    trained vocabulary, `<image>` among them, are left out.
+
+    All files are written in full before the first is moved to its place.
+
+    Args:
+        dtype: dtype to store; None keeps the model's.
+        generation: settings for generation_config.json; None for the published ones.
+    """
+    from florence2.model.weight_files import write_weights
+    from florence2.model.weights import LAYOUTS, to_public
+
+    if layout not in _WEIGHTS_OF_LAYOUT:
+        raise ConfigError(f"layout {layout!r} is unknown; choose 'native' or 'original'")
+    check_vocabulary(tokenizer, model.config)
+    folder, weights = Path(folder), _WEIGHTS_OF_LAYOUT[layout]
+    _refuse_other_weights(folder, weights)
+    rows = _rows(tokenizer, model.config, layout)
+    public = to_public(model, LAYOUTS[layout], vocab_size=rows, dtype=dtype)
+    stored = str(dtype or model.shared.weight.dtype).removeprefix("torch.")
+    config = with_vocab_size(model.config, rows)
+    contents = _json_files(config, tokenizer, layout, stored)
+    contents[GENERATION] = generation_config(config.text, generation or GenerationOptions())
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as staging:
+        write_weights(public, Path(staging, weights))
+        for name, values in contents.items():
+            text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+            Path(staging, name).write_text(text, encoding="utf-8")
+        _write_tokenizer(tokenizer, layout, Path(staging, TOKENIZER))
+        mode = Path(staging, CONFIG).stat().st_mode
+        for path in sorted(Path(staging).iterdir()):
+            path.chmod(mode)  # the safetensors writer makes files that only their owner can read
+            os.replace(path, folder / path.name)
+    return folder
+
+
+def _rows(tokenizer: Tokenizer, config: Florence2Config, layout: str) -> int:
+    """Rows of the word embedding to store."""
+    if layout == "original":
+        return trained_vocab_size(tokenizer)
+    rows = max(config.text.vocab_size, _image_id(tokenizer) + 1)
+    return rows + -rows % ROW_MULTIPLE
+
+
+def _image_id(tokenizer: Tokenizer) -> int:
+    """Id of `<image>`, which is added behind the last token where there is none."""
+    return tokenizer.vocab_size if tokenizer.image_id is None else tokenizer.image_id
+
+
+def _json_files(
+    config: Florence2Config, tokenizer: Tokenizer, layout: str, dtype: str
+) -> dict[str, dict[str, Any]]:
+    tokenizer_config: dict[str, Any] = {"model_max_length": config.text.max_position_embeddings}
+    if layout == "original":
+        config_values = original_config(config, dtype)
+    else:
+        config_values = native_config(config, _image_id(tokenizer), dtype)
+        tokenizer_config |= {
+            **{"bos_token": BOS, "eos_token": EOS, "pad_token": PAD, "unk_token": UNK},
+            **{"cls_token": BOS, "sep_token": EOS, "mask_token": MASK},
+            # Takes tokenizer.json as it is, in transformers 4 and 5.
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "processor_class": "Florence2Processor",
+            "extra_special_tokens": {"image_token": IMAGE},
+        }
+    return {
+        CONFIG: config_values,
+        PREPROCESSOR: preprocessor_config(config),
+        TOKENIZER_CONFIG: tokenizer_config,
+    }
+
+
+def _write_tokenizer(tokenizer: Tokenizer, layout: str, path: Path) -> None:
+    """Write tokenizer.json, with `<image>` for the native layout, without for the original one."""
+    tokenizer.save(path)
+    if layout == "native" and tokenizer.image_id is None:
+        backend = tokenizers.Tokenizer.from_file(str(path))
+        backend.add_special_tokens([tokenizers.AddedToken(IMAGE, normalized=False)])
+        backend.save(str(path))
+    if layout == "original" and trained_vocab_size(tokenizer) < tokenizer.vocab_size:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        added = values["added_tokens"]
+        values["added_tokens"] = [token for token in added if token["content"] != IMAGE]
+        path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def _refuse_other_weights(folder: Path, weights: str) -> None:
+    """Two formats side by side would leave the reader to guess which is the newer."""
+    others = [name for name in WEIGHTS if name != weights and (folder / name).exists()]
+    if others:
+        raise ConfigError(
+            f"folder {str(folder)!r} already holds {others[0]!r}, and {weights!r} beside it would"
+            " make it ambiguous; save to another folder, or delete that file first"
+        )

@@ -1,0 +1,185 @@
+"""Ask one question about each of the pictures.
+
+Prints one JSON object for each picture on stdout: image, task, result, answer, finish_reason,
+malformed, model, timings_ms; for a picture that cannot be answered: image, task, error.
+
+  florence2 run street.jpg --task od --draw out/
+  florence2 run *.png --task ocr > answers.jsonl
+  florence2 run street.jpg --task caption_to_phrase_grounding --text "a red car"
+  florence2 run street.jpg --task region_to_category --region 10,20,200,180
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from florence2.errors import ConfigError, ImageError, TaskError
+from florence2.tasks import Task
+
+if TYPE_CHECKING:
+    from florence2.api import Answer
+    from florence2.generation.options import GenerationOptions
+    from florence2.results import Result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(task.name.lower() for task in Task)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
+    parser.add_argument("--task", required=True, help=f"what to ask: {names}")
+    parser.add_argument("--text", default="", help="words, for tasks that need them")
+    parser.add_argument("--region", metavar="X1,Y1,X2,Y2", help="a box in pixels, likewise")
+    parser.add_argument(
+        "--model",
+        default="nano",
+        help="nano (in the package), base, large, base-ft, large-ft, a folder, a file or a hub id",
+    )
+    parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures here")
+    parser.add_argument("--beams", type=int, metavar="N", help="beams (published default 3)")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer in tokens")
+    parser.add_argument(
+        "--device", help="cpu, cuda, cuda:1, ... (default: CUDA where there is one)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    task = Task.parse(arguments.task)
+    region = parse_region(arguments.region)
+    check_input(task, arguments.text, region)
+    drawings = None if arguments.draw is None else Drawings(arguments.draw)
+    from florence2.api import Florence2, Request  # torch: only once the arguments are good
+
+    model = Florence2.load(arguments.model, device=arguments.device)
+    options = generation_options(model.generation, arguments)
+    progress = Progress(len(arguments.images), arguments.quiet)
+    failures = 0
+    for name in arguments.images:
+        line: dict[str, Any] = {"image": name, "task": task.token}
+        try:
+            answered = model.answer([Request(name, task, arguments.text, region)], options)[0]
+            line |= to_json(answered, model.name)
+            if drawings is not None:
+                drawings.write(name, task, answered.result)
+        except (ImageError, TaskError) as error:
+            failures += 1
+            progress.clear()
+            print(f"florence2: {error}", file=sys.stderr)
+            line["error"] = str(error)
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+        progress.advance()
+    progress.finish(failures)
+    return 2 if failures else 0
+
+
+def to_json(answered: "Answer", model_name: str) -> dict[str, Any]:
+    """What is printed of an answer."""
+    content = answered.result.to_dict()
+    common = {key: content.pop(key) for key in ("answer", "finish_reason", "malformed")}
+    return {
+        "result": content,
+        **common,
+        "model": model_name,
+        "timings_ms": {key: round(value, 1) for key, value in answered.timings_ms.items()},
+    }
+
+
+def generation_options(
+    defaults: "GenerationOptions", arguments: argparse.Namespace
+) -> "GenerationOptions":
+    """The model's own defaults with the flags that were given."""
+    given = {"num_beams": arguments.beams, "max_new_tokens": arguments.max_new_tokens}
+    return replace(defaults, **{key: value for key, value in given.items() if value is not None})
+
+
+def parse_region(text: str | None) -> tuple[float, ...] | None:
+    """Four numbers of `x1,y1,x2,y2`."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise TaskError(f"region {text!r} is not a box; give four numbers in pixels: x1,y1,x2,y2")
+    return numbers
+
+
+def check_input(task: Task, text: str, region: Sequence[float] | None) -> None:
+    """Refuse missing or surplus input before a model is loaded."""
+    task.prompt(text, None if region is None else (0, 0, 999, 999))
+
+
+class Drawings:
+    """Annotated pictures in one folder, `NAME.TASK.png`; pictures of one name do not collide."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.written: set[Path] = set()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"folder {str(folder)!r} cannot be made ({error.strerror}); name another one"
+            ) from None
+
+    def write(self, name: str, task: Task, result: "Result") -> None:
+        """Draw the result on the picture file `name` and save it."""
+        from florence2.draw import draw
+        from florence2.images import open_image
+
+        stem = f"{Path(name).stem}.{task.name.lower()}"
+        targets = (self.folder / f"{stem}{suffix}.png" for suffix in self._suffixes())
+        target = next(each for each in targets if each not in self.written)
+        self.written.add(target)
+        try:
+            draw(open_image(name), result).save(target)
+        except OSError as error:
+            raise ConfigError(
+                f"picture {str(target)!r} cannot be written ({error.strerror or error}); name"
+                " another folder with --draw"
+            ) from None
+
+    @staticmethod
+    def _suffixes() -> Iterator[str]:
+        yield ""
+        yield from (f"-{number}" for number in count(2))
+
+
+class Progress:
+    """A bar on stderr for people; silent when stderr is no terminal."""
+
+    WIDTH = 30
+
+    def __init__(self, total: int, quiet: bool):
+        self.total, self.done = total, 0
+        self.shown = total > 1 and not quiet and sys.stderr.isatty()
+        self._draw()
+
+    def advance(self) -> None:
+        self.done += 1
+        self._draw()
+
+    def clear(self) -> None:
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def finish(self, failures: int) -> None:
+        self.clear()
+        if failures:
+            print(
+                f"florence2: {self.total - failures} of {self.total} pictures answered,"
+                f" {failures} could not be read",
+                file=sys.stderr,
+            )
+
+    def _draw(self) -> None:
+        if not self.shown:
+            return
+        filled = self.WIDTH * self.done // self.total
+        bar = "#" * filled + "." * (self.WIDTH - filled)
+        print(f"\r{bar} {self.done}/{self.total}", end="", file=sys.stderr, flush=True)

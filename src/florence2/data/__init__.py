@@ -1,0 +1,1 @@
+"""Training data: records, and what reads, mixes and batches them."""

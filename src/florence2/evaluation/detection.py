@@ -1,0 +1,65 @@
+"""Boxes against true boxes, without scores: precision, recall and F1 at one IoU."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from florence2.geometry import box_iou
+from florence2.results import Boxes
+
+
+@dataclass(frozen=True)
+class DetectionCounts:
+    """How many boxes were right; add up the counts of pictures, then ask for rates.
+
+    A found box is right when it has the label of a true box, overlaps it by at least the
+    IoU asked for, and no better found box took that true box before.
+    """
+
+    true_boxes: int = 0
+    found_boxes: int = 0
+    right_boxes: int = 0
+
+    def __add__(self, other: "DetectionCounts") -> "DetectionCounts":
+        return DetectionCounts(
+            self.true_boxes + other.true_boxes,
+            self.found_boxes + other.found_boxes,
+            self.right_boxes + other.right_boxes,
+        )
+
+    @property
+    def precision(self) -> float:
+        return self.right_boxes / self.found_boxes if self.found_boxes else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.right_boxes / self.true_boxes if self.true_boxes else 0.0
+
+    @property
+    def f1(self) -> float:
+        total = self.true_boxes + self.found_boxes
+        return 2 * self.right_boxes / total if total else 0.0
+
+
+def count_boxes(
+    found: Boxes, truth: Boxes, iou_threshold: float = 0.5, use_labels: bool = True
+) -> DetectionCounts:
+    """Match found and true boxes of one picture greedily, best overlap first."""
+    overlaps = box_iou(found.xyxy, truth.xyxy)
+    if use_labels:
+        same = np.array(found.labels, dtype=object)[:, None] == np.array(truth.labels, dtype=object)
+        overlaps = np.where(same, overlaps, 0.0)
+    right = 0
+    while overlaps.size and overlaps.max() >= iou_threshold:
+        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+        overlaps[row, :] = 0.0
+        overlaps[:, column] = 0.0
+        right += 1
+    return DetectionCounts(len(truth.labels), len(found.labels), right)
+
+
+def count_all(pairs: Iterable[tuple[Boxes, Boxes]], use_labels: bool = True) -> DetectionCounts:
+    """Add up `(found, truth)` pairs of many pictures at IoU 0.5."""
+    counts = (count_boxes(found, truth, use_labels=use_labels) for found, truth in pairs)
+    return sum(counts, DetectionCounts())

@@ -1,0 +1,97 @@
+"""Weight files on disk: safetensors and torch's own format, read by memory map, written."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from florence2.errors import WeightsError
+
+_NAMES_SHOWN = 3
+
+
+def read_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
+    """Tensors of one file or of all shards, by public name, paged in only when touched."""
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+        if twice := tensors.keys() & found.keys():
+            raise WeightsError(
+                f"{str(path)!r} repeats weights of another part ({first_of(sorted(twice))}); fetch"
+                " the parts again from one checkpoint"
+            )
+        tensors |= found
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"weights file {str(path)!r} is truncated, damaged or not safetensors"
+            f" ({_one_line(error)}); fetch it again"
+        ) from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        stored = _load_pickle(path)
+    except Exception as error:  # damaged pickles raise nearly anything
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            raise WeightsError(
+                f"weights file {str(path)!r} is no plain file of tensors: it asks for"
+                f" {refused[1]}, and reading that would run code, so it was refused; save the"
+                " model's state_dict() alone, or use a safetensors file"
+            ) from error
+        raise WeightsError(
+            f"weights file {str(path)!r} is truncated, damaged or not a torch file"
+            f" ({_one_line(error)}); fetch it again"
+        ) from error
+    if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
+        raise WeightsError(
+            f"weights file {str(path)!r} holds a {type(stored).__name__} that is not a flat"
+            " dictionary of tensors; save the model's state_dict() alone"
+        )
+    return dict(stored)
+
+
+def _load_pickle(path: Path) -> Any:
+    """Only the zip format, which torch writes since 1.6, can be mapped; older files are read."""
+    with path.open("rb") as file:
+        mappable = file.read(4) == b"PK\x03\x04"
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+
+
+def write_weights(public: Mapping[str, Tensor], path: Path) -> None:
+    """Write a `.safetensors` or a `.bin` file, by its suffix."""
+    if path.suffix == ".safetensors":
+        # transformers refuses files that do not name their framework.
+        save_file(dict(public), path, metadata={"format": "pt"})
+        return
+    # torch.save writes whole storages: a view of a mapped file would drag all of it along.
+    whole = {id(tensor): _own_storage(tensor) for tensor in public.values()}
+    torch.save({name: whole[id(tensor)] for name, tensor in public.items()}, path)
+
+
+def _own_storage(tensor: Tensor) -> Tensor:
+    shares = tensor.untyped_storage().nbytes() != tensor.numel() * tensor.element_size()
+    return tensor.clone() if shares else tensor
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first few names, for a message."""
+    return ", ".join(islice(names, _NAMES_SHOWN)) + (", ..." if len(names) > _NAMES_SHOWN else "")
+
+
+def _one_line(error: BaseException) -> str:
+    """The first sentence of a library's message."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0][:200]

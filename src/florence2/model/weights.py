@@ -1,0 +1,404 @@
+"""Public weight files and our state dict: one table for each of the two layouts, read both ways.
+
+`original` is what Microsoft published (`pytorch_model.bin`), `native` what `transformers` reads
+and writes (safetensors). A row of a table pairs our name with the public one; fields in braces
+stand for the parts that both names share. Loading is strict: tensors whose dtype is kept stay
+views of the mapped file, the others are converted one by one.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from florence2.errors import WeightsError
+from florence2.model.config import Florence2Config
+from florence2.model.florence2 import Florence2Model
+from florence2.model.projector import sinusoid_table
+from florence2.model.weight_files import first_of, read_weights
+
+SHARED = "shared.weight"
+SINUSOID = "projector.visual_temporal_embed.pos_idx_to_embed"
+LOGITS_BIAS = "final_logits_bias"  # last part of its public names
+POSITION_OFFSET = 2  # BART's tables have two rows that no position uses
+_POSITION_TABLES = ("text_encoder.embed_positions.weight", "text_decoder.embed_positions.weight")
+
+_FIELDS = {
+    "stage": r"\d+",
+    "n": r"\d",
+    "block": r"blocks\.\d+\.\d+\.(?:spatial|channel)_block",
+    "spatial": r"blocks\.\d+\.\d+\.spatial_block",
+    "channel": r"blocks\.\d+\.\d+\.channel_block",
+    "attn": r"window_attn|channel_attn",
+    "linear": r"qkv|proj|fc1|fc2",
+    "table": r"row_embeddings|column_embeddings",
+    "leaf": r"weight|bias",
+    "rest": r".+",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One public way to name the weights.
+
+    Attributes:
+        rows: pairs of templates, ours and the public one.
+        embeddings: public names of the word embedding; the first is its own, the others are
+            copies that some files hold and others leave out.
+        transposed: public names stored as the transpose of ours.
+    """
+
+    name: str
+    rows: tuple[tuple[str, str], ...]
+    embeddings: tuple[str, ...]
+    transposed: tuple[str, ...] = ()
+
+    def internal_name(self, public: str) -> str | None:
+        """Our name of a public one, None if this layout has no such name."""
+        return _rename(public, ((theirs, ours) for ours, theirs in self.rows))
+
+    def public_name(self, internal: str) -> str | None:
+        """The public name of one of ours, None if there is none."""
+        return _rename(internal, self.rows)
+
+    def knows(self, public: str) -> bool:
+        """Whether a public name can occur in a file of this layout."""
+        known = public in self.embeddings or self.internal_name(public) is not None
+        return known or public.endswith(LOGITS_BIAS)
+
+
+NATIVE = Layout(
+    name="native",
+    rows=(
+        ("vision_tower.{rest}", "model.vision_tower.{rest}"),
+        ("projector.{rest}", "model.multi_modal_projector.{rest}"),
+        ("shared.weight", "model.language_model.shared.weight"),
+        ("text_encoder.{rest}", "model.language_model.encoder.{rest}"),
+        ("text_decoder.{rest}", "model.language_model.decoder.{rest}"),
+    ),
+    embeddings=(
+        "model.language_model.shared.weight",
+        "model.language_model.encoder.embed_tokens.weight",
+        "model.language_model.decoder.embed_tokens.weight",
+        "lm_head.weight",
+    ),
+)
+
+ORIGINAL = Layout(
+    name="original",
+    rows=(
+        ("vision_tower.convs.{stage}.conv.{leaf}", "vision_tower.convs.{stage}.proj.{leaf}"),
+        ("vision_tower.convs.{stage}.norm.{leaf}", "vision_tower.convs.{stage}.norm.{leaf}"),
+        ("vision_tower.{block}.conv{n}.{leaf}", "vision_tower.{block}.conv{n}.fn.dw.{leaf}"),
+        ("vision_tower.{spatial}.norm1.{leaf}", "vision_tower.{spatial}.window_attn.norm.{leaf}"),
+        ("vision_tower.{channel}.norm1.{leaf}", "vision_tower.{channel}.channel_attn.norm.{leaf}"),
+        ("vision_tower.{block}.norm2.{leaf}", "vision_tower.{block}.ffn.norm.{leaf}"),
+        (
+            "vision_tower.{block}.{attn}.{linear}.{leaf}",
+            "vision_tower.{block}.{attn}.fn.{linear}.{leaf}",
+        ),
+        (
+            "vision_tower.{block}.ffn.{linear}.{leaf}",
+            "vision_tower.{block}.ffn.fn.net.{linear}.{leaf}",
+        ),
+        ("projector.image_projection.weight", "image_projection"),
+        ("projector.image_proj_norm.{leaf}", "image_proj_norm.{leaf}"),
+        ("projector.image_position_embed.{table}.weight", "image_pos_embed.{table}.weight"),
+        (SINUSOID, "visual_temporal_embed.pos_idx_to_embed"),
+        ("shared.weight", "language_model.model.shared.weight"),
+        ("text_encoder.{rest}", "language_model.model.encoder.{rest}"),
+        ("text_decoder.{rest}", "language_model.model.decoder.{rest}"),
+    ),
+    embeddings=(
+        "language_model.model.shared.weight",
+        "language_model.model.encoder.embed_tokens.weight",
+        "language_model.model.decoder.embed_tokens.weight",
+        "language_model.lm_head.weight",
+    ),
+    transposed=("image_projection",),  # a bare matrix, applied from the right
+)
+
+LAYOUTS = {layout.name: layout for layout in (NATIVE, ORIGINAL)}
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", template)  # text, field, text, field, ..., text
+    for index, piece in enumerate(pieces):
+        pieces[index] = f"(?P<{piece}>{_FIELDS[piece]})" if index % 2 else re.escape(piece)
+    return re.compile("".join(pieces))
+
+
+def _rename(name: str, rows: Iterable[tuple[str, str]]) -> str | None:
+    for source, target in rows:
+        if match := _pattern(source).fullmatch(name):
+            return target.format(**match.groupdict())
+    return None
+
+
+# ---- reading
+
+
+def detect_layout(names: Collection[str]) -> Layout:
+    """The layout that knows most of the names; an error for weights of another model."""
+    counts = {layout.name: sum(map(layout.knows, names)) for layout in LAYOUTS.values()}
+    best = max(counts, key=counts.__getitem__)
+    if 2 * counts[best] <= len(names):
+        raise WeightsError(
+            f"only {counts[best]:,} of {len(names):,} weights have names of Florence-2, the others"
+            f" are such as {first_of([n for n in names if not LAYOUTS[best].knows(n)])}; give a"
+            " Florence-2 checkpoint in the original or the native (transformers) layout"
+        )
+    return LAYOUTS[best]
+
+
+def read_state(paths: Sequence[Path]) -> "InternalState":
+    """Read, recognise and rename the weights of one checkpoint."""
+    stored = read_weights(paths)
+    return to_internal(stored, detect_layout(stored.keys()))
+
+
+@dataclass(frozen=True)
+class InternalState:
+    """Tensors of a checkpoint under our names.
+
+    Attributes:
+        tensors: views of the file, in its dtype; the sinusoid buffer is not among them.
+        unknown: public names that the layout does not have.
+        repairs: sentences on what was put right.
+    """
+
+    layout: Layout
+    tensors: dict[str, Tensor]
+    unknown: tuple[str, ...]
+    repairs: tuple[str, ...]
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained values, the tied word embedding counted once."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+
+def to_internal(stored: Mapping[str, Tensor], layout: Layout) -> InternalState:
+    """Rename a checkpoint, check its copies and constants, and leave them out."""
+    _check_floating(stored, layout)
+    tensors: dict[str, Tensor] = {}
+    unknown = []
+    for name, tensor in stored.items():
+        internal = layout.internal_name(name)
+        if name in layout.embeddings:
+            continue
+        if name.endswith(LOGITS_BIAS):
+            _check_no_bias(name, tensor)
+        elif internal is None:
+            unknown.append(name)
+        else:
+            turned = name in layout.transposed and tensor.ndim == 2
+            tensors[internal] = tensor.t().contiguous() if turned else tensor
+    if (embedding := _one_embedding(stored, layout)) is not None:
+        tensors[SHARED] = embedding
+    repairs = _sinusoid_repairs(tensors.pop(SINUSOID, None))
+    return InternalState(layout, tensors, tuple(unknown), repairs)
+
+
+def _check_floating(stored: Mapping[str, Tensor], layout: Layout) -> None:
+    known = (name for name in stored if layout.knows(name))
+    if odd := [name for name in known if not stored[name].is_floating_point()]:
+        raise WeightsError(
+            f"{len(odd):,} weights are whole numbers ({first_of(odd)}), as in quantised"
+            " checkpoints; use a float16, bfloat16 or float32 checkpoint"
+        )
+
+
+def _one_embedding(stored: Mapping[str, Tensor], layout: Layout) -> Tensor | None:
+    """The word embedding, after all its copies were found equal."""
+    present = [name for name in layout.embeddings if name in stored]
+    for copy in present[1:]:
+        first, other = stored[present[0]], stored[copy]
+        same_memory = first.data_ptr() == other.data_ptr() and first.shape == other.shape
+        if not same_memory and not torch.equal(first, other):
+            raise WeightsError(
+                f"weights {present[0]!r} and {copy!r} differ, but Florence-2 uses one matrix for"
+                " both; the checkpoint was saved with the tie broken: delete the untrained one of"
+                " the two, or save it again from the training script"
+            )
+    return stored[present[0]] if present else None
+
+
+def _check_no_bias(name: str, bias: Tensor) -> None:
+    """Every published file holds zeros, and the native layout has no place for another value."""
+    if torch.count_nonzero(bias):
+        raise WeightsError(
+            f"weight {name!r} is not zero (largest value {bias.abs().max().item():.3g}), which no"
+            " published Florence-2 has and this model cannot add; use a checkpoint without it"
+        )
+
+
+def _sinusoid_repairs(stored: Tensor | None) -> tuple[str, ...]:
+    """Compare a stored table with the formula; the model always holds the formula's."""
+    if stored is None or stored.ndim != 2:
+        return ()
+    expected = sinusoid_table(*stored.shape).to(stored.dtype)
+    # The argument of the sine reaches 99 radians, where libraries differ by 1e-5 in float32.
+    tolerance = max(1e-4, 4 * torch.finfo(stored.dtype).eps)
+    if torch.allclose(stored.double(), expected.double(), rtol=0, atol=tolerance):
+        return ()
+    return ("the stored temporal sinusoid table is damaged; it was computed anew",)
+
+
+def fit_config(
+    config: Florence2Config, state: InternalState
+) -> tuple[Florence2Config, tuple[str, ...]]:
+    """Follow the file where its vocabulary or its positions differ from the configuration.
+
+    Fine-tuning scripts resize the embedding, and the large weights of December 2024 brought
+    longer position tables, while copies of `config.json` stayed behind.
+    """
+    repairs = []
+    shared = state.tensors.get(SHARED)
+    if shared is not None and shared.ndim == 2 and len(shared) != config.text.vocab_size:
+        repairs.append(
+            f"config.json says vocab_size {config.text.vocab_size:,} but the word embedding has"
+            f" {len(shared):,} rows; the weights were followed"
+        )
+        config = replace(config, text=replace(config.text, vocab_size=len(shared)))
+    rows = {len(state.tensors[name]) for name in _POSITION_TABLES if name in state.tensors}
+    positions = max(rows, default=0) - POSITION_OFFSET
+    if len(rows) == 1 and 0 < positions != config.text.max_position_embeddings:
+        repairs.append(
+            f"config.json says {config.text.max_position_embeddings:,} text positions but the"
+            f" tables hold {positions:,}; the weights were followed"
+        )
+        config = replace(config, text=replace(config.text, max_position_embeddings=positions))
+    return config, tuple(repairs)
+
+
+# ---- into a model
+
+
+class _SkipRandomStart(TorchFunctionMode):
+    """Draw no start values: for tensors without memory that imports torch's compiler, seconds."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "kaiming_uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs or {})
+
+
+def empty_model(config: Florence2Config) -> Florence2Model:
+    """The modules without memory for their weights."""
+    with torch.device("meta"), _SkipRandomStart():
+        return Florence2Model(config)
+
+
+def check_fit(model: Florence2Model, state: InternalState) -> None:
+    """Raise one error that lists missing, unknown and wrongly shaped weights."""
+    layout, tensors = state.layout, state.tensors
+    expected = {name: parameter.shape for name, parameter in model.named_parameters()}
+    missing = [str(layout.public_name(name)) for name in expected if name not in tensors]
+    surplus = [str(layout.public_name(name)) for name in tensors if name not in expected]
+    unknown = [*state.unknown, *surplus]
+    misshaped = [
+        f"{layout.public_name(name)} is {_shape(tensors[name])}, not {_shape(shape)}"
+        for name, shape in expected.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    faults = []
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        faults.append(f"{len(missing):,} of {len(expected):,} {verb} missing ({first_of(missing)})")
+    if unknown:
+        faults.append(f"{len(unknown):,} unknown ({first_of(unknown)})")
+    if misshaped:
+        faults.append(f"{len(misshaped):,} of another shape than expected ({first_of(misshaped)})")
+    if faults:
+        raise WeightsError(
+            f"the weights ({layout.name} layout) do not fit config.json: {'; '.join(faults)}; use"
+            " the config.json that was saved with them, or fetch both again"
+        )
+
+
+def build_model(
+    config: Florence2Config,
+    state: InternalState,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+) -> Florence2Model:
+    """A model in evaluation mode that holds the tensors of a checkpoint.
+
+    Takes the tensors out of `state` one by one, so that at most one copy in the target dtype
+    and one tensor of the file are in memory.
+
+    Args:
+        dtype: dtype of all weights; None keeps that of the word embedding.
+    """
+    model, tensors = empty_model(config), state.tensors
+    check_fit(model, state)
+    target = dtype or tensors[SHARED].dtype
+    placed = {
+        name: tensors.pop(name).to(device=device, dtype=target)
+        for name, _ in model.named_parameters()
+    }
+    vision = config.vision
+    table = sinusoid_table(vision.max_temporal_positions, vision.width)
+    placed[SINUSOID] = table.to(device=device, dtype=target)
+    model.load_state_dict(placed, assign=True)
+    return model.eval()
+
+
+# ---- writing
+
+
+def to_public(
+    model: Florence2Model,
+    layout: Layout,
+    *,
+    vocab_size: int | None = None,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Tensor]:
+    """The weights of a model under public names, on the CPU, contiguous.
+
+    The original layout gets the zero bias and the copies of the word embedding that the
+    published files hold; they share one memory.
+
+    Args:
+        vocab_size: rows of the word embedding to write, see `resized_embedding`; None keeps.
+        dtype: dtype to write, None keeps.
+    """
+    public = {}
+    for name, tensor in model.state_dict().items():
+        if name == SHARED and vocab_size is not None:
+            tensor = resized_embedding(tensor, vocab_size)
+        theirs = str(layout.public_name(name))
+        tensor = tensor.t() if theirs in layout.transposed else tensor
+        public[theirs] = tensor.to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
+    if layout is ORIGINAL:
+        shared = public[layout.embeddings[0]]
+        public |= dict.fromkeys(layout.embeddings, shared)
+        public[f"language_model.{LOGITS_BIAS}"] = shared.new_zeros(1, len(shared))
+    return public
+
+
+def resized_embedding(embedding: Tensor, rows: int) -> Tensor:
+    """Cut or lengthen the word embedding; new rows are the mean of the old ones.
+
+    The logit of a mean row is the mean of the logits, so that it never wins an argmax.
+    """
+    if rows <= len(embedding):
+        return embedding[:rows]
+    mean = embedding.float().mean(dim=0, keepdim=True).to(embedding.dtype)
+    return torch.cat((embedding, mean.expand(rows - len(embedding), -1)))
+
+
+# ---- wording
+
+
+def _shape(shape) -> str:
+    sizes = shape.shape if isinstance(shape, Tensor) else shape
+    return " x ".join(map(str, sizes)) or "a single number"

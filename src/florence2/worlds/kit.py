@@ -1,0 +1,224 @@
+"""The kit: one zip file of sprites, fonts, texts and textures, opened fast and decoded lazily.
+
+Files inside: `index.json` (what there is, and the packages it was built from),
+`ATTRIBUTION.tsv` (whose each file is, under which licence), `sprites/`, `fonts/`, `textures/`,
+`text/`, `licences/`. The file is mapped into memory, so worker processes share it.
+"""
+
+import io
+import json
+import mmap
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from florence2.errors import DataError
+from florence2.worlds.lettering import Typeface
+from florence2.worlds.pixels import Pixels, as_pixels
+
+FORMAT_VERSION = 1
+INDEX_FILE = "index.json"
+ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
+MAX_CACHED_SPRITES = 6_000  # about 64 KB each
+MAX_CACHED_TYPEFACES = 400
+ZIP_LOCAL_HEADER_BYTES = 30
+
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """One picture of a category in one drawing style."""
+
+    path: str
+    category: str
+    style: str
+    split: Split
+    colour: str | None  # dominant colour name, None when there is none
+
+
+@dataclass(frozen=True)
+class Font:
+    """One font file."""
+
+    path: str
+    family: str
+    split: Split
+    capitals_only: bool  # draws small letters as capitals
+    missing: str  # characters of Latin-1 and typographic punctuation that it lacks
+
+
+@dataclass(frozen=True)
+class Texture:
+    """One grey background picture."""
+
+    path: str
+    name: str
+
+
+class Kit:
+    """An open kit; `Kit(path)` is cheap, and pickles as its path."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                self._members = {info.filename: info for info in archive.infolist()}
+            with self.path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            index = json.loads(self.read(INDEX_FILE))
+        except (OSError, zipfile.BadZipFile, ValueError) as error:
+            raise DataError(
+                f"kit {str(self.path)!r} cannot be read ({error}); build one with "
+                "'python -m florence2.worlds.building KIT.zip'"
+            ) from None
+        if index.get("format") != FORMAT_VERSION:
+            raise DataError(
+                f"kit {str(self.path)!r} has format {index.get('format')!r}; this version reads "
+                f"format {FORMAT_VERSION}, build the kit again"
+            )
+        self.sprites = tuple(Sprite(**row) for row in index["sprites"])
+        self.fonts = tuple(Font(**row) for row in index["fonts"])
+        self.textures = tuple(Texture(**row) for row in index["textures"])
+        self.packages: tuple[dict[str, str], ...] = tuple(index["packages"])
+        self.categories = tuple(sorted({sprite.category for sprite in self.sprites}))
+        self._by_category: dict[tuple[str, Split], tuple[tuple[Sprite, ...], ...]] = {}
+        self._pixels: dict[tuple[str, int], Pixels] = {}
+        self._typefaces: dict[str, Typeface] = {}
+
+    def __reduce__(self) -> tuple[type["Kit"], tuple[Path]]:
+        return Kit, (self.path,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all files inside."""
+        return tuple(self._members)
+
+    def read(self, name: str) -> bytes:
+        """Return one file of the kit; safe in forked workers, which share the memory map."""
+        info = self._members.get(name)
+        if info is None:
+            raise DataError(f"kit {str(self.path)!r} has no file {name!r}; build the kit again")
+        header = self._map[info.header_offset : info.header_offset + ZIP_LOCAL_HEADER_BYTES]
+        name_and_extra = int.from_bytes(header[26:28], "little") + int.from_bytes(
+            header[28:30], "little"
+        )
+        start = info.header_offset + ZIP_LOCAL_HEADER_BYTES + name_and_extra
+        data = self._map[start : start + info.compress_size]
+        return data if info.compress_type == zipfile.ZIP_STORED else zlib.decompress(data, -15)
+
+    @cached_property
+    def class_index(self) -> dict[str, int]:
+        """Category to its value in class maps: 1, 2, ... in alphabetical order; 0 is background."""
+        return {category: number for number, category in enumerate(self.categories, start=1)}
+
+    @cached_property
+    def colourful(self) -> frozenset[str]:
+        """Categories whose sprites come in several colours, so that naming one informs."""
+        colours: dict[str, set[str]] = {category: set() for category in self.categories}
+        for sprite in self.sprites:
+            if sprite.colour:
+                colours[sprite.category].add(sprite.colour)
+        return frozenset(category for category, seen in colours.items() if len(seen) > 1)
+
+    def sprites_of(self, category: str, split: Split) -> tuple[tuple[Sprite, ...], ...]:
+        """Return the sprites of a category in a split, grouped by style."""
+        key = category, split
+        if key not in self._by_category:
+            styles: dict[str, list[Sprite]] = {}
+            for sprite in self.sprites:
+                if sprite.category == category and sprite.split == split:
+                    styles.setdefault(sprite.style, []).append(sprite)
+            self._by_category[key] = tuple(tuple(group) for group in styles.values())
+        return self._by_category[key]
+
+    def categories_of(self, split: Split) -> tuple[str, ...]:
+        """Return the categories that have a sprite in a split."""
+        return self._categories_by_split[split]
+
+    @cached_property
+    def _categories_by_split(self) -> dict[Split, tuple[str, ...]]:
+        found: dict[Split, set[str]] = {"train": set(), "val": set()}
+        for sprite in self.sprites:
+            found[sprite.split].add(sprite.category)
+        return {split: tuple(sorted(names)) for split, names in found.items()}
+
+    def fonts_of(self, split: Split) -> tuple[Font, ...]:
+        """Return the fonts of a split."""
+        return self._fonts_by_split[split]
+
+    @cached_property
+    def _fonts_by_split(self) -> dict[Split, tuple[Font, ...]]:
+        return {
+            "train": tuple(font for font in self.fonts if font.split == "train"),
+            "val": tuple(font for font in self.fonts if font.split == "val"),
+        }
+
+    def pixels(self, sprite: Sprite, halvings: int = 0) -> Pixels:
+        """Return premultiplied RGBA uint8 `(H, W, 4)`, halved in size so many times."""
+        key = sprite.path, halvings
+        found = self._pixels.get(key)
+        if found is None:
+            if halvings:
+                found = _halve(self.pixels(sprite, halvings - 1))
+            else:
+                found = _premultiply(np.asarray(_open(self.read(sprite.path)).convert("RGBA")))
+            if len(self._pixels) >= MAX_CACHED_SPRITES:
+                del self._pixels[next(iter(self._pixels))]
+            self._pixels[key] = found
+        return found
+
+    def texture(self, texture: Texture) -> Pixels:
+        """Return a grey uint8 texture `(H, W)`."""
+        if texture.path not in self._texture_pixels:
+            grey = np.asarray(_open(self.read(texture.path)).convert("L"))
+            self._texture_pixels[texture.path] = grey
+        return self._texture_pixels[texture.path]
+
+    @cached_property
+    def _texture_pixels(self) -> dict[str, Pixels]:
+        return {}
+
+    def typeface(self, font: Font) -> Typeface:
+        """Return a font ready to set lines; its glyphs are drawn once."""
+        if font.path not in self._typefaces:
+            if len(self._typefaces) >= MAX_CACHED_TYPEFACES:
+                del self._typefaces[next(iter(self._typefaces))]
+            self._typefaces[font.path] = Typeface(self.read(font.path), font.capitals_only)
+        return self._typefaces[font.path]
+
+    @cached_property
+    def words(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Words, and the cumulative chance of drawing each (flatter than their frequency)."""
+        rows = [line.split("\t") for line in self.read("text/words.tsv").decode().splitlines()]
+        weights = np.sqrt([float(count) for _, count in rows])
+        return tuple(word for word, _ in rows), np.cumsum(weights / weights.sum())
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """Short phrases, a few words each."""
+        return tuple(self.read("text/phrases.txt").decode().splitlines())
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def _premultiply(rgba: Pixels) -> Pixels:
+    alpha = rgba[..., 3:].astype(np.uint16)
+    colour = (rgba[..., :3] * alpha + 127) // 255
+    return np.concatenate([colour, alpha], axis=2).astype(np.uint8)
+
+
+def _halve(rgba: Pixels) -> Pixels:
+    height, width = rgba.shape[:2]
+    size = max(1, round(width / 2)), max(1, round(height / 2))
+    return as_pixels(cv2.resize(rgba, size, interpolation=cv2.INTER_AREA))

@@ -1,0 +1,95 @@
+"""Tiny random models that behave: answers depend on the prompt, and many end by themselves."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from florence2.generation.options import Generated, GenerationOptions, SpecialIds
+from florence2.generation.search import generate
+from florence2.model.config import Florence2Config, TextConfig, VisionConfig
+from florence2.model.florence2 import Florence2Model
+
+SPECIAL = SpecialIds(decoder_start=2, bos=0, eos=2)
+PAD = 1
+CONFIG = Florence2Config(
+    vision=VisionConfig(
+        embed_dim=(8,),
+        depths=(1,),
+        num_heads=(1,),
+        num_groups=(1,),
+        patch_size=(7,),
+        patch_stride=(8,),
+        patch_padding=(3,),
+        patch_prenorm=(False,),
+        window_size=4,
+    ),
+    text=TextConfig(
+        vocab_size=60,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_heads=2,
+        decoder_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_position_embeddings=48,
+    ),
+    image_side=16,
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model and requests with prompts of unequal length."""
+
+    model: Florence2Model
+    image_tokens: Tensor
+    prompts: tuple[tuple[int, ...], ...]
+    special: SpecialIds = SPECIAL
+
+    def together(
+        self, options: GenerationOptions, order: list[int] | None = None
+    ) -> list[Generated]:
+        """Answers of all requests, or of those in `order`, as one padded batch."""
+        order = list(range(len(self.prompts))) if order is None else order
+        longest = max(len(self.prompts[place]) for place in order)
+        ids = torch.full((len(order), longest), PAD)
+        mask = torch.zeros(len(order), longest)
+        for row, place in enumerate(order):
+            prompt = self.prompts[place]
+            ids[row, : len(prompt)] = torch.tensor(prompt)
+            mask[row, : len(prompt)] = 1
+        return generate(self.model, self.image_tokens[order], ids, mask, options, self.special)
+
+    def alone(self, place: int, options: GenerationOptions) -> Generated:
+        (answer,) = generate(self.model, *self.inputs(place), None, options, self.special)
+        return answer
+
+    def inputs(self, place: int) -> tuple[Tensor, Tensor]:
+        """Image tokens and unpadded prompt of one request."""
+        return self.image_tokens[place : place + 1], torch.tensor([self.prompts[place]])
+
+
+@cache
+def asked(seed: int) -> Asked:
+    """Model and requests of a seed."""
+    generator = torch.Generator().manual_seed(seed)
+    model = Florence2Model(CONFIG).double().eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(0.0, 0.3, generator=generator)
+            if "norm" in name and name.endswith("weight"):
+                parameter.add_(1.0)
+        # The last norm's bias is in every hidden state, so a word along it is likely everywhere.
+        bias = model.text_decoder.layers[-1].final_layer_norm.bias
+        pull = 1.0 + 2.0 * torch.rand((), generator=generator)
+        model.shared.weight[SPECIAL.eos] += pull * bias / bias.norm()
+    vocab_size = CONFIG.text.vocab_size
+    prompts = tuple(
+        tuple(torch.randint(3, vocab_size, (length,), generator=generator).tolist())
+        for length in (6, 1, 9, 4)
+    )
+    images = torch.randn(len(prompts), 5, CONFIG.text.d_model, generator=generator).double()
+    return Asked(model, images, prompts)

@@ -1,0 +1,71 @@
+"""Rules against the plainest way to say them."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.generation.rules import NgramBan, Rules, ban
+
+SEQUENCES = st.lists(st.integers(0, 3), max_size=30)
+
+
+def banned_by_rescanning(tokens: list[int], size: int) -> set[int]:
+    ngrams = [tuple(tokens[at : at + size]) for at in range(len(tokens) - size + 1)]
+    beginning = tuple(tokens[len(tokens) - size + 1 :])
+    return {ngram[-1] for ngram in ngrams if len(tokens) >= size > 0 and ngram[:-1] == beginning}
+
+
+def ban_after(tokens: list[int], size: int) -> NgramBan:
+    ngrams = NgramBan(size)
+    for token in tokens:
+        ngrams.append(token)
+    return ngrams
+
+
+@given(SEQUENCES, st.integers(0, 5))
+def test_the_ban_equals_a_rescan_of_the_sequence(tokens: list[int], size: int) -> None:
+    assert {*ban_after(tokens, size).banned()} == banned_by_rescanning(tokens, size)
+
+
+@given(SEQUENCES, SEQUENCES, SEQUENCES, st.integers(0, 4))
+def test_a_fork_grows_on_its_own(
+    before: list[int], left: list[int], right: list[int], size: int
+) -> None:
+    ngrams = ban_after(before, size)
+    twin = ngrams.fork()
+    for token in left:
+        ngrams.append(token)
+    for token in right:
+        twin.append(token)
+    assert {*ngrams.banned()} == banned_by_rescanning(before + left, size)
+    assert {*twin.banned()} == banned_by_rescanning(before + right, size)
+
+
+def test_the_first_token_is_bos_and_the_last_possible_one_eos() -> None:
+    special = SpecialIds(decoder_start=2, bos=0, eos=2)
+    rules = Rules(GenerationOptions(), special, limit=4)
+    assert [rules.forced(step) for step in range(4)] == [0, None, None, 2]
+
+
+def test_an_answer_of_one_token_is_eos() -> None:
+    rules = Rules(GenerationOptions(), SpecialIds(2, 0, 2), limit=1)
+    assert rules.forced(0) == 2
+
+
+def test_eos_is_banned_before_the_minimum_only() -> None:
+    rules = Rules(GenerationOptions(min_new_tokens=3), SpecialIds(2, 0, 2), limit=9)
+    assert [rules.banned(NgramBan(3), step) for step in (1, 2, 3, 4)] == [(2,), (2,), (), ()]
+
+
+def test_banning_changes_the_named_scores_and_no_others() -> None:
+    scores = torch.zeros(3, 5)
+    ban(scores, [(1, 4), (), (0, 0)])
+    assert (scores == -torch.inf).nonzero().tolist() == [[0, 1], [0, 4], [2, 0]]
+    assert int((scores == 0).sum()) == 12
+
+
+def test_banning_nothing_changes_nothing() -> None:
+    scores = torch.zeros(2, 5)
+    ban(scores, [(), ()])
+    assert not scores.any()

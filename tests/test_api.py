@@ -1,0 +1,168 @@
+"""The few lines a user types, on a tiny model of random weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from florence2 import (
+    Boxes,
+    ConfigError,
+    Florence2,
+    GenerationOptions,
+    ImageError,
+    Mixed,
+    Polygons,
+    Quads,
+    Request,
+    Task,
+    TaskError,
+    Text,
+    WeightsError,
+)
+
+SHORT = GenerationOptions(num_beams=2, max_new_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_folder: Path) -> Florence2:
+    loaded = Florence2.load(str(tiny_folder), device="cpu")
+    return Florence2(loaded.model, loaded.processor, name=loaded.name, generation=SHORT)
+
+
+def question(task: Task) -> dict[str, object]:
+    """Input that the task needs."""
+    return {
+        "text_input": "a car" if task.needs_text else "",
+        "region": (10, 10, 60, 50) if task.needs_region else None,
+    }
+
+
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
+def test_every_task_answers_in_its_own_type(model: Florence2, picture: Path, task: Task) -> None:
+    result = model.run(picture, task, **question(task))  # type: ignore[arg-type]
+    assert result.image_size == (120, 80)
+    assert result.token_ids[0] == model.processor.tokenizer.bos_id
+    assert result.finish_reason in ("stop", "length")
+    assert result.to_dict()["answer"] == result.answer
+
+
+@pytest.mark.parametrize("task", [Task.OD, "<OD>", "od", "OD"])
+def test_a_task_may_be_written_in_several_ways(
+    model: Florence2, picture: Path, task: Task | str
+) -> None:
+    assert model.run(picture, task) == model.run(picture, Task.OD)
+
+
+def test_methods_ask_their_tasks(model: Florence2, picture: Path) -> None:
+    seen = model.encode_image(picture)
+    region = (10, 10, 60, 50)
+    asked: list[tuple[object, type, object]] = [
+        (model.caption(seen), Text, model.run(seen, "caption")),
+        (model.caption(seen, "paragraph"), Text, model.run(seen, "more_detailed_caption")),
+        (model.detect(seen), Boxes, model.run(seen, "od")),
+        (model.ground(seen, "a car"), Boxes, model.run(seen, Task.CAPTION_TO_PHRASE_GROUNDING, "a car")),
+        (model.segment(seen, "a car"), Polygons, model.run(seen, Task.REFERRING_EXPRESSION_SEGMENTATION, "a car")),
+        (model.segment(seen, region=region), Polygons, model.run(seen, Task.REGION_TO_SEGMENTATION, region=region)),
+        (model.ocr(seen), Text, model.run(seen, "ocr")),
+        (model.ocr(seen, region), Text, model.run(seen, "region_to_ocr", region=region)),
+        (model.ocr(seen, with_regions=True), Quads, model.run(seen, "ocr_with_region")),
+        (model.describe_region(seen, region), Text, model.run(seen, "region_to_description", region=region)),
+        (model.describe_region(seen, region, brief=True), Text, model.run(seen, "region_to_category", region=region)),
+        (model.propose_regions(seen), Boxes, model.run(seen, "region_proposal")),
+    ]  # fmt: skip
+    for found, kind, expected in asked:
+        assert isinstance(found, kind)
+        assert found == expected
+    named = model.run(seen, Task.OPEN_VOCABULARY_DETECTION, "car<and>dog")
+    assert isinstance(named, Mixed)
+    assert model.detect(seen, ["car", "dog"]) == named.boxes
+
+
+def test_sources_of_one_picture_answer_alike(model: Florence2, picture: Path) -> None:
+    image = Image.open(picture)
+    answers = [
+        model.run(source, Task.OCR)
+        for source in (picture, str(picture), picture.read_bytes(), image, np.asarray(image))
+    ]
+    assert all(answer == answers[0] for answer in answers)
+
+
+def test_encoding_once_changes_no_answer(model: Florence2, picture: Path) -> None:
+    seen = model.encode_image(picture)
+    for task in (Task.OD, Task.OCR, Task.CAPTION):
+        assert model.run(seen, task) == model.run(picture, task)
+
+
+def test_batch_answers_equal_single_answers(model: Florence2, picture: Path) -> None:
+    other = Image.new("RGB", (70, 90), "green")
+    requests = [
+        Request(source, task, **question(task))  # type: ignore[arg-type]
+        for task in Task
+        for source in (picture, other)
+    ]
+    batched = list(model.run_many(requests, batch_size=7))
+    single = [model.run(r.image, r.task, r.text_input, r.region) for r in requests]
+    assert batched == single
+
+
+def test_one_bad_request_leaves_the_others_answered(model: Florence2, picture: Path) -> None:
+    requests = [
+        Request(picture, "od"),
+        Request("missing.png", "od"),
+        Request(picture, "caption_to_phrase_grounding"),
+        Request(picture, "odd"),
+        Request(picture, "ocr"),
+    ]
+    first, missing, no_words, no_task, last = model.run_many(requests)
+    assert first == model.run(picture, "od")
+    assert last == model.run(picture, "ocr")
+    assert isinstance(missing, ImageError)
+    assert isinstance(no_words, TaskError)
+    assert isinstance(no_task, TaskError)
+
+
+def test_options_reach_the_search(model: Florence2, picture: Path) -> None:
+    result = model.run(picture, "od", generation=GenerationOptions(num_beams=1, max_new_tokens=3))
+    assert len(result.token_ids) == 3
+    assert result.finish_reason == "length"
+
+
+def test_dtype_is_applied(tiny_folder: Path, picture: Path) -> None:
+    model = Florence2.load(str(tiny_folder), device="cpu", dtype=torch.bfloat16)
+    assert model.model.shared.weight.dtype == torch.bfloat16
+    options = GenerationOptions(num_beams=1, max_new_tokens=4)
+    assert model.run(picture, "ocr", generation=options).token_ids
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        pytest.param(lambda m, p: m.run(p, "odd"), TaskError, "did you mean 'od'", id="task"),
+        pytest.param(lambda m, p: m.run(p, "od", "words"), TaskError, "takes no text", id="text"),
+        pytest.param(lambda m, p: m.ground(p, ""), TaskError, "needs text", id="no text"),
+        pytest.param(lambda m, p: m.describe_region(p, (0, 0, 500, 10)), TaskError, "not a box inside the picture", id="region outside"),
+        pytest.param(lambda m, p: m.run(p, "region_to_ocr"), TaskError, "needs a region", id="no region"),
+        pytest.param(lambda m, p: m.segment(p), TaskError, "phrase or a region", id="segment nothing"),
+        pytest.param(lambda m, p: m.caption(p, "long"), TaskError, "'brief', 'detailed', 'paragraph'", id="detail"),
+        pytest.param(lambda m, p: m.ocr(p, (0, 0, 9, 9), with_regions=True), TaskError, "give one", id="ocr both"),
+        pytest.param(lambda m, p: list(m.run_many([], batch_size=0)), ConfigError, "1 or more", id="batch"),
+        pytest.param(lambda m, p: m.run("none.png", "od"), ImageError, "none.png", id="image"),
+        pytest.param(lambda m, p: Florence2.load("nanoo"), WeightsError, "did you mean", id="source"),
+        pytest.param(lambda m, p: Florence2.load(device="toaster"), ConfigError, "toaster", id="device"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_in_one_sentence(
+    model: Florence2, picture: Path, call, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        call(model, picture)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_encoded_by_another_model_is_refused(model: Florence2, picture: Path) -> None:
+    other = Florence2(model.model, model.processor, name="other")
+    with pytest.raises(TaskError, match="made by model 'other'"):
+        model.run(other.encode_image(picture), "od")

@@ -1,0 +1,149 @@
+"""The command line, through its `main(argv)`."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from florence2.cli.main import build_parser, main
+
+KEYS = {"image", "task", "result", "answer", "finish_reason", "malformed", "model", "timings_ms"}
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[dict], str]:
+    """Exit code, parsed lines of stdout, stderr."""
+    code = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+@pytest.fixture
+def short(tiny_folder: Path) -> list[str]:
+    return ["--model", str(tiny_folder), "--max-new-tokens", "10", "--device", "cpu"]
+
+
+def test_flags_are_frozen() -> None:
+    parser = build_parser()
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    flags = {
+        name: sorted(flag for action in each._actions for flag in action.option_strings)
+        for name, each in commands.choices.items()
+    }
+    common = ["--help", "-h"]
+    assert flags == {
+        "run": sorted(
+            [
+                *common,
+                "--beams",
+                "--device",
+                "--draw",
+                "--max-new-tokens",
+                "--model",
+                "--quiet",
+                "--region",
+                "--task",
+                "--text",
+            ]
+        ),
+        "doctor": common,
+    }
+
+
+def test_run_prints_one_object_for_each_picture(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path
+) -> None:
+    code, lines, stderr = run(capsys, "run", picture, picture, "--task", "od", *short)
+    assert code == 0
+    assert stderr == ""
+    assert [set(line) for line in lines] == [KEYS, KEYS]
+    assert lines[0]["task"] == "<OD>"
+    assert lines[0]["result"]["type"] == "boxes"
+    assert {"read", "resize", "vision", "generate", "parse"} == set(lines[0]["timings_ms"])
+
+
+def test_draw_writes_a_picture_for_each_input(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "folder"
+    code, _, _ = run(capsys, "run", picture, picture, "--task", "od", "--draw", out, *short)
+    assert code == 0
+    written = sorted(path.name for path in out.iterdir())
+    assert written == ["shapes.od-2.png", "shapes.od.png"]
+    for path in out.iterdir():
+        Image.open(path).load()
+
+
+def test_one_bad_picture_is_reported_and_the_others_are_answered(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("not a picture")
+    code, lines, stderr = run(capsys, "run", picture, text, picture, "--task", "ocr", *short)
+    assert code == 2
+    assert [("error" in line) for line in lines] == [False, True, False]
+    assert str(text) in lines[1]["error"]
+    assert "2 of 3 pictures answered" in stderr
+
+
+def test_region_and_text_reach_the_task(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path
+) -> None:
+    region = ("--task", "region_to_category", "--region", "10,10,60,50")
+    assert run(capsys, "run", picture, *region, *short)[0] == 0
+    words = ("--task", "caption_to_phrase_grounding", "--text", "a car")
+    assert run(capsys, "run", picture, *words, *short)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--task", "odd"], "did you mean 'od'", id="unknown task"),
+        pytest.param(["--task", "od", "--text", "x"], "takes no text", id="surplus text"),
+        pytest.param(["--task", "region_to_ocr"], "needs a region", id="missing region"),
+        pytest.param(["--task", "od", "--region", "1,2,3,4"], "takes no region", id="surplus region"),
+        pytest.param(["--task", "region_to_ocr", "--region", "1,2,3"], "four numbers", id="short region"),
+        pytest.param(["--task", "od", "--model", "no/such/folder"], "no/such/folder", id="model"),
+        pytest.param(["--task", "od", "--beams", "0"], "num_beams", id="beams"),
+        pytest.param(["--task", "od", "--device", "toaster"], "toaster", id="device"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str],
+    tiny_folder: Path,
+    picture: Path,
+    arguments: list[str],
+    message: str,
+) -> None:
+    model = [] if "--model" in arguments else ["--model", str(tiny_folder)]
+    code, lines, stderr = run(capsys, "run", picture, *arguments, *model)
+    assert (code, lines) == (2, [])
+    assert message in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_a_region_outside_the_picture_is_refused(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path
+) -> None:
+    arguments = ("--task", "region_to_category", "--region", "10,10,600,50")
+    code, lines, stderr = run(capsys, "run", picture, *arguments, *short)
+    assert code == 2
+    assert "120 x 80" in lines[0]["error"]
+    assert "Traceback" not in stderr
+
+
+def test_doctor_explains_and_its_exit_code_says_whether_it_loads(
+    capsys: pytest.CaptureFixture[str], tiny_folder: Path, tmp_path: Path
+) -> None:
+    assert main(["doctor", str(tiny_folder)]) == 0
+    assert "It loads" in capsys.readouterr().out
+    (tmp_path / "config.json").write_text("{}")
+    assert main(["doctor", str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+
+
+def test_doctor_of_nothing_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "no/such/folder"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,98 @@
+"""Modules may import only modules to their left; the torch-free ones never load torch.
+
+The order is the map of the package: who reads a module needs to know only what stands before it.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "src" / "florence2"
+
+PURE = ["errors", "geometry", "locations", "tasks", "results", "answers", "images", "tokenizer"]
+ORDER = [
+    *PURE,
+    *("model", "processor", "generation", "checkpoints", "engine", "api", "tiling"),
+    *("lettering", "draw"),
+    *("formats", "data", "worlds", "evaluation", "training", "labelling", "data_engine"),
+    *("server", "cli"),
+]
+# Beyond the order: `model` can be copied out and works alone, and the search knows no text.
+ALSO_FORBIDDEN = {
+    "model": {*ORDER} - {"errors", "model"},
+    "generation": {"tokenizer", "processor"},
+}
+TORCH_FREE = {*PURE, "lettering", "draw", "worlds", "data.records", "generation.options"}
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield (dotted name, line) for every absolute import in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+
+
+def module_name(path: Path) -> str:
+    """`generation.options` for `generation/options.py`, `draw` for `draw.py`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def is_torch_free(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{free}.") for free in TORCH_FREE)
+
+
+def faults(here: str, name: str) -> Iterator[str]:
+    """What is wrong with module `here` importing `name`."""
+    top, _, there = name.partition(".")
+    if is_torch_free(here) and top == "torch":
+        yield "torch-free"
+    if top != PACKAGE.name:
+        return
+    layer, other = here.split(".")[0], there.split(".")[0]
+    if other == layer or other == "__version__":
+        return
+    if other not in ORDER:
+        yield "not in ORDER"
+    elif ORDER.index(other) > ORDER.index(layer):
+        yield "upwards"
+    elif other in ALSO_FORBIDDEN.get(layer, ()):
+        yield "forbidden"
+    if is_torch_free(here) and not is_torch_free(there):
+        yield "torch-free"
+
+
+def violations() -> Iterator[str]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        here = module_name(path)
+        if here.split(".")[0] in ("", "__main__"):
+            continue
+        if here.split(".")[0] not in ORDER:
+            yield f"{path.relative_to(PACKAGE)}: give it a place in ORDER"
+            continue
+        for name, line in imports(path):
+            for fault in faults(here, name):
+                yield f"{path.relative_to(PACKAGE)}:{line}: may not import {name} ({fault})"
+
+
+def test_imports_point_downwards() -> None:
+    assert list(violations()) == []
+
+
+def test_the_torch_free_modules_load_no_torch() -> None:
+    """Also not by way of other libraries or of a package's `__init__`."""
+    present = [
+        module for path in PACKAGE.rglob("*.py") if is_torch_free(module := module_name(path))
+    ]
+    code = (
+        "import importlib, sys\n"
+        f"for module in {sorted(present)!r}:\n"
+        f"    importlib.import_module(f'{PACKAGE.name}.{{module}}')\n"
+        "sys.exit('torch was loaded' if 'torch' in sys.modules else 0)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,42 @@
+"""The surface of the package: what it exports and what importing it costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import florence2
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_every_exported_name_exists_and_nothing_else_is_bound() -> None:
+    assert sorted(florence2._HOME_OF) == sorted(set(florence2.__all__) - {"__version__"})
+    for name in florence2.__all__:
+        assert getattr(florence2, name) is not None
+
+
+def test_unknown_names_raise_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Florence3'"):
+        _ = florence2.Florence3
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import florence2",
+        "from florence2 import Task, parse_answer, GenerationOptions, draw, Boxes",
+        "from florence2.cli.main import build_parser; build_parser().format_help()",
+        "import florence2.checkpoints",
+    ],
+)
+def test_the_core_and_the_command_line_load_no_torch(code: str) -> None:
+    assert run_python(f"import sys; {code}; print('torch' in sys.modules)") == "False"
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    code = "import sys, florence2; print({'numpy', 'PIL', 'tokenizers'} & set(sys.modules))"
+    assert run_python(code) == "set()"

@@ -1,0 +1,216 @@
+"""The builder turns packages into a kit; here the packages are tiny ones that lie in its cache."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from florence2.errors import DataError
+from florence2.worlds.building import fonts, packages
+from florence2.worlds.building.__main__ import main
+from florence2.worlds.building.categories import CHOSEN, read_categories
+from florence2.worlds.building.kit import TEXTURES, build_kit
+from florence2.worlds.building.sprites import (
+    DRAWINGS,
+    SHIPPED_STYLES,
+    SOURCES,
+    TEST_STYLES,
+    held_out_styles,
+)
+from florence2.worlds.kit import ATTRIBUTION_FILE, Kit
+from florence2.worlds.lines import line
+from florence2.worlds.scenes import scene
+
+CAT, CAR = "1f408", "1f697"
+ICONS = {
+    "cat": {"body": '<circle cx="8" cy="8" r="6" fill="#d02020"/>'},
+    "automobile": {"body": '<rect x="2" y="5" width="12" height="6" fill="#2020d0"/>'},
+    "lamp": {"body": '<path d="M0 0"/>'},  # draws nothing, so it must not come in
+}
+
+
+def npm(cache: Path, name: str, version: str, licence: str, files: dict[str, str]) -> Path:
+    folder = cache / "npm" / f"{name.replace('/', '__')}-{version}"
+    facts = {"name": name, "version": version, "license": licence}
+    for path, text in {"package.json": json.dumps(facts), **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def debian(cache: Path, name: str, files: dict[str, str]) -> None:
+    folder = cache / "debian" / name
+    files = {"VERSION": "1.0-1", f"usr/share/doc/{name}/copyright": "free", **files}
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+
+
+def emoji_rows() -> str:
+    rows = [
+        {"hexcode": f"{ord(char):X}-FE0F", "label": name, "group": 7}
+        for name, chars in CHOSEN.items()
+        for char in chars
+    ]
+    rows += [
+        {"hexcode": "1F600", "label": "grinning face", "group": 0},
+        {"hexcode": "1F6CB", "label": "couch and lamp", "group": 7},
+        {"hexcode": "1F697", "label": "automobile", "group": 5},
+        {"hexcode": "1F408", "label": "cat", "group": 3},
+    ]
+    return json.dumps(rows)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a cache that holds every package the builder asks for."""
+    pytest.importorskip("resvg_py")
+    pytest.importorskip("fontTools")
+    cache = tmp_path / "cache"
+    npm(cache, "emojibase-data", "17.0.0", "MIT", {"en/data.json": emoji_rows()})
+    icons = json.dumps({"prefix": "noto", "icons": ICONS, "aliases": {}})
+    for style in ("noto", "twemoji", "openmoji"):
+        source = SOURCES[style]
+        files = {"icons.json": icons, "chars.json": json.dumps({CAR: "automobile"})}
+        npm(cache, source.package, source.version, source.licence, files)
+    source = SOURCES["fluent-3d"]
+    assets = npm(cache, source.package, source.version, source.licence, {}) / "assets"
+    assets.mkdir()
+    picture = Image.new("RGBA", (256, 256))
+    ImageDraw.Draw(picture).rectangle((20, 40, 219, 139), fill=(200, 30, 30, 255))
+    picture.save(assets / f"{CAT}-fe0f.webp")
+    for name, version in (("plain", "1.0.0"), ("permanent-marker", "0.4.0")):
+        package = f"@expo-google-fonts/{name}"
+        folder = npm(cache, package, version, "MIT AND OFL-1.1", {"LICENSE_FONT": "OFL"})
+        (folder / "400Regular").mkdir()
+        ttf = ImageFont.load_default(20).font_bytes
+        (folder / "400Regular" / "Plain_400Regular.ttf").write_bytes(ttf)
+    monkeypatch.setattr(fonts, "FAMILIES", {"plain": "1.0.0"})
+    data = cache / "pypi" / "scikit-image-0.26.0" / "skimage" / "data"
+    data.mkdir(parents=True)
+    for name in TEXTURES:
+        Image.new("L", (40, 40), 90).save(data / f"{name}.png")
+    debian(cache, "wamerican", {"usr/share/dict/american-english": "cat\nhat\nnaïve\nzebra\n"})
+    gloss = '  1 licence\n00001 n | a cat with a hat; "the cat sat on it"\n'
+    wordnet = {f"usr/share/wordnet/data.{part}": gloss for part in ("noun", "verb", "adj", "adv")}
+    debian(cache, "wordnet-base", wordnet)
+    debian(cache, "python3.11-doc", {"usr/share/doc/a.rst.txt": "Cat, not a zebras' hat."})
+    return cache
+
+
+@pytest.fixture
+def built(cache: Path, tmp_path: Path) -> Kit:
+    path = tmp_path / "kit.zip"
+    build_kit(path, ("noto", "twemoji", "fluent-3d"), cache)
+    return Kit(path)
+
+
+def test_a_built_kit_makes_scenes_and_lines(built: Kit) -> None:
+    assert built.categories == ("car", "cat")
+    assert scene(built, 0, 0).objects
+    split = built.fonts[0].split
+    assert line(built, 0, 0, split=split).text
+
+
+def test_sprites_are_named_by_code_point_or_label_cropped_and_coloured(built: Kit) -> None:
+    found = {(sprite.category, sprite.style): sprite for sprite in built.sprites}
+    assert set(found) == {
+        ("car", "noto"),
+        ("car", "twemoji"),
+        ("cat", "noto"),
+        ("cat", "twemoji"),
+        ("cat", "fluent-3d"),
+    }
+    assert built.pixels(found["car", "noto"]).shape == (48, 96, 4)
+    assert built.pixels(found["cat", "fluent-3d"]).shape[1] == pytest.approx(100, abs=2)
+    assert found["car", "noto"].colour == "blue"
+    assert found["cat", "noto"].colour == "red"
+
+
+def test_every_file_of_a_built_kit_is_attributed_and_every_package_listed(built: Kit) -> None:
+    rows = [line.split("\t") for line in built.read(ATTRIBUTION_FILE).decode().splitlines()[1:]]
+    assert sorted(row[0] for row in rows) == sorted(built.names)
+    assert all(row[3] for row in rows)
+    listed = {package["name"]: package["version"] for package in built.packages}
+    assert listed["@iconify-json/noto"] == SOURCES["noto"].version
+    assert {"emojibase-data", "scikit-image", "wordnet-base", "wamerican"} <= listed.keys()
+
+
+def test_words_are_known_ones_with_their_counts(built: Kit) -> None:
+    assert built.read("text/words.tsv").decode() == "cat\t9\nhat\t5\n"
+    assert built.phrases == ("a cat with a hat", "the cat sat on it")
+
+
+def test_the_same_packages_give_the_same_bytes(built: Kit, cache: Path, tmp_path: Path) -> None:
+    build_kit(tmp_path / "again.zip", ("noto", "twemoji", "fluent-3d"), cache)
+    assert (tmp_path / "again.zip").read_bytes() == built.path.read_bytes()
+
+
+def test_fonts_lose_their_layout_and_say_what_they_lack(built: Kit) -> None:
+    (font,) = built.fonts
+    assert font.family == "plain"
+    assert not font.capitals_only
+    assert "€" in font.missing
+    assert "a" not in font.missing
+
+
+def test_a_kit_of_test_styles_trains_nothing(cache: Path, tmp_path: Path) -> None:
+    build_kit(tmp_path / "test.zip", ("openmoji",), cache)
+    kit = Kit(tmp_path / "test.zip")
+    assert kit.categories_of("train") == ()
+    assert kit.categories_of("val") == ("car", "cat")
+
+
+def test_the_number_of_categories_is_a_parameter(cache: Path) -> None:
+    emojibase = cache / "npm" / "emojibase-data-17.0.0"
+    assert len(read_categories(emojibase, 5)) == 5
+    everything = read_categories(emojibase, 800)
+    assert everything.keys() == {*CHOSEN, "couch and lamp"}
+    assert list(everything) == sorted(everything)
+
+
+def test_the_command_builds_a_kit(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr("florence2.worlds.building.__main__.build_kit", lambda *a: made.append(a))
+    out = str(tmp_path / "kit.zip")
+    assert main([out, "--cache", str(cache), "--categories", "3", "--test-styles"]) == 0
+    assert made == [(Path(out), TEST_STYLES, cache, 3)]
+
+
+def test_shipped_styles_are_not_share_alike() -> None:
+    assert not any("-SA" in SOURCES[style].licence for style in SHIPPED_STYLES)
+    assert all("-SA" in SOURCES[style].licence for style in TEST_STYLES)
+
+
+def test_one_drawing_is_held_out_with_all_its_styles_and_others_remain() -> None:
+    chosen = set()
+    for number in range(60):
+        held = held_out_styles(f"category {number}", SHIPPED_STYLES) - set(TEST_STYLES)
+        drawings = {DRAWINGS.get(style, style) for style in held}
+        assert len(drawings) == 1
+        assert held == {s for s in SHIPPED_STYLES if DRAWINGS.get(s, s) in drawings}
+        chosen |= drawings
+    assert chosen == {DRAWINGS.get(style, style) for style in SHIPPED_STYLES}
+
+
+def test_share_alike_styles_are_always_held_out() -> None:
+    assert held_out_styles("cat", (*SHIPPED_STYLES, *TEST_STYLES)) >= set(TEST_STYLES)
+    assert held_out_styles("cat", ()) == set(TEST_STYLES)
+
+
+def test_a_missing_client_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError, match="'npm' cannot be run"):
+        packages.fetch_npm("nothing", "1.0.0", tmp_path)
+
+
+def test_a_client_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tmp_path / "npm"
+    client.write_text("#!/bin/sh\necho no such package >&2; exit 1\n", encoding="utf-8")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with pytest.raises(DataError, match="no such package"):
+        packages.fetch_npm("nothing", "1.0.0", tmp_path / "cache")
