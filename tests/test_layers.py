@@ -15,7 +15,7 @@ PURE = ["errors", "geometry", "locations", "tasks", "results", "answers", "image
 ORDER = [
     *PURE,
     *("model", "processor", "generation", "checkpoints", "engine", "api", "tiling"),
-    *("lettering", "draw"),
+    *("lettering", "tag_places", "drawing"),
     *("formats", "data", "worlds", "evaluation", "training", "labelling", "data_engine"),
     *("server", "cli"),
 ]
@@ -24,7 +24,15 @@ ALSO_FORBIDDEN = {
     "model": {*ORDER} - {"errors", "model"},
     "generation": {"tokenizer", "processor"},
 }
-TORCH_FREE = {*PURE, "lettering", "draw", "worlds", "data.records", "generation.options"}
+TORCH_FREE = {
+    *PURE,
+    "lettering",
+    "tag_places",
+    "drawing",
+    "worlds",
+    "data.records",
+    "generation.options",
+}
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from florence2.answers import format_answer, parse_answer
     from florence2.api import EncodedImage, Florence2, Request
     from florence2.checkpoints.inspection import inspect_checkpoint
-    from florence2.draw import draw
+    from florence2.drawing import draw
     from florence2.errors import (
         AnswerError,
         ConfigError,
@@ -37,7 +37,7 @@ _HOMES = {
     "answers": ("format_answer", "parse_answer"),
     "api": ("EncodedImage", "Florence2", "Request"),
     "checkpoints.inspection": ("inspect_checkpoint",),
-    "draw": ("draw",),
+    "drawing": ("draw",),
     "errors": (
         "AnswerError",
         "ConfigError",

@@ -81,7 +81,7 @@ def new_trainer(folder: Path, stages: tuple[Stage, ...]) -> Trainer:
     return Trainer(model, recipe, folder)
 
 
-DENSE = Stage("dense", 20, 8, 32, 2e-3, warmup_steps=5, joint=False)
+DENSE = Stage("dense", 40, 8, 32, 4e-3, warmup_steps=5, joint=False)
 JOINT = Stage("joint", 60, 8, 32, 4e-3, warmup_steps=5, dense_weight=0.5)
 
 

@@ -129,7 +129,7 @@ class Drawings:
 
     def write(self, name: str, task: Task, result: "Result") -> None:
         """Draw the result on the picture file `name` and save it."""
-        from florence2.draw import draw
+        from florence2.drawing import draw
         from florence2.images import open_image
 
         stem = f"{Path(name).stem}.{task.name.lower()}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from florence2.errors import WeightsError
@@ -281,18 +282,25 @@ def fit_config(
 # ---- into a model
 
 
-class _SkipRandomStart(TorchFunctionMode):
-    """Draw no start values: for tensors without memory that imports torch's compiler, seconds."""
+class _WithoutMemory(TorchFunctionMode):
+    """Parameters get shapes but no memory and no random values; buffers are computed.
+
+    `torch.device("meta")` alone would do, but random numbers and functions such as `arange`
+    import torch's compiler there, which takes seconds.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if getattr(func, "__name__", "") in ("normal_", "uniform_", "kaiming_uniform_"):
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            kwargs["device"] = "meta"
+        elif func in (init.normal_, init.uniform_, init.kaiming_uniform_):
             return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs or {})
+        return func(*args, **kwargs)
 
 
 def empty_model(config: Florence2Config) -> Florence2Model:
-    """The modules without memory for their weights."""
-    with torch.device("meta"), _SkipRandomStart():
+    """The modules, with no memory for their weights."""
+    with _WithoutMemory():
         return Florence2Model(config)
 
 
@@ -345,9 +353,9 @@ def build_model(
         name: tensors.pop(name).to(device=device, dtype=target)
         for name, _ in model.named_parameters()
     }
-    vision = config.vision
-    table = sinusoid_table(vision.max_temporal_positions, vision.width)
-    placed[SINUSOID] = table.to(device=device, dtype=target)
+    placed |= {
+        name: buffer.to(device=device, dtype=target) for name, buffer in model.named_buffers()
+    }
     model.load_state_dict(placed, assign=True)
     return model.eval()
 

@@ -36,7 +36,8 @@ def line_tile(line: TextLine) -> Image.Image:
     for number, box in enumerate(line.char_boxes):
         x_min, y_min, x_max, y_max = (ZOOM * float(value) for value in box)
         colour = COLOURS[number % len(COLOURS)]
-        pen.rectangle((x_min, y_min, x_max - 1, y_max - 1), outline=colour)
+        # The dash of a small light font is less than a pixel high.
+        pen.rectangle((x_min, y_min, max(x_min, x_max - 1), max(y_min, y_max - 1)), outline=colour)
     pen.polygon([tuple(corner) for corner in (ZOOM * line.quad).tolist()], outline="#e6194b")
     return _captioned(tile, f"{line.text}   [{line.font}]")
 

@@ -94,7 +94,7 @@ def _noise(rng: np.random.Generator, kit: Kit, size: Size) -> Ground:
     for cells in (6, 16, 40, NOISE_CELLS):
         octave = rng.standard_normal((cells, cells), np.float32)
         field += cv2.resize(octave, field.shape, interpolation=cv2.INTER_LINEAR)
-    grid = random_colour(rng) + rng.uniform(10, 28) * field[..., None]
+    grid = random_colour(rng) + rng.uniform(10, 28) * field[..., None].astype(np.float64)
     return Ground(_enlarged(grid, size), "a rough background")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from florence2.worlds.pixels import Pixels, as_pixels
 
-NOISE_SIDE = 512
+NOISE_SIDE = 384
 NOISE_DEVIATION = 32.0
 
 
@@ -21,16 +21,16 @@ def add_noise(rng: np.random.Generator, image: Pixels, strength: float) -> Pixel
     height, width = image.shape[:2]
     y, x = rng.integers(NOISE_SIDE, size=2)
     # Drawing a number per pixel took longer than all the rest of a picture: cut from a fixed field.
-    tiles = -(-(max(height, width) + NOISE_SIDE) // NOISE_SIDE)
-    field = np.tile(_noise_field(), (tiles, tiles, 1))[y : y + height, x : x + width]
+    field = _noise_field(-(-(max(height, width) + NOISE_SIDE) // NOISE_SIDE))
+    field = field[y : y + height, x : x + width]
     gain = strength / NOISE_DEVIATION
     return as_pixels(cv2.addWeighted(image, 1.0, field, gain, -128.0 * gain))
 
 
-@lru_cache(maxsize=1)
-def _noise_field() -> Pixels:
+@lru_cache(maxsize=4)
+def _noise_field(tiles: int) -> Pixels:
     noise = np.random.default_rng(0).normal(128, NOISE_DEVIATION, (NOISE_SIDE, NOISE_SIDE, 3))
-    return as_pixels(np.clip(noise.round(), 0, 255))
+    return np.tile(as_pixels(np.clip(noise.round(), 0, 255)), (tiles, tiles, 1))
 
 
 def compress(image: Pixels, quality: int) -> Pixels:

@@ -21,12 +21,10 @@ from florence2.images import ImageSource, open_image
 from florence2.lettering import ELLIPSIS, Lettering, one_line
 from florence2.locations import decode_boxes
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.tag_places import Rect, Size, area, bounds, clipped, grown, place_tags
 
 Array = NDArray[np.float64]
 Colour = tuple[int, int, int]
-Size = tuple[int, int]
-Rect = tuple[int, int, int, int]
-"""`left, top, right, bottom` in whole pixels of the canvas, right and bottom excluded."""
 
 NOTHING_FOUND = "nothing found"
 
@@ -98,16 +96,16 @@ class _Mark:
 
     @property
     def bounds(self) -> Rect:
-        return _bounds(np.concatenate(self.parts))
+        return bounds(np.concatenate(self.parts))
 
     @property
     def anchor(self) -> Rect:
         """What the tag goes next to: of a mask its top, as its bounds may be far from it."""
         if self.kind is not _Kind.MASK:
             return self.bounds
-        largest = max(self.parts, key=lambda part: _area(_bounds(part)))
+        largest = max(self.parts, key=lambda part: area(bounds(part)))
         heights = largest[:, 1]
-        return _bounds(largest[heights <= heights.min() + np.ptp(heights) / 20])
+        return bounds(largest[heights <= heights.min() + np.ptp(heights) / 20])
 
 
 def draw(image: ImageSource, result: Result) -> Image.Image:
@@ -128,7 +126,7 @@ def draw(image: ImageSource, result: Result) -> Image.Image:
     marks = _marks(result, scale * (canvas.width / picture.width))
     style = _Style.of(canvas.size, len(marks))
     # Large ones first, so that small ones stay on top.
-    for mark in sorted(marks, key=lambda mark: -_area(mark.bounds)):
+    for mark in sorted(marks, key=lambda mark: -area(mark.bounds)):
         _paint_mark(canvas, mark, style)
     numbered = _paint_tags(canvas, marks, style, keep_clear=isinstance(result, Quads))
     if isinstance(result, Text) and result.text:
@@ -254,7 +252,7 @@ def _paint_frame(
     canvas: Image.Image, box: Rect, width: int, colour: Colour, opacity: float
 ) -> None:
     """Paint the four edges of a box, centred on it, without a mask of the size of the box."""
-    left, top, right, bottom = _grown(box, width // 2)
+    left, top, right, bottom = grown(box, width // 2)
     right, bottom = max(right, left + width), max(bottom, top + width)
     sides = (top + width, bottom - width)
     for edge in (
@@ -263,24 +261,24 @@ def _paint_frame(
         (left, sides[0], left + width, sides[1]),
         (max(right - width, left + width), sides[0], right, sides[1]),
     ):
-        area = _clipped(edge, canvas.size)
-        if _area(area):
-            size = (area[2] - area[0], area[3] - area[1])
-            canvas.paste(colour, area, Image.new("L", size, round(255 * opacity)))
+        inside = clipped(edge, canvas.size)
+        if area(inside):
+            size = (inside[2] - inside[0], inside[3] - inside[1])
+            canvas.paste(colour, inside, Image.new("L", size, round(255 * opacity)))
 
 
 def _paint_mask(
     canvas: Image.Image, mark: _Mark, style: _Style, line: int, colour: Colour, opacity: float
 ) -> None:
     """Paint the outline of a mark, or its inside if `line` is 0, with smooth edges."""
-    area = _clipped(_grown(mark.bounds, line + 2), canvas.size)
-    if not _area(area):
+    inside = clipped(grown(mark.bounds, line + 2), canvas.size)
+    if not area(inside):
         return
-    size = ((area[2] - area[0]) * style.smooth, (area[3] - area[1]) * style.smooth)
+    size = ((inside[2] - inside[0]) * style.smooth, (inside[3] - inside[1]) * style.smooth)
     mask = Image.new("L", size)
     pen = ImageDraw.Draw(mask)
     for part in mark.parts:
-        points = [(x, y) for x, y in ((part - area[:2]) * style.smooth).tolist()]
+        points = [(x, y) for x, y in ((part - inside[:2]) * style.smooth).tolist()]
         if line:
             closed = [*points, *points[:2]]
             pen.line(closed, fill=255, width=line * style.smooth, joint="curve")
@@ -288,121 +286,10 @@ def _paint_mask(
             pen.polygon(points, fill=255)
     if style.smooth > 1:
         mask = mask.reduce(style.smooth)
-    canvas.paste(colour, area, mask.point([round(level * opacity) for level in range(256)]))
-
-
-def _bounds(points: Array) -> Rect:
-    (left, top), (right, bottom) = np.rint([points.min(axis=0), points.max(axis=0)]).astype(int)
-    return int(left), int(top), int(right), int(bottom)
-
-
-def _grown(rect: Rect, by: int) -> Rect:
-    return rect[0] - by, rect[1] - by, rect[2] + by, rect[3] + by
-
-
-def _clipped(rect: Rect, size: Size) -> Rect:
-    return max(rect[0], 0), max(rect[1], 0), min(rect[2], size[0]), min(rect[3], size[1])
-
-
-def _area(rect: Rect) -> int:
-    return max(rect[2] - rect[0], 0) * max(rect[3] - rect[1], 0)
+    canvas.paste(colour, inside, mask.point([round(level * opacity) for level in range(256)]))
 
 
 # Tags.
-
-
-def place_tags(
-    anchors: Sequence[Rect],
-    sizes: Sequence[Size],
-    canvas_size: Size,
-    *,
-    taken: Sequence[Rect] = (),
-    clear: Sequence[Rect] = (),
-    beside: bool = False,
-) -> list[Rect | None]:
-    """Find a place for each tag, inside the canvas and clear of all other tags.
-
-    Args:
-        anchors: what the tags belong to, one a tag.
-        sizes: `(width, height)` of the tags.
-        canvas_size: `(width, height)`; a tag that is larger has no place.
-        taken: tags that are there already.
-        clear: what no tag may cover.
-        beside: prefer the left and the right to the top and the bottom.
-
-    Returns:
-        One place a tag, `None` where there is none.
-    """
-    places: list[Rect | None] = [None] * len(anchors)
-    objects, occupied = _table(anchors), _table([*taken, *clear])
-    # Tags of small objects have the fewest places to go, so they choose first.
-    for index in sorted(range(len(anchors)), key=lambda index: _area(anchors[index])):
-        candidates = _candidates(anchors[index], sizes[index], canvas_size, beside)
-        covers = _table(candidates)
-        outside = np.any((covers < 0) | (covers > np.tile(canvas_size, 2)), axis=1)
-        blocked = outside | np.any(_shares_covered(occupied, covers), axis=1)
-        hidden = _shares_covered(objects, covers).sum(axis=1)
-        cost = np.where(blocked, np.inf, hidden + 0.03 * np.arange(len(candidates)))
-        best = int(cost.argmin())
-        if not blocked[best]:
-            places[index] = candidates[best]
-            occupied = np.vstack([occupied, covers[best]])
-    return places
-
-
-def _candidates(anchor: Rect, size: Size, canvas_size: Size, beside: bool) -> list[Rect]:
-    """Places at the corners and along the edges of an object, best first.
-
-    What would stand out of the canvas is moved along the edge, not away from the object.
-    """
-    (left, right), (top, bottom) = (
-        [max(0, min(end, side)) for end in ends]
-        for ends, side in zip((anchor[::2], anchor[1::2]), canvas_size, strict=True)
-    )
-    width, height = size
-
-    def across(x: int, y: int) -> tuple[int, int]:
-        return max(0, min(x, canvas_size[0] - width)), y
-
-    def upright(x: int, y: int) -> tuple[int, int]:
-        return x, max(0, min(y, canvas_size[1] - height))
-
-    far_x, far_y, middle = right - width, bottom - height, (top + bottom - height) // 2
-    around = [
-        *(across(left, top - height), across(left, top), across(left, bottom)),
-        *(across(far_x, top - height), across(far_x, bottom)),
-        *(across(left, far_y), across(far_x, top), across(far_x, far_y)),
-    ]
-    sides = [
-        *(upright(left - width, middle), upright(right, middle), upright(right, top)),
-        *(upright(left - width, top), upright(right, far_y), upright(left - width, far_y)),
-    ]
-    along = []
-    for share in (0.25, 0.5, 0.75):
-        x, y = left + round(share * (far_x - left)), top + round(share * (far_y - top))
-        along += [across(x, edge) for edge in (top - height, top, far_y, bottom)]
-        along += [upright(edge, y) for edge in (left - width, left, far_x, right)]
-    corners = [*sides, *around, *along] if beside else [*around, *sides, *along]
-    return [(x, y, x + width, y + height) for x, y in corners]
-
-
-def _table(rects: Sequence[Rect]) -> Array:
-    return np.array(rects, dtype=np.float64).reshape(-1, 4)
-
-
-def _shares_covered(rects: Array, covers: Array) -> Array:
-    """How much of each rectangle each cover hides, `(covers, rects)`, 0 to 1."""
-    width, height = (
-        np.clip(
-            np.minimum(rects[:, far], covers[:, far, None])
-            - np.maximum(rects[:, near], covers[:, near, None]),
-            0,
-            None,
-        )
-        for near, far in ((0, 2), (1, 3))
-    )
-    areas = (rects[:, 2] - rects[:, 0]) * (rects[:, 3] - rects[:, 1])
-    return np.asarray(width * height / np.maximum(areas, 1))
 
 
 def _paint_tags(
@@ -420,7 +307,7 @@ def _paint_tags(
         share = canvas.width // 3 if len(tagged) > 1 else canvas.width
         room = min(max(share, mark.bounds[2] - mark.bounds[0]), canvas.width)
         texts.append(lettering.shortened(mark.text, room - 2 * style.padding))
-    anchors = [_grown(mark.anchor, style.line // 2 + 1) for mark in tagged]
+    anchors = [grown(mark.anchor, style.line // 2 + 1) for mark in tagged]
     clear = anchors if keep_clear else []
     sizes = [_tag_size(lettering, text, style) for text in texts]
     places = place_tags(anchors, sizes, canvas.size, clear=clear)
@@ -444,7 +331,7 @@ def _paint_numbers(
     """Paint the numbers of marks; one that finds no place covers the corner of its mark."""
     lettering = Lettering("0123456789", style.font_size)
     texts = [str(number) for number in range(1, len(numbered) + 1)]
-    anchors = [_grown(mark.anchor, style.line // 2 + 1) for mark in numbered]
+    anchors = [grown(mark.anchor, style.line // 2 + 1) for mark in numbered]
     sizes = [_tag_size(lettering, text, style) for text in texts]
     places = place_tags(anchors, sizes, canvas.size, taken=taken, clear=clear, beside=bool(clear))
     for mark, text, place, anchor, (width, height) in zip(
