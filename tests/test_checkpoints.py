@@ -240,8 +240,11 @@ def test_the_picture_side_of_transformers_5(native):
     assert load_checkpoint(native).model.config.image_side == 96
 
 
-def test_without_a_preprocessor_pictures_have_768_pixels(native):
+@pytest.mark.parametrize("content", [None, {}, {"image_processor": None}])
+def test_without_a_stated_size_pictures_have_768_pixels(native, content):
     (native / "preprocessor_config.json").unlink()
+    if content is not None:
+        write_json(native / "processor_config.json", content)
     assert load_checkpoint(native).model.config.image_side == 768
 
 
@@ -626,6 +629,12 @@ def test_two_formats_never_lie_side_by_side(native):
         save_checkpoint(loaded.model, native, tokenizer=loaded.tokenizer, layout="original")
 
 
+def test_a_file_is_no_folder_to_save_in(native):
+    loaded = load_checkpoint(native)
+    with pytest.raises(ConfigError, match=r"config.json' is a file; give a folder"):
+        save_checkpoint(loaded.model, native / "config.json", tokenizer=loaded.tokenizer)
+
+
 def test_unknown_layouts_are_refused(native, tmp_path):
     loaded = load_checkpoint(native)
     with pytest.raises(ConfigError, match=r"layout 'onnx' is unknown; choose 'native'"):
@@ -649,6 +658,7 @@ def test_the_original_layout_cannot_say_everything(native, tmp_path):
         pytest.param("", r"'' is no folder or file here", id="empty"),
         pytest.param("basse", r"did you mean 'base'\?", id="misspelt"),
         pytest.param("large_ft", r"did you mean 'large-ft'\?", id="misspelt fine-tune"),
+        pytest.param("Florence-2-large", r"did you mean 'large'\?", id="published name"),
         pytest.param("Nano", r"did you mean 'nano'\?", id="capital"),
         pytest.param("no/such/folder", r"is no folder or file here", id="path"),
         pytest.param("./folder", r"is no folder or file here", id="dotted path"),

@@ -269,11 +269,10 @@ def test_dtypes(tmp_path, native, stored, wanted):
 def test_kept_dtypes_stay_in_the_file(tmp_path, native):
     """Nothing is copied: all weights lie in the one mapping of the file."""
     path = tmp_path / "model.safetensors"
-    save_file(native := {k: v.clone() for k, v in native.items()}, path)
+    save_file({name: tensor.clone() for name, tensor in native.items()}, path)
     model = build_model(tiny_config(), read_state([path]))
     addresses = [parameter.data_ptr() for parameter in model.parameters()]
     assert max(addresses) - min(addresses) < path.stat().st_size
-    del native
 
 
 @pytest.mark.parametrize("kept", range(4))

@@ -1,6 +1,7 @@
 """The builder turns packages into a kit; here the packages are tiny ones that lie in its cache."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,31 @@ def test_a_client_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     with pytest.raises(DataError, match="no such package"):
         packages.fetch_npm("nothing", "1.0.0", tmp_path / "cache")
+
+
+def test_a_package_is_fetched_once_and_a_broken_fetch_is_redone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that fails after writing must not leave a folder that counts as fetched."""
+    archive = tmp_path / "archive.tgz"
+    (tmp_path / "package").mkdir()
+    facts = {"name": "thing", "version": "1.0.0", "license": "MIT"}
+    (tmp_path / "package" / "package.json").write_text(json.dumps(facts), encoding="utf-8")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "package", "package")
+    client = tmp_path / "npm"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    cache = tmp_path / "cache"
+
+    client.write_text("#!/bin/sh\ntouch rubbish; exit 1\n", encoding="utf-8")
+    client.chmod(0o755)
+    with pytest.raises(DataError):
+        packages.fetch_npm("thing", "1.0.0", cache)
+
+    client.write_text(f"#!/bin/sh\ncp {archive} . && echo archive.tgz\n", encoding="utf-8")
+    package = packages.fetch_npm("thing", "1.0.0", cache)
+    assert (package.version, package.licence) == ("1.0.0", "MIT")
+    assert [path.name for path in package.folder.iterdir()] == ["package.json"]
+
+    client.unlink()
+    assert packages.fetch_npm("thing", "1.0.0", cache) == package

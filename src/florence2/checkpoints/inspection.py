@@ -13,6 +13,7 @@ from florence2.checkpoints.settings import read_settings
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
+    INDEX,
     PREPROCESSOR,
     PROCESSOR,
     TOKENIZER,
@@ -198,9 +199,9 @@ def _notes_on_files(files: CheckpointFiles) -> list[str]:
     if any(path.suffix != ".safetensors" for path in files.weights):
         notes.append("the weights are a pickle file; it is read without running code from it")
     used = {path.name for path in files.weights}
-    others = [name for name in WEIGHTS if name not in used and files.path(name)]
-    if files.weights and others and not others[0].endswith(".index.json"):
-        notes.append(f"{others[0]} lies there too and is not used")
+    others = [name for name in WEIGHTS if not name.endswith(INDEX) and name not in used]
+    if files.weights and (unused := next(filter(files.path, others), None)):
+        notes.append(f"{unused} lies there too and is not used")
     return notes
 
 

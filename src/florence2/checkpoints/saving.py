@@ -143,6 +143,8 @@ def _write_tokenizer(tokenizer: Tokenizer, layout: str, path: Path) -> None:
 
 def _refuse_other_weights(folder: Path, weights: str) -> None:
     """Two formats side by side would leave the reader to guess which is the newer."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{str(folder)!r} is a file; give a folder to save the checkpoint in")
     others = [name for name in WEIGHTS if name != weights and (folder / name).exists()]
     if others:
         raise ConfigError(

@@ -230,12 +230,13 @@ def _checked(key: str, value: Any, kind: type) -> Any:
 
 def _image_side(files: CheckpointFiles) -> tuple[int, list[str]]:
     """Side in pixels to which pictures are resized, and notes."""
+    raw: Any = {}
     if path := files.path(PREPROCESSOR):
         raw = read_json(path)
     elif path := files.path(PROCESSOR):
-        raw = read_json(path).get("image_processor", {})
-    else:
-        note = f"no {PREPROCESSOR}: pictures are resized to {DEFAULT_IMAGE_SIDE} pixels"
+        raw = read_json(path).get("image_processor")
+    if not isinstance(raw, dict) or "size" not in raw:
+        note = f"no size in {PREPROCESSOR}: pictures are resized to {DEFAULT_IMAGE_SIDE} pixels"
         return DEFAULT_IMAGE_SIDE, [note]
     for key, values in (("image_mean", IMAGE_MEAN), ("image_std", IMAGE_STD)):
         if raw.get(key) not in (None, list(values)):
@@ -243,7 +244,7 @@ def _image_side(files: CheckpointFiles) -> tuple[int, list[str]]:
                 f"{str(path)!r}: {key} is {raw[key]!r}; Florence-2 has {list(values)!r}, and"
                 " nothing else is supported"
             )
-    size = raw.get("size", DEFAULT_IMAGE_SIDE)
+    size = raw["size"]
     height, width = (
         (size.get("height"), size.get("width")) if isinstance(size, dict) else (size, size)
     )

@@ -30,7 +30,7 @@ WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-_INDEX = ".index.json"
+INDEX = ".index.json"
 _ADAPTER = "adapter_config.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -118,7 +118,7 @@ def _existing(path: Path) -> Path:
 
 def _unknown(source: str) -> Path:
     names = [NANO, *SHORT_NAMES]
-    close = difflib.get_close_matches(source.lower(), names, n=1)
+    close = difflib.get_close_matches(source.lower().removeprefix("florence-2-"), names, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     raise WeightsError(
         f"checkpoint {source!r} is no folder or file here and no known name; give a path, a hub"
@@ -131,7 +131,7 @@ def _weights_in(folder: Path, source: str) -> tuple[Path, ...]:
     name = best_weights(present)
     if name is None:
         raise WeightsError(f"checkpoint {source!r} holds no weights: {_why_none(present)}")
-    if not name.endswith(_INDEX):
+    if not name.endswith(INDEX):
         return (folder / name,)
     index = read_json(folder / name)
     parts = index.get("weight_map")
@@ -209,8 +209,8 @@ def wanted_files(listing: Sequence[str]) -> list[str]:
         raise WeightsError(f"it holds no weights: {_why_none(listing)}")
     wanted = [CONFIG, GENERATION, PREPROCESSOR, PROCESSOR, weights]
     wanted += [TOKENIZER] if TOKENIZER in listing else TOKENIZER_PIECES
-    if weights.endswith(_INDEX):
-        stem, suffix = weights.removesuffix(_INDEX).rsplit(".", 1)
+    if weights.endswith(INDEX):
+        stem, suffix = weights.removesuffix(INDEX).rsplit(".", 1)
         part = re.compile(rf"{re.escape(stem)}-\d+-of-\d+\.{suffix}")
         wanted += [name for name in listing if part.fullmatch(name)]
     return [name for name in wanted if name in listing]

@@ -183,7 +183,7 @@ def large(positions: int = 1024) -> Florence2Config:
 def nano(vocab_size: int) -> Florence2Config:
     """The small model of our own that the package carries.
 
-    The last stage keeps the resolution of the third (stride 1): at 192 pixels a 12 x 12 map
+    The last stage keeps the resolution of the third (stride 1): at 128 pixels an 8 x 8 map
     of 16-pixel cells, which small objects and letters need more than a coarser fourth stage.
     """
     vision = VisionConfig(
@@ -209,7 +209,7 @@ def nano(vocab_size: int) -> Florence2Config:
         attention_dropout=0.0,
         activation_dropout=0.0,
     )
-    return Florence2Config(vision=vision, text=text, image_side=192)
+    return Florence2Config(vision=vision, text=text, image_side=128)
 
 
 def with_vocab_size(config: Florence2Config, vocab_size: int) -> Florence2Config:

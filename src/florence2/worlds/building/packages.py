@@ -2,10 +2,12 @@
 
 import json
 import logging
+import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,48 +42,67 @@ def _run(command: Sequence[str], folder: Path) -> str:
     return done.stdout
 
 
+def _once(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder unless it is there; one that a broken-off run left half full is redone."""
+    if folder.exists():
+        return
+    logger.info("fetching %s", folder.name)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    fill(partial)
+    partial.rename(folder)
+
+
 def fetch_npm(name: str, version: str, cache: Path) -> Package:
     """Fetch one npm package with `npm pack`."""
-    folder = cache / "npm" / f"{name.replace('/', '__')}-{version}"
-    if not (folder / "package.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        logger.info("fetching npm %s %s", name, version)
-        archive = _run(["npm", "pack", "--silent", f"{name}@{version}"], folder).split()[-1]
-        with tarfile.open(folder / archive) as tar:
+
+    def fill(folder: Path) -> None:
+        archive = (
+            folder / _run(["npm", "pack", "--silent", f"{name}@{version}"], folder).split()[-1]
+        )
+        with tarfile.open(archive) as tar:
             for member in tar.getmembers():
                 # Every npm archive holds one top folder, nearly always "package/".
                 member.name = member.name.partition("/")[2]
                 if member.isfile() and member.name:
                     tar.extract(member, folder, filter="data")
-        (folder / archive).unlink()
+        archive.unlink()
+
+    folder = cache / "npm" / f"{name.replace('/', '__')}-{version}"
+    _once(folder, fill)
     facts = json.loads((folder / "package.json").read_text(encoding="utf-8"))
     return Package("npm", name, facts["version"], folder, str(facts.get("license", "")))
 
 
 def fetch_debian(name: str, licence: str, cache: Path) -> Package:
     """Fetch one Debian package with `apt-get download`, at the version the system knows."""
-    folder = cache / "debian" / name
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        logger.info("fetching debian %s", name)
+
+    def fill(folder: Path) -> None:
         _run(["apt-get", "download", name], folder)
         archive = next(folder.glob("*.deb"))
         _run(["dpkg-deb", "-x", archive.name, "."], folder)
         version = _run(["dpkg-deb", "-f", archive.name, "Version"], folder).strip()
         (folder / "VERSION").write_text(version, encoding="utf-8")
         archive.unlink()
+
+    folder = cache / "debian" / name
+    _once(folder, fill)
     version = (folder / "VERSION").read_text(encoding="utf-8")
     return Package("debian", name, version, folder, licence)
 
 
 def fetch_pypi(name: str, version: str, licence: str, cache: Path) -> Package:
     """Fetch one wheel with `pip download`."""
-    folder = cache / "pypi" / f"{name}-{version}"
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        logger.info("fetching pypi %s %s", name, version)
-        requirement = f"{name}=={version}"
-        _run(["python3", "-m", "pip", "download", "--no-deps", "-q", requirement], folder)
-        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+
+    def fill(folder: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "-q"]
+        _run([*pip, f"{name}=={version}"], folder)
+        archive = next(folder.glob("*.whl"))
+        with zipfile.ZipFile(archive) as wheel:
             wheel.extractall(folder)
+        archive.unlink()
+
+    folder = cache / "pypi" / f"{name}-{version}"
+    _once(folder, fill)
     return Package("pypi", name, version, folder, licence)

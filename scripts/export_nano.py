@@ -1,0 +1,39 @@
+"""Put the weights of a training run into the package, in the native layout and bfloat16.
+
+python scripts/export_nano.py RUN_FOLDER
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from florence2.checkpoints import save_checkpoint
+from florence2.generation.options import GenerationOptions
+from florence2.model.config import nano
+from florence2.model.florence2 import Florence2Model
+from florence2.tokenizer import Tokenizer
+
+PACKAGE = Path(__file__).parents[1] / "src" / "florence2" / "nano"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--to", type=Path, default=PACKAGE)
+    arguments = parser.parse_args()
+    tokenizer = Tokenizer.from_file(arguments.run / "tokenizer.json")
+    model = Florence2Model(nano(tokenizer.vocab_size))
+    state = torch.load(arguments.run / "checkpoint.pt", weights_only=True)
+    model.load_state_dict(state["model"])
+    save_checkpoint(
+        model,
+        arguments.to,
+        tokenizer=tokenizer,
+        dtype=torch.bfloat16,
+        generation=GenerationOptions(max_new_tokens=256),
+    )
+
+
+if __name__ == "__main__":
+    main()
