@@ -11,6 +11,8 @@ from florence2.model.config import Florence2Config, TextConfig, VisionConfig
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
+from florence2.worlds.kit import Kit
+from tiny_kit import write_tiny_kit
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +66,16 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ImageDraw.Draw(image).ellipse((20, 10, 80, 70), fill="orange")
     image.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def kit_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kit of three drawn shapes."""
+    path = tmp_path_factory.mktemp("kit") / "kit.zip"
+    write_tiny_kit(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def kit(kit_path: Path) -> Kit:
+    return Kit(kit_path)

@@ -1,0 +1,119 @@
+"""Examples say what their pictures show: labels decode back to the records."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from florence2.answers import parse_answer
+from florence2.model.config import nano
+from florence2.processor import Processor
+from florence2.tasks import Task
+from florence2.tokenizer import Tokenizer
+from florence2.training.batches import Example, collate
+from florence2.training.dense import CELLS
+from florence2.training.world_examples import LETTERS, Mixture, WorldExamples
+from florence2.worlds.describe import line_records, scene_records
+from florence2.worlds.kit import Kit
+from florence2.worlds.lines import LineOptions, line
+from florence2.worlds.scenes import SceneOptions, scene
+
+SIDE, MAP_SIDE, SEED = 128, 8, 4
+SCENES = SceneOptions(min_objects=1, max_objects=3)
+LINES = LineOptions(max_chars=8)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train([task.template for task in Task], vocab_size=300)
+
+
+def make_examples(
+    kit: Kit, tokenizer: Tokenizer, line_share: float, task: Task = Task.OD
+) -> WorldExamples:
+    config = replace(nano(tokenizer.vocab_size), image_side=SIDE)
+    mixture = Mixture(line_share, {task: 1.0}, SCENES, LINES)
+    processor = Processor(tokenizer, config)
+    return WorldExamples(kit, processor, mixture, map_side=MAP_SIDE, seed=SEED)
+
+
+def decoded(example: Example, tokenizer: Tokenizer) -> str:
+    return tokenizer.decode(example.label_ids)
+
+
+@pytest.mark.parametrize(
+    "task", [Task.OD, Task.CAPTION_TO_PHRASE_GROUNDING, Task.OPEN_VOCABULARY_DETECTION]
+)
+def test_labels_of_scenes_decode_to_their_records(
+    kit: Kit, tokenizer: Tokenizer, task: Task
+) -> None:
+    examples = make_examples(kit, tokenizer, 0.0, task)
+    for index in range(5):
+        example = examples[index]
+        made = scene(kit, SEED, index, side=SIDE, options=SCENES)
+        (record,) = scene_records(made, (task,))
+        answer = decoded(example, tokenizer)
+        found = parse_answer(answer, task, (SIDE, SIDE))
+        assert found.malformed == 0
+        quantised = found.to_dict() | {"answer": "", "token_ids": []}
+        assert quantised["type"] == record.result.kind
+        if task is Task.OD:
+            assert found.labels == record.result.labels
+            assert np.abs(found.xyxy - record.result.xyxy).max() <= 0.5 * SIDE / 1000 + 1e-9
+        assert tokenizer.decode(example.prompt_ids).count("<s>") == 1
+
+
+def test_texts_are_spelled_letter_by_letter(kit: Kit, tokenizer: Tokenizer) -> None:
+    examples = make_examples(kit, tokenizer, 1.0)
+    for index in range(5):
+        example = examples[index]
+        (record,) = line_records(line(kit, SEED, index, options=LINES), (Task.OCR,))
+        assert decoded(example, tokenizer) == f"<s>{record.result.text}</s>"
+        assert len(example.label_ids) == len(record.result.text.encode()) + 2
+
+
+def test_dense_targets_name_what_lies_under_them(kit: Kit, tokenizer: Tokenizer) -> None:
+    example = make_examples(kit, tokenizer, 0.0)[0]
+    made = scene(kit, SEED, 0, side=SIDE, options=SCENES)
+    cell = SIDE // (CELLS * MAP_SIDE)
+    assert example.cells is not None and example.boxes is not None
+    assert np.array_equal(example.cells, made.class_map[cell // 2 :: cell, cell // 2 :: cell])
+    centres = SIDE // MAP_SIDE // 2
+    owner = made.instance_map[centres :: 2 * centres, centres :: 2 * centres]
+    assert np.array_equal(np.isnan(example.boxes[0]), owner == 0)
+    row, column = np.argwhere(owner > 0)[0]
+    box = np.array(made.objects[owner[row, column] - 1].box_xyxy) / SIDE
+    x, y = (column + 0.5) / MAP_SIDE, (row + 0.5) / MAP_SIDE
+    expected = [x - box[0], y - box[1], box[2] - x, box[3] - y]
+    assert np.allclose(example.boxes[:, row, column], expected, atol=1e-6)
+
+
+def test_columns_name_the_letters_above_them(kit: Kit, tokenizer: Tokenizer) -> None:
+    examples = make_examples(kit, tokenizer, 1.0)
+    for index in range(5):
+        made = line(kit, SEED, index, options=LINES)
+        columns = examples[index].columns
+        assert columns is not None
+        names = [LETTERS[value - 1] if 0 < value <= len(LETTERS) else "" for value in columns]
+        assert set(names) - {""} <= set(made.text)
+        assert names != [""] * len(names)
+
+
+def test_an_example_depends_on_its_index_alone(kit: Kit, tokenizer: Tokenizer) -> None:
+    one, other = (make_examples(kit, tokenizer, 0.5) for _ in range(2))
+    forwards = [one[index] for index in range(6)]
+    backwards = [other[index] for index in reversed(range(6))][::-1]
+    for first, second in zip(forwards, backwards, strict=True):
+        assert np.array_equal(first.pixels, second.pixels)
+        assert first.label_ids == second.label_ids
+
+
+def test_a_batch_decodes_to_its_labels(kit: Kit, tokenizer: Tokenizer) -> None:
+    examples = make_examples(kit, tokenizer, 0.5)
+    rows = [examples[index] for index in range(6)]
+    batch = collate(rows, tokenizer.pad_id, MAP_SIDE)
+    for example, labels, prompt, mask in zip(
+        rows, batch.labels, batch.prompt_ids, batch.prompt_mask, strict=True
+    ):
+        assert labels[labels >= 0].tolist() == example.label_ids
+        assert prompt[mask.bool()].tolist() == example.prompt_ids
