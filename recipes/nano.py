@@ -53,7 +53,7 @@ FULL = Mixture(0.45, SCENE_TASKS, SCENES, LINES)
 
 STAGES = (
     Stage("dense", 2000, 32, 128, 1.5e-3, warmup_steps=200, final_share=0.1, joint=False),
-    Stage("joint", 5000, 32, 128, 6e-4, warmup_steps=400, final_share=0.0, dense_weight=0.3),
+    Stage("joint", 4500, 32, 128, 6e-4, warmup_steps=400, final_share=0.0, dense_weight=0.3),
 )
 MIXTURES = {"dense": EASY, "joint": FULL}
 

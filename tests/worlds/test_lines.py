@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from florence2.errors import ConfigError, DataError
+from florence2.images import MIN_SIDE
+from florence2.worlds.describe import line_records
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions, TextLine, line
 
@@ -163,3 +165,11 @@ def test_a_kit_without_fonts_makes_no_lines(kit: Kit) -> None:
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="got"):
         LineOptions(**wrong)
+
+
+def test_the_shortest_lines_are_large_enough_to_be_opened(kit: Kit) -> None:
+    """A run of hours died of one thin letter in a tight crop of 7 x 18 pixels."""
+    options = LineOptions(max_chars=1, min_em=4.0, max_em=6.0)
+    for index in range(20):
+        for record in line_records(line(kit, 1, index, options=options)):
+            assert min(record.picture().size) >= MIN_SIDE

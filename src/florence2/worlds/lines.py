@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.errors import ConfigError, DataError
+from florence2.images import MIN_SIDE
 from florence2.worlds.clutter import ink
 from florence2.worlds.colours import contrasting_colour
 from florence2.worlds.grounds import Size, random_ground, white_page
@@ -183,7 +184,8 @@ def _layout(
         return (side, side), rng.integers(0, slack + 1)
     left, right = (int(pad * em) for pad in rng.uniform(0.08, 0.7, 2))
     above, below = (int(pad * em) for pad in rng.uniform(0.06, 0.45, 2))
-    return (left + width + right, above + height + below), np.array([left, above])
+    size = max(left + width + right, MIN_SIDE), max(above + height + below, MIN_SIDE)
+    return size, np.array([left, above])
 
 
 def _quiet_ground(rng: np.random.Generator, kit: Kit, size: Size) -> Pixels:
