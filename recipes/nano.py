@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from florence2.evaluation.worlds import evaluate_worlds
+from florence2.evaluation.worlds import Asker, evaluate_worlds
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
@@ -49,11 +49,11 @@ SCENE_TASKS = {
     Task.REGION_TO_CATEGORY: 0.1,
 }
 EASY = Mixture(0.5, SCENE_TASKS, EASY_SCENES, SHORT_LINES)
-FULL = Mixture(0.45, SCENE_TASKS, SCENES, LINES)
+FULL = Mixture(0.3, SCENE_TASKS, SCENES, LINES)
 
 STAGES = (
     Stage("dense", 2000, 32, 128, 1.5e-3, warmup_steps=200, final_share=0.1, joint=False),
-    Stage("joint", 4500, 32, 128, 6e-4, warmup_steps=400, final_share=0.0, dense_weight=0.3),
+    Stage("joint", 4000, 32, 128, 6e-4, warmup_steps=400, final_share=0.0, dense_weight=0.3),
 )
 MIXTURES = {"dense": EASY, "joint": FULL}
 
@@ -124,7 +124,9 @@ def main() -> None:
         num_letters=NUM_LETTERS,
         loc_begin=tokenizer.loc_begin,
         worker_init=one_thread,
-        evaluate=lambda model, side: evaluate_worlds(model, tokenizer, kit, side, count=64),
+        evaluate=lambda model, side: evaluate_worlds(
+            Asker(model, tokenizer, image_side=side), kit, count=64
+        ),
     )
     Trainer(model, recipe, arguments.folder).run()
 

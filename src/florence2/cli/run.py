@@ -173,7 +173,7 @@ class Progress:
         if failures:
             print(
                 f"florence2: {self.total - failures} of {self.total} pictures answered,"
-                f" {failures} could not be read",
+                f" {failures} not: see above",
                 file=sys.stderr,
             )
 

@@ -14,8 +14,8 @@ from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 
 # A drawn edge is known to about one pixel of the picture the model sees; at 128 to 192 pixels
-# that is five to eight bins. Half of it as standard deviation keeps the peak on the true bin.
-LOCATION_SIGMA_BINS = 4.0
+# that is five to eight bins, the standard deviation here; the peak stays on the true bin.
+LOCATION_SIGMA_BINS = 6.0
 
 # Texts are read letter by letter: one token a character is easier to align with a picture than
 # merged pieces. Any segmentation decodes to the same text.
