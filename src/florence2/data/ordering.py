@@ -1,0 +1,103 @@
+"""The order in which Florence-2 writes what it found, so that training data is written alike.
+
+    object detection          classes by alphabet; boxes of a class from large to small
+    region proposal           boxes from large to small
+    dense region captions     phrases by their largest box; boxes of a phrase from large to small
+    grounding, open vocabulary    phrases as given; boxes of a phrase from large to small
+    segmentation              objects, and the parts of one, from large to small
+    polygons, everywhere      clockwise from the point nearest to the top left corner
+    texts with quads          as given: only who made them knows the order of reading
+
+The authors state the clockwise polygons only. The rest is what published answers of the base and
+the large model have in common.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from florence2.geometry import bounding_box, box_area, polygon_area
+from florence2.results import Array, Boxes, Mixed, Polygons, Result, Scores, check_fits
+from florence2.tasks import AnswerKind, Task
+
+
+def canonical(result: Result, task: Task) -> Result:
+    """Return a result with its objects in the order in which the model writes them.
+
+    >>> boxes = Boxes([[0, 0, 1, 1], [0, 0, 9, 9], [0, 0, 5, 5]], ["b", "b", "a"],
+    ...               image_size=(9, 9))
+    >>> ordered = canonical(boxes, Task.OD)
+    >>> ordered.labels, ordered.xyxy[:, 2].tolist()
+    (('a', 'b', 'b'), [5.0, 9.0, 1.0])
+    """
+    check_fits(result, task)
+    match result:
+        case Boxes():
+            return _ordered_boxes(result, task)
+        case Polygons():
+            return _ordered_polygons(result, task)
+        case Mixed():
+            boxes = _ordered_boxes(result.boxes, task)
+            return replace(result, boxes=boxes, polygons=_ordered_polygons(result.polygons, task))
+    return result
+
+
+def clockwise(points: Array) -> Array:
+    """Turn and roll a polygon `(P, 2)`: clockwise on the screen, from its top left point.
+
+    >>> clockwise(np.array([[4.0, 4.0], [4.0, 0.0], [0.0, 0.0]])).tolist()
+    [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0]]
+    """
+    x, y = (points - points[:1]).T
+    signed_area = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
+    if signed_area < 0:  # y points down, so positive is clockwise
+        points = points[::-1]
+    start = np.lexsort((points[:, 0], points[:, 1], points.sum(axis=1)))[0]
+    return np.roll(points, -int(start), axis=0)
+
+
+def _ordered_boxes(boxes: Boxes, task: Task) -> Boxes:
+    areas = box_area(boxes.xyxy).tolist()
+    rows = _order(boxes.labels, areas, boxes.xyxy.tolist(), task)
+    return replace(
+        boxes,
+        xyxy=boxes.xyxy[rows],
+        labels=tuple(boxes.labels[row] for row in rows),
+        scores=_picked(boxes.scores, rows),
+    )
+
+
+def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
+    instances = [
+        sorted(map(clockwise, parts), key=lambda part: (-float(polygon_area(part)), part.tolist()))
+        for parts in polygons.polygons
+    ]
+    areas = [float(sum(map(polygon_area, parts))) for parts in instances]
+    boxes = [bounding_box(np.concatenate(parts)).tolist() for parts in instances]
+    rows = _order(polygons.labels, areas, boxes, task)
+    return replace(
+        polygons,
+        polygons=tuple(tuple(instances[row]) for row in rows),
+        labels=tuple(polygons.labels[row] for row in rows),
+        scores=_picked(polygons.scores, rows),
+    )
+
+
+def _order(
+    labels: Sequence[str], areas: Sequence[float], boxes: Sequence[list[float]], task: Task
+) -> list[int]:
+    """Return the rows sorted by rank of their label, then from large to small."""
+    ranks: dict[str, tuple[float | str, ...]] = {}
+    for row, label in enumerate(labels):
+        if task.answer_kind is AnswerKind.CLASS_BOXES:
+            ranks[label] = (label.casefold(), label)
+        elif task is Task.DENSE_REGION_CAPTION:
+            ranks[label] = min(ranks.get(label, (0.0,)), (-areas[row], label))
+        else:
+            ranks.setdefault(label, (row,))
+    return sorted(range(len(labels)), key=lambda row: (ranks[labels[row]], -areas[row], boxes[row]))
+
+
+def _picked(scores: Scores | None, rows: Sequence[int]) -> Scores | None:
+    return None if scores is None else tuple(scores[row] for row in rows)

@@ -1,0 +1,284 @@
+"""COCO files: objects with boxes and outlines, or captions.
+
+Boxes are `x, y, width, height` in pixels, continuous, so nothing is added or taken off. An outline
+is a list of polygons, or a mask as run lengths, whose parts become polygons. Crowds (`iscrowd`)
+stand for objects that nobody told apart; they are left out and counted.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from florence2.data.records import Box, Record
+from florence2.errors import DataError, Florence2Error
+from florence2.formats.files import field_of, find_file, number, read_text
+from florence2.formats.masks import decode_run_lengths, mask_outlines
+from florence2.formats.objects import (
+    CAPTION_TASKS,
+    OBJECT_TASKS,
+    LabelledObject,
+    LabelledPicture,
+    checked_object,
+    chosen_tasks,
+    object_records,
+)
+from florence2.formats.pictures import PictureFolder, Size, named_picture, relative_name
+from florence2.formats.report import Problem, ReadReport
+from florence2.geometry import bounding_box, box_area, polygon_area
+from florence2.results import Array, Boxes, Polygons, Text
+from florence2.tasks import Task
+
+PLACES = ("annotations/{}", "{}", "*/{}")
+OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
+CAPTION_FILES = ("captions_*.json", "*.json")
+
+Row = dict[str, Any]
+
+
+def coco_patterns(tasks: Sequence[Task]) -> list[str]:
+    """Return the names to look for in a folder, the surest first."""
+    names = CAPTION_FILES if set(tasks) & set(CAPTION_TASKS) else OBJECT_FILES
+    return [place.format(name) for name in names for place in PLACES]
+
+
+def read_coco(
+    path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
+) -> Iterator[Record]:
+    """Yield records of a COCO file, or of the one that a folder holds.
+
+    Args:
+        path: the JSON file, or a folder with it (`annotations/instances_train2017.json`,
+            `train/_annotations.coco.json`, or the only JSON file there).
+        report: counts what cannot be used.
+        tasks: tasks of `OBJECT_TASKS` for a file of objects, detection if none is given; for a file
+            of captions the one task they answer, `<CAPTION>` if none is given.
+        split: which part of a folder with several files.
+    """
+    file = find_file(path, coco_patterns(tasks), split)
+    data = _load(file)
+    rows = [row for row in data["annotations"] if isinstance(row, dict)]
+    by_image = _by_image(data, report, file.name)
+    captions = any("caption" in row for row in rows[:1])
+    what = f"file {str(file)!r}"
+    allowed = CAPTION_TASKS if captions else tuple(OBJECT_TASKS)
+    tasks = chosen_tasks(tasks, allowed, allowed[0] if captions else Task.OD, what)
+    if captions and len(tasks) > 1:
+        raise DataError(f"{what} holds captions of one kind; choose one task, not {tasks!r}")
+    names = {} if captions else _class_names(data, report, file.name)
+    folders = _picture_folders(file)
+    for image in _images(data, report, file.name):
+        found_rows = by_image.get(image["id"], [])
+        where = f"{file.name}, image {image['id']!r}"
+        if (found := _picture(image, folders, report, where)) is None:
+            continue
+        if captions:
+            yield from _caption_records(found_rows, *found, tasks[0], report, where)
+            continue
+        objects = [_object(row, names, found[1], report, file.name) for row in found_rows]
+        kept = tuple(item for item in objects if item is not None)
+        yield from object_records(LabelledPicture(*found, kept, where), tasks, report)
+
+
+def _load(file: Path) -> Row:
+    try:
+        data = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"file {str(file)!r} is no JSON ({error})") from error
+    for key in ("images", "annotations"):
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
+            raise DataError(f"file {str(file)!r} has no list {key!r}; a COCO file has one")
+    return dict(data)
+
+
+def _images(data: Row, report: ReadReport, file: str) -> Iterator[Row]:
+    """Yield the images that have an id of their own."""
+    seen = set()
+    for index, image in enumerate(data["images"]):
+        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
+            report.add(Problem.ROW, f"{file}, images[{index}]", "this is no object with an id")
+        elif image["id"] in seen:
+            report.add(Problem.DUPLICATE, file, f"image id {image['id']!r} is given twice")
+        else:
+            seen.add(image["id"])
+            yield image
+
+
+def _by_image(data: Row, report: ReadReport, file: str) -> dict[Any, list[Row]]:
+    """Group annotations by image, leaving out repeated ids and those of no image."""
+    known = {row.get("id") for row in data["images"] if isinstance(row, dict)}
+    seen = set()
+    groups: dict[Any, list[Row]] = {}
+    for index, row in enumerate(data["annotations"]):
+        where = f"{file}, annotations[{index}]"
+        image_id = row.get("image_id") if isinstance(row, dict) else None
+        if not isinstance(image_id, (int, str)) or image_id not in known:
+            report.add(Problem.ROW, where, f"this belongs to no image; image_id is {image_id!r}")
+            continue
+        if (name := row.get("id")) is not None:
+            if name in seen:
+                report.add(Problem.DUPLICATE, where, f"annotation id {name!r} is given twice")
+                continue
+            seen.add(name)
+        groups.setdefault(image_id, []).append(row)
+    return groups
+
+
+def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
+    rows = data.get("categories")
+    if not isinstance(rows, list):
+        raise DataError(f"file {file!r} has no list 'categories'; boxes need class names")
+    names: dict[Any, str] = {}
+    for index, row in enumerate(rows):
+        where = f"{file}, categories[{index}]"
+        if not isinstance(row, dict) or not isinstance(row.get("name"), str):
+            report.add(Problem.LABEL, where, f"{row!r} has no name")
+        elif row.get("id") in names:
+            report.add(Problem.DUPLICATE, where, f"class id {row.get('id')!r} is given twice")
+        else:
+            names[row.get("id")] = row["name"]
+    return names
+
+
+def _picture_folders(file: Path) -> tuple[Path, ...]:
+    """Return where pictures of an annotation file may be."""
+    here, root = file.parent, file.parent.parent
+    part = file.stem.rpartition("_")[2]  # instances_train2017
+    return (here, here / "images", root / part, root / "images" / part, root / "images", root)
+
+
+def _picture(
+    image: Row, folders: Sequence[Path], report: ReadReport, where: str
+) -> tuple[Path, Size] | None:
+    try:
+        name = field_of(image, "file_name")
+        told = None
+        if image.get("width") and image.get("height"):
+            told = int(number(image["width"], "width")), int(number(image["height"], "height"))
+    except Florence2Error as error:
+        report.add(Problem.ROW, where, error)
+        return None
+    return named_picture(name, folders, report, where, told)
+
+
+def _caption_records(
+    rows: Sequence[Row], path: Path, size: Size, task: Task, report: ReadReport, where: str
+) -> Iterator[Record]:
+    texts = [str(row.get("caption") or "").strip() for row in rows]
+    if not texts or not all(texts):
+        report.add(Problem.NO_TEXT, where, "a caption is empty" if texts else "it has no caption")
+    for text in filter(None, texts):
+        yield from report.accept(
+            Record(path, task, "", None, Text(text, image_size=size), where), where
+        )
+
+
+def _object(
+    row: Row, names: dict[Any, str], size: Size, report: ReadReport, file: str
+) -> LabelledObject | None:
+    where = f"{file}, annotation {row.get('id')!r}"
+    if row.get("iscrowd"):
+        report.add(Problem.CROWD, where, "iscrowd is set")
+        return None
+    class_id = row.get("category_id")
+    if not isinstance(class_id, (int, str)) or class_id not in names:
+        report.add(Problem.LABEL, where, f"category_id {class_id!r} is no class of this file")
+        return None
+    try:
+        parts = _parts(row.get("segmentation"), size, report, where)
+        box = _box(row.get("bbox"))
+    except Florence2Error as error:
+        report.add(Problem.ROW, where, error)
+        return None
+    return checked_object(names[class_id], box, parts, size, report, where)
+
+
+def _box(given: Any) -> Box | None:
+    if not given:
+        return None
+    if not isinstance(given, list) or len(given) != 4:
+        raise DataError(f"bbox is {given!r}; give x, y, width, height")
+    x, y, width, height = (number(value, "a side of bbox") for value in given)
+    return x, y, x + width, y + height
+
+
+def _parts(given: Any, size: Size, report: ReadReport, where: str) -> list[Array]:
+    """Return the polygons of an outline, whichever way it is written."""
+    if not given:
+        return []
+    if isinstance(given, dict):
+        mask = decode_run_lengths(given)
+        if mask.shape[::-1] != size:
+            raise DataError(f"the mask is for {mask.shape[::-1]!r} pixels, the picture has {size}")
+        outlines, num_holes = mask_outlines(mask)
+        if num_holes:
+            report.add(Problem.HOLES, where, f"{num_holes} holes")
+        return outlines
+    if not isinstance(given, list):
+        raise DataError(f"segmentation is {given!r}; give polygons or run lengths")
+    parts = []
+    for polygon in given:
+        if not isinstance(polygon, list) or len(polygon) % 2:
+            raise DataError(f"polygon {polygon!r} is no list of x, y, x, y, ...")
+        numbers = [number(value, "a coordinate of a polygon") for value in polygon]
+        parts.append(np.array(numbers, dtype=np.float64).reshape(-1, 2))
+    return parts
+
+
+def write_coco(records: Iterable[Record], path: Path) -> None:
+    """Write records of boxes with labels, of polygons or of captions.
+
+    Polygons get the text they were asked with as class name. Records of one picture are joined.
+    Pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
+    """
+    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
+    images: dict[str, Row] = {}
+    classes: dict[str, int] = {}
+    annotations: list[Row] = []
+    for record in records:
+        name = relative_name(pictures.path_of(record), path.parent)
+        width, height = record.result.image_size
+        image = {"id": len(images) + 1, "file_name": name, "width": width, "height": height}
+        image_id = images.setdefault(name, image)["id"]
+        for row in _annotations(record):
+            if (label := row.pop("label", None)) is not None:
+                row["category_id"] = classes.setdefault(label, len(classes) + 1)
+            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **row})
+    categories = [{"id": class_id, "name": name} for name, class_id in classes.items()]
+    data = {"images": [*images.values()], "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+
+
+def _annotations(record: Record) -> Iterator[Row]:
+    result = record.result
+    if isinstance(result, Boxes) and record.task is not Task.REGION_PROPOSAL:
+        for box, label in zip(result.xyxy, result.labels, strict=True):
+            yield _row(label, box, [], float(box_area(box)))
+    elif isinstance(result, Polygons) and record.text_input:
+        for parts in result.polygons:
+            area = float(sum(map(polygon_area, parts)))
+            outline = [part.ravel().tolist() for part in parts]
+            yield _row(record.text_input, bounding_box(np.concatenate(parts)), outline, area)
+    elif isinstance(result, Text) and record.task in CAPTION_TASKS:
+        yield {"caption": result.text}
+    else:
+        raise DataError(
+            f"a COCO file cannot hold an answer of task {record.task.token!r}; give boxes with "
+            "labels, segmented phrases or captions"
+        )
+
+
+def _row(label: str, box: Array, outline: list[list[float]], area: float) -> Row:
+    x_min, y_min, x_max, y_max = box.tolist()
+    xywh = [x_min, y_min, x_max - x_min, y_max - y_min]
+    return {
+        "label": label,
+        "bbox": xywh,
+        "area": area,
+        "segmentation": outline,
+        "iscrowd": 0,
+    }

@@ -1,0 +1,130 @@
+"""Files of a dataset: its parts, its text and rows, and the libraries that only some need."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from florence2.errors import DataError
+from florence2.formats.report import Problem, ReadReport
+
+SPLIT_NAMES = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+_SPLIT_OF = {name: split for split, names in SPLIT_NAMES.items() for name in names}
+
+
+def split_named(name: str) -> str | None:
+    """Return which part of a dataset a file or folder name tells.
+
+    >>> split_named("instances_train2017"), split_named("valid"), split_named("photos")
+    ('train', 'val', None)
+    """
+    words = re.findall("[a-z]+", name.lower())
+    return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
+
+
+def split_of(file: Path, root: Path) -> str | None:
+    """Return which part of the dataset at `root` a file below it belongs to."""
+    parts = file.relative_to(root).parts
+    found = (split_named(Path(part).stem) for part in reversed(parts))
+    return next((split for split in found if split), None)
+
+
+def choose_split(found: Iterable[str], split: str | None, where: Path) -> str | None:
+    """Return the part of a dataset to read; a dataset in parts needs one to be named."""
+    known = sorted(set(found))
+    if split is None:
+        if len(known) > 1:
+            raise DataError(
+                f"dataset {str(where)!r} has the parts {', '.join(known)}; choose one with split="
+            )
+        return known[0] if known else None
+    wanted = split if split in known else _SPLIT_OF.get(split, split)
+    if wanted not in known:
+        there = f"has the parts {', '.join(known)}" if known else "is not divided into parts"
+        raise DataError(f"split {split!r} is unknown: dataset {str(where)!r} {there}")
+    return wanted
+
+
+def find_file(path: Path, patterns: Sequence[str], split: str | None) -> Path:
+    """Return the one file meant by a path: itself, or the only match of the first good pattern."""
+    if path.is_file():
+        choose_split((), split, path)
+        return path
+    for pattern in patterns:
+        if files := sorted(path.glob(pattern)):
+            parts = [part for file in files if (part := split_of(file, path))]
+            chosen = choose_split(parts, split, path)
+            files = [file for file in files if split_of(file, path) == chosen]
+            if len(files) > 1:
+                names = ", ".join(str(file.relative_to(path)) for file in files)
+                raise DataError(f"folder {str(path)!r} holds {names}; give the path of one of them")
+            return files[0]
+    raise DataError(f"folder {str(path)!r} holds no {' or '.join(patterns)}; check the path")
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text, with or without a byte order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"file {str(path)!r} cannot be read as UTF-8 text ({error})") from error
+
+
+def read_json_lines(path: Path, report: ReadReport) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield `("file.jsonl, line 3", object)`; blank lines mean nothing, bad ones are counted."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                if not line.strip():
+                    continue
+                where = f"{path.name}, line {number}"
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    report.add(Problem.ROW, where, f"this is no JSON ({error})")
+                    continue
+                if isinstance(row, dict):
+                    yield where, row
+                else:
+                    report.add(Problem.ROW, where, "this is no JSON object")
+    except OSError as error:
+        raise DataError(f"file {str(path)!r} cannot be read ({error})") from error
+
+
+def field_of(row: dict[str, Any], name: str, default: str | None = None) -> str:
+    """Return a text field of a row."""
+    value = row.get(name, default)
+    if not isinstance(value, str):
+        raise DataError(f"field {name!r} is {value!r}; give a text")
+    return value
+
+
+def number(value: Any, what: str) -> float:
+    """Return a number that a file gives as number or text."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise DataError(f"{what} is {value!r}; give a plain number")
+    return found
+
+
+def optional_library(name: str, extra: str) -> Any:
+    """Import a library that only some formats need."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DataError(
+            f"this format needs the library {name!r}, which is not installed; install "
+            f"'florence2[{extra}]'"
+        ) from error

@@ -1,0 +1,195 @@
+"""Labelled objects of one picture, and the records that can be asked about them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from florence2.data.ordering import canonical
+from florence2.data.records import Box, Record
+from florence2.errors import DataError
+from florence2.formats.pictures import Size
+from florence2.formats.report import Problem, ReadReport
+from florence2.geometry import bounding_box, box_area, clip_boxes, clip_points, polygon_area
+from florence2.results import Array, Boxes, Mixed, Polygons, Result, Text
+from florence2.tasks import Task
+
+SLACK = 0.01
+"""Pixels that an object may reach over the edge by rounding, without being counted as clipped."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledObject:
+    """One object: its class, its box in pixels, and the parts of its outline if they are known."""
+
+    label: str
+    box: Box
+    parts: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPicture:
+    """A picture file and the objects in it."""
+
+    path: Path
+    size: Size
+    objects: tuple[LabelledObject, ...]
+    source: str
+
+
+def checked_object(
+    label: str,
+    box: Sequence[float] | None,
+    parts: Sequence[Array],
+    size: Size,
+    report: ReadReport,
+    where: str,
+) -> LabelledObject | None:
+    """Cut an object at the edges of its picture; count one that nothing is left of.
+
+    Args:
+        label: name of its class.
+        box: `x_min, y_min, x_max, y_max` in pixels, or `None` for the box around the parts.
+        parts: polygons `(P, 2)` in pixels, none if the outline is not known.
+        size: of the picture.
+        report: counts what is cut or dropped.
+        where: the row or id, for the report.
+    """
+    label = label.strip()
+    if not label:
+        report.add(Problem.LABEL, where, "the class name is empty")
+        return None
+    kept = tuple(part for part in parts if _has_area(part, report, where))
+    if box is None:
+        if not kept:
+            if not parts:
+                report.add(Problem.NO_AREA, where, "the object has neither box nor polygon")
+            return None
+        box = bounding_box(np.concatenate(kept)).tolist()
+    corners = np.array(box, dtype=np.float64)
+    if not np.isfinite(corners).all():
+        report.add(Problem.ROW, where, f"the box {list(box)!r} is beyond all numbers")
+        return None
+    clipped = clip_boxes(corners, size)
+    if box_area(corners) <= 0:
+        report.add(Problem.NO_AREA, where, f"the box {corners.tolist()!r} has no area")
+        return None
+    if box_area(clipped) <= 0:
+        report.add(
+            Problem.OUTSIDE, where, f"the box {corners.tolist()!r} is outside of {size!r} pixels"
+        )
+        return None
+    clipped_parts = [clip_points(part, size) for part in kept]
+    inside = tuple(part for part in clipped_parts if polygon_area(part) > 0)
+    if len(inside) < len(kept):
+        report.add(Problem.OUTSIDE, where, f"a polygon is outside of {size!r} pixels")
+    moved = [np.abs(clipped - corners).max()]
+    moved += [np.abs(new - old).max() for new, old in zip(clipped_parts, kept, strict=True)]
+    if max(moved) > SLACK:
+        report.add(Problem.CLIPPED, where, f"{corners.tolist()!r} cut to {size!r} pixels")
+    x_min, y_min, x_max, y_max = clipped.tolist()
+    return LabelledObject(label, (x_min, y_min, x_max, y_max), inside)
+
+
+def _has_area(part: Array, report: ReadReport, where: str) -> bool:
+    if np.isfinite(part).all() and len(part) >= 3 and polygon_area(part) > 0:
+        return True
+    report.add(Problem.NO_AREA, where, f"a polygon of {len(part)} points has no area")
+    return False
+
+
+def object_records(
+    picture: LabelledPicture, tasks: Sequence[Task], report: ReadReport
+) -> Iterator[Record]:
+    """Make the records of each task about one picture, in the model's own order.
+
+    A picture without objects is a record of object detection and of region proposal, with nothing
+    to find; no other task can be asked about it.
+    """
+    if not picture.objects:
+        report.add(Problem.EMPTY, picture.source, "no objects")
+    for task in tasks:
+        for text_input, region, result in OBJECT_TASKS[task](picture):
+            record = Record(
+                picture.path, task, text_input, region, canonical(result, task), picture.source
+            )
+            yield from report.accept(record, picture.source)
+
+
+Question = tuple[str, Box | None, Result]
+
+
+def _boxes(objects: Sequence[LabelledObject], size: Size, *, labelled: bool = True) -> Boxes:
+    xyxy = np.array([item.box for item in objects], dtype=np.float64).reshape(-1, 4)
+    labels = tuple(item.label if labelled else "" for item in objects)
+    return Boxes(xyxy, labels, image_size=size)
+
+
+def _polygons(objects: Sequence[LabelledObject], size: Size) -> Polygons:
+    parts = tuple(item.parts for item in objects if item.parts)
+    return Polygons(parts, ("",) * len(parts), image_size=size)
+
+
+def _by_label(objects: Sequence[LabelledObject]) -> dict[str, list[LabelledObject]]:
+    groups: dict[str, list[LabelledObject]] = {}
+    for item in objects:
+        groups.setdefault(item.label, []).append(item)
+    return groups
+
+
+def _detection(picture: LabelledPicture) -> Iterator[Question]:
+    yield "", None, _boxes(picture.objects, picture.size)
+
+
+def _proposal(picture: LabelledPicture) -> Iterator[Question]:
+    yield "", None, _boxes(picture.objects, picture.size, labelled=False)
+
+
+def _open_detection(picture: LabelledPicture) -> Iterator[Question]:
+    nothing = _polygons((), picture.size)
+    for label, group in _by_label(picture.objects).items():
+        yield label, None, Mixed(_boxes(group, picture.size), nothing, image_size=picture.size)
+
+
+def _referring_segmentation(picture: LabelledPicture) -> Iterator[Question]:
+    for label, group in _by_label(picture.objects).items():
+        if all(item.parts for item in group):  # or the answer would leave objects out
+            yield label, None, _polygons(group, picture.size)
+
+
+def _region_segmentation(picture: LabelledPicture) -> Iterator[Question]:
+    for item in picture.objects:
+        if item.parts:
+            yield "", item.box, _polygons((item,), picture.size)
+
+
+def _category(picture: LabelledPicture) -> Iterator[Question]:
+    for item in picture.objects:
+        yield "", item.box, Text(item.label, image_size=picture.size)
+
+
+OBJECT_TASKS: Mapping[Task, Callable[[LabelledPicture], Iterator[Question]]] = {
+    Task.OD: _detection,
+    Task.REGION_PROPOSAL: _proposal,
+    Task.OPEN_VOCABULARY_DETECTION: _open_detection,
+    Task.REFERRING_EXPRESSION_SEGMENTATION: _referring_segmentation,
+    Task.REGION_TO_SEGMENTATION: _region_segmentation,
+    Task.REGION_TO_CATEGORY: _category,
+}
+"""The tasks that boxes, class names and outlines answer."""
+
+CAPTION_TASKS = (Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION)
+"""The tasks that a text about the whole picture answers."""
+
+
+def chosen_tasks(
+    tasks: Sequence[Task], allowed: Sequence[Task], default: Task, what: str
+) -> tuple[Task, ...]:
+    """Return the tasks to make records of, refusing those that a dataset has no answers for."""
+    if wrong := [task.token for task in tasks if task not in allowed]:
+        raise DataError(
+            f"{what} has no answers for task {wrong[0]!r}; choose among "
+            f"{', '.join(task.token for task in allowed)}"
+        )
+    return tuple(dict.fromkeys(tasks)) or (default,)

@@ -1,0 +1,122 @@
+"""Our own records as Parquet: the rows of `jsonl`, with the pictures inside if wanted.
+
+The column `image` is a struct of `bytes` and `path`, which the datasets library of Hugging Face
+shows as a picture. `result` is the JSON of `result.to_dict`. Files are read and written in batches,
+so a dataset need not fit into memory. Needs `pyarrow` (`florence2[parquet]`).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from florence2.data.records import Record
+from florence2.errors import DataError, Florence2Error
+from florence2.formats.files import choose_split, optional_library, split_of
+from florence2.formats.pictures import PictureFolder, Size, named_picture, relative_name
+from florence2.formats.report import Problem, ReadReport
+from florence2.formats.rows import Picture, asked_record, record_row
+from florence2.images import open_image
+from florence2.tasks import Task
+
+COLUMNS = ("image", "task", "text_input", "region", "result", "source")
+ROWS_AT_ONCE = 64
+
+
+def read_parquet(
+    path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
+) -> Iterator[Record]:
+    """Yield the records of a file, or of all files of a folder in the order of their names."""
+    parquet = optional_library("pyarrow.parquet", "parquet")
+    for file in _files(path, split):
+        try:
+            table = parquet.ParquetFile(file)
+        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise DataError(f"file {str(file)!r} cannot be read as Parquet ({error})") from error
+        with table:
+            if missing := sorted(set(COLUMNS[:-1]) - set(table.schema_arrow.names)):
+                raise DataError(
+                    f"file {str(file)!r} has no column {missing[0]!r}; records have the columns "
+                    f"{', '.join(COLUMNS)}"
+                )
+            number = 0
+            for batch in table.iter_batches(batch_size=ROWS_AT_ONCE):
+                for row in batch.to_pylist():
+                    number += 1
+                    where = f"{file.name}, row {number}"
+                    if found := _picture(row, file.parent, report, where):
+                        yield from asked_record(row, *found, where, tasks, report)
+
+
+def _files(path: Path, split: str | None) -> list[Path]:
+    if path.is_file():
+        choose_split((), split, path)
+        return [path]
+    files = sorted(path.rglob("*.parquet"))
+    if not files:
+        raise DataError(f"folder {str(path)!r} holds no *.parquet; check the path")
+    chosen = choose_split((part for file in files if (part := split_of(file, path))), split, path)
+    return [file for file in files if split_of(file, path) == chosen]
+
+
+def _picture(
+    row: dict[str, Any], folder: Path, report: ReadReport, where: str
+) -> tuple[Picture, Size] | None:
+    """Return the picture of a row and its size, and read the JSON of its result."""
+    image = row["image"] or {}
+    try:
+        row["result"] = json.loads(row["result"])
+        if data := image.get("bytes"):
+            opened = open_image(data)
+            return np.asarray(opened), opened.size
+    except Florence2Error as error:
+        report.add(Problem.PICTURE, where, error)
+        return None
+    except (TypeError, ValueError, AttributeError) as error:
+        report.add(Problem.ROW, where, f"this is no row of a record ({error})")
+        return None
+    return named_picture(image.get("path") or "", (folder,), report, where)
+
+
+def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) -> None:
+    """Write records in batches.
+
+    Args:
+        records: what to write.
+        path: the file.
+        embed: put the bytes of the pictures into the file. Otherwise it tells their paths, and
+            pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
+    """
+    arrow = optional_library("pyarrow", "parquet")
+    parquet = optional_library("pyarrow.parquet", "parquet")
+    text = arrow.string()
+    image = arrow.struct([("bytes", arrow.binary()), ("path", text)])
+    types = (image, text, text, arrow.list_(arrow.float64()), text, text)
+    schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
+    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
+    remaining = iter(records)
+    with parquet.ParquetWriter(path, schema) as writer:
+        while batch := list(islice(remaining, ROWS_AT_ONCE)):
+            rows = [
+                {
+                    **record_row(record),
+                    "result": json.dumps(record.result.to_dict(), allow_nan=False),
+                    "image": _embedded(record)
+                    if embed
+                    else {"path": relative_name(pictures.path_of(record), path.parent)},
+                }
+                for record in batch
+            ]
+            writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
+
+
+def _embedded(record: Record) -> dict[str, Any]:
+    if isinstance(record.image, Path):
+        return {"bytes": record.image.read_bytes(), "path": record.image.name}
+    file = BytesIO()
+    record.picture().save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}

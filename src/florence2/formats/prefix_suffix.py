@@ -1,0 +1,147 @@
+"""The JSON lines that other kits fine-tune Florence-2 with.
+
+    {"image": "1.jpg", "prefix": "<OD>", "suffix": "cat<loc_1><loc_2><loc_3><loc_4>"}
+
+`prefix` is a task token with the text or the four location tokens that the task needs behind it,
+or the sentence that the token stands for. Any other prompt has no answer grammar, so no record can
+hold it: such rows are counted as lost, not guessed at. So are suffixes that break the grammar of
+their task, above all those with `<loc_1000>`, which kits write that round where the model floors.
+Objects are put into the model's own order.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from florence2.answers import format_answer, parse_answer
+from florence2.data.ordering import canonical
+from florence2.data.records import Box, Record
+from florence2.errors import DataError, Florence2Error, TaskError
+from florence2.formats.files import field_of, find_file, read_json_lines
+from florence2.formats.pictures import PictureFolder, Size, named_picture, relative_name
+from florence2.formats.report import Problem, ReadReport
+from florence2.locations import decode_boxes, encode_boxes, location_tokens
+from florence2.results import Result, Text
+from florence2.tasks import InputKind, Task
+
+PATTERNS = ("*.jsonl", "*/*.jsonl")
+
+_BEYOND = re.compile(r"<loc_[0-9]{4,}>")
+_BIN = re.compile(r"<loc_([0-9]+)>")
+_SENTENCES = [
+    (task, re.compile(re.escape(task.template).replace(r"\{input\}", "(.+)"), re.DOTALL))
+    for task in sorted(Task, key=lambda task: task.needs_input)  # whole sentences before patterns
+]
+# Tasks whose answer always has words; a text in a picture may be missing.
+_WORDED = frozenset(
+    (
+        Task.CAPTION,
+        Task.DETAILED_CAPTION,
+        Task.MORE_DETAILED_CAPTION,
+        Task.REGION_TO_CATEGORY,
+        Task.REGION_TO_DESCRIPTION,
+    )
+)
+
+
+def read_prefix_suffix(
+    path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
+) -> Iterator[Record]:
+    """Yield the records of a file, or of those `tasks` only."""
+    file = find_file(path, PATTERNS, split)
+    folders = (file.parent, file.parent / "images", file.parent.parent / "images")
+    for where, row in read_json_lines(file, report):
+        try:
+            name, prefix, suffix = (field_of(row, key) for key in ("image", "prefix", "suffix"))
+        except Florence2Error as error:
+            report.add(Problem.ROW, where, error)
+            continue
+        try:
+            task, words = split_prompt(prefix)
+        except TaskError as error:
+            report.add(Problem.PROMPT, where, error)
+            continue
+        if tasks and task not in tasks:
+            report.add(Problem.OTHER_TASK, where, task.token)
+            continue
+        found = named_picture(name, folders, report, where)
+        if found is None:
+            continue
+        image, size = found
+        try:
+            result = _result(suffix, task, size)
+        except Florence2Error as error:
+            report.add(Problem.ANSWER, where, error)
+            continue
+        region = _region(words, size) if task.needs_region else None
+        text_input = words if task.needs_text else ""
+        yield from report.accept(Record(image, task, text_input, region, result, where), where)
+
+
+def split_prompt(prompt: str) -> tuple[Task, str]:
+    """Return the task of a prompt and the words or location tokens that go with it.
+
+    >>> split_prompt("<OPEN_VOCABULARY_DETECTION>wheels")
+    (Task.OPEN_VOCABULARY_DETECTION, 'wheels')
+    >>> split_prompt("Locate wheels in the image.")
+    (Task.OPEN_VOCABULARY_DETECTION, 'wheels')
+    """
+    found = None
+    if task := next((task for task in Task if task.token in prompt), None):
+        found = task, prompt.replace(task.token, "").strip()
+    for task, sentence in _SENTENCES:
+        if found is None and (match := sentence.fullmatch(prompt.strip())):
+            found = task, "".join(match.groups())
+    if found is None:
+        raise TaskError(
+            f"prefix {prompt!r} is the prompt of no task; write one of "
+            f"{', '.join(task.token for task in Task)}, with the text for it behind"
+        )
+    found[0].prompt(found[1])  # refuses missing and surplus input
+    return found
+
+
+def _result(suffix: str, task: Task, size: Size) -> Result:
+    """Read a suffix, refusing whatever a model must not learn to write."""
+    if match := _BEYOND.search(suffix):
+        raise DataError(
+            f"suffix holds {match[0]}, which no vocabulary has: the last token is <loc_999>, and "
+            "bins are floor(1000 * x / width); make the file again with a kit that floors"
+        )
+    result = parse_answer(suffix, task, size)
+    if result.malformed:
+        raise DataError(
+            f"suffix {suffix!r} breaks the grammar of {task.token!r} in {result.malformed} places"
+        )
+    if isinstance(result, Text) and task in _WORDED and not result.text:
+        raise DataError(f"suffix {suffix!r} has no words; task {task.token!r} needs some")
+    return canonical(result, task)
+
+
+def _region(words: str, size: Size) -> Box:
+    bins = [int(value) for value in _BIN.findall(words)]
+    x_min, y_min, x_max, y_max = decode_boxes(bins, size).tolist()
+    return x_min, y_min, x_max, y_max
+
+
+def write_prefix_suffix(records: Iterable[Record], path: Path) -> None:
+    """Write records one by one; coordinates become bins.
+
+    Pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
+    """
+    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for record in records:
+            row = {
+                "image": relative_name(pictures.path_of(record), path.parent),
+                "prefix": record.task.token + _input(record),
+                "suffix": format_answer(record.result, record.task),
+            }
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _input(record: Record) -> str:
+    if record.task.input_kind is InputKind.REGION:
+        return location_tokens(encode_boxes(record.region or (), record.result.image_size))
+    return record.text_input

@@ -1,0 +1,99 @@
+"""What a reader could not take as it was: counted by kind, with the first few cases in words."""
+
+from collections import Counter
+from collections.abc import Iterator
+from enum import Enum
+
+from florence2.answers import format_answer
+from florence2.data.records import Record
+from florence2.errors import DataError, Florence2Error
+from florence2.tasks import Task
+
+MAX_CASES = 3
+"""So many cases of each kind are told in words."""
+
+
+class Severity(Enum):
+    """What a problem did to the data."""
+
+    LOSS = "lost"  # something is missing from the records; an error where reading is strict
+    REPAIR = "repaired"  # something was changed
+    NOTE = "noted"  # a rule of the format was followed
+
+
+class Problem(Enum):
+    """The kinds of problems; the words stand in the report."""
+
+    ROW = ("rows that cannot be read", Severity.LOSS)
+    PICTURE = ("pictures missing or unreadable", Severity.LOSS)
+    SIZE = ("pictures of another size than their annotations", Severity.LOSS)
+    DUPLICATE = ("ids or names given twice", Severity.LOSS)
+    LABEL = ("objects without a usable class name", Severity.LOSS)
+    NO_AREA = ("boxes or polygons without area", Severity.LOSS)
+    OUTSIDE = ("boxes or polygons outside of the picture", Severity.LOSS)
+    NO_TEXT = ("pictures without a text", Severity.LOSS)
+    PROMPT = ("prompts that are no task", Severity.LOSS)
+    ANSWER = ("answers that cannot be trained on", Severity.LOSS)
+    CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
+    HOLES = ("masks whose holes were filled", Severity.REPAIR)
+    CROWD = ("crowds left out", Severity.NOTE)
+    EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
+    OTHER_TASK = ("records of tasks not asked for", Severity.NOTE)
+
+    def __init__(self, words: str, severity: Severity) -> None:
+        self.words = words
+        self.severity = severity
+
+
+class ReadReport:
+    """Counts of one pass over a dataset.
+
+    Attributes:
+        strict: raise `DataError` at the first loss.
+        num_records: records made, by task.
+        counts: how often each problem was met.
+        cases: the first cases of each problem in words, with file and line or id.
+    """
+
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = strict
+        self.num_records: Counter[Task] = Counter()
+        self.counts: Counter[Problem] = Counter()
+        self.cases: dict[Problem, list[str]] = {}
+
+    def add(self, problem: Problem, where: str, what: object) -> None:
+        """Count a problem; raise it if it is a loss and reading is strict."""
+        case = f"{where}: {what}"
+        if self.strict and problem.severity is Severity.LOSS:
+            raise DataError(f"{case} (strict reading stops at the first loss)")
+        self.counts[problem] += 1
+        cases = self.cases.setdefault(problem, [])
+        if len(cases) < MAX_CASES:
+            cases.append(case)
+
+    def accept(self, record: Record, where: str) -> Iterator[Record]:
+        """Yield a record that can be trained on; count one that cannot."""
+        try:
+            format_answer(record.result, record.task)
+        except Florence2Error as error:
+            self.add(Problem.ANSWER, where, error)
+            return
+        self.num_records[record.task] += 1
+        yield record
+
+    def count(self, severity: Severity) -> int:
+        """Return the number of problems of a severity."""
+        return sum(
+            number for problem, number in self.counts.items() if problem.severity is severity
+        )
+
+    def __str__(self) -> str:
+        tasks = ", ".join(f"{number:,} {task.token}" for task, number in self.num_records.items())
+        lines = [f"{self.num_records.total():,} records" + (f": {tasks}" if tasks else "")]
+        for problem in Problem:
+            if number := self.counts[problem]:
+                lines.append(f"{problem.severity.value}: {number:,} {problem.words}")
+                lines += [f"  {case}" for case in self.cases[problem]]
+                if number > MAX_CASES:
+                    lines.append(f"  and {number - MAX_CASES:,} more")
+        return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""A record as one row of plain values, which JSON lines and Parquet files share."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from florence2.data.records import Box, Record
+from florence2.errors import DataError, Florence2Error
+from florence2.formats.files import field_of
+from florence2.formats.report import Problem, ReadReport
+from florence2.results import from_dict
+from florence2.tasks import Task
+
+Picture = Path | NDArray[np.uint8]
+
+
+def record_row(record: Record) -> dict[str, Any]:
+    """Write everything but the picture as JSON values."""
+    return {
+        "task": record.task.token,
+        "text_input": record.text_input,
+        "region": None if record.region is None else [float(side) for side in record.region],
+        "result": record.result.to_dict(),
+        "source": record.source,
+    }
+
+
+def row_record(row: dict[str, Any], picture: Picture, size: tuple[int, int], where: str) -> Record:
+    """Rebuild a record; the inverse of `record_row`."""
+    task = Task.parse(field_of(row, "task"))
+    answer = row.get("result")
+    if not isinstance(answer, dict):
+        raise DataError(f"field 'result' is {answer!r}; give what result.to_dict wrote")
+    result = from_dict(answer)
+    if result.image_size != size:
+        raise DataError(f"the result is for {result.image_size!r} pixels, the picture has {size!r}")
+    region = _region(row.get("region"))
+    text_input = field_of(row, "text_input", "")
+    return Record(picture, task, text_input, region, result, field_of(row, "source", where))
+
+
+def _region(given: Any) -> Box | None:
+    if given is None:
+        return None
+    try:
+        x_min, y_min, x_max, y_max = (float(side) for side in given)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"field 'region' is {given!r}; give x_min, y_min, x_max, y_max in pixels, or null"
+        ) from error
+    return x_min, y_min, x_max, y_max
+
+
+def asked_record(
+    row: dict[str, Any],
+    picture: Picture,
+    size: tuple[int, int],
+    where: str,
+    tasks: Sequence[Task],
+    report: ReadReport,
+) -> Iterator[Record]:
+    """Yield the record of a row if it is sound and of one of the tasks; count it if not."""
+    try:
+        record = row_record(row, picture, size, where)
+    except Florence2Error as error:
+        report.add(Problem.ROW, where, error)
+        return
+    if tasks and record.task not in tasks:
+        report.add(Problem.OTHER_TASK, where, record.task.token)
+        return
+    yield from report.accept(record, where)

@@ -1,0 +1,152 @@
+"""Pascal VOC folders: one XML file of boxes for each picture.
+
+VOC counts pixels from 1 and includes the last, so the box of a whole picture of 500 x 375 pixels is
+1, 1, 500, 375. In continuous coordinates that is 0, 0, 500, 375: one is taken off x_min and y_min
+only, and put back on writing. Files that count from 0 come one pixel too far to the upper left;
+where they touch the edge, the report counts boxes as cut. Objects marked difficult are kept.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from florence2.data.records import Record
+from florence2.errors import DataError, Florence2Error
+from florence2.formats.files import choose_split, number, read_text
+from florence2.formats.objects import (
+    OBJECT_TASKS,
+    LabelledObject,
+    LabelledPicture,
+    checked_object,
+    chosen_tasks,
+    object_records,
+)
+from florence2.formats.pictures import PICTURE_SUFFIXES, PictureFolder, Size, named_picture
+from florence2.formats.report import Problem, ReadReport
+from florence2.results import Boxes
+from florence2.tasks import Task
+
+LISTS = "ImageSets/Main"
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_voc(
+    path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
+) -> Iterator[Record]:
+    """Yield records of a folder with `Annotations` and `JPEGImages`, or of XML beside pictures.
+
+    Args:
+        path: the folder.
+        report: counts what cannot be used.
+        tasks: tasks of `OBJECT_TASKS`, detection if none is given.
+        split: the list in `ImageSets/Main` to follow ("train", "val", "trainval", "test"), or the
+            folder inside to read.
+    """
+    tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
+    for file in _annotation_files(path, split, report):
+        yield from _records_of(file, path, tasks, report)
+
+
+def _annotation_files(path: Path, split: str | None, report: ReadReport) -> list[Path]:
+    folder = path / "Annotations"
+    # Lists such as cat_train.txt tell which pictures show a class.
+    lists = {file.stem: file for file in (path / LISTS).glob("*.txt") if "_" not in file.stem}
+    if not folder.is_dir():
+        folder = path
+    chosen = choose_split(lists, split, path)
+    if chosen is None:
+        return sorted(folder.glob("*.xml"))
+    files = []
+    for line in filter(None, map(str.strip, read_text(lists[chosen]).splitlines())):
+        file = folder / f"{line.split()[0]}.xml"
+        if file.is_file():
+            files.append(file)
+        else:
+            report.add(Problem.ROW, f"{chosen}.txt", f"{file.name} is not there")
+    return files
+
+
+def _records_of(
+    file: Path, root: Path, tasks: Sequence[Task], report: ReadReport
+) -> Iterator[Record]:
+    try:
+        tree = ElementTree.fromstring(read_text(file))
+        told = _told_size(tree)
+    except (ElementTree.ParseError, ValueError) as error:
+        report.add(Problem.ROW, file.name, f"this is no VOC annotation ({error})")
+        return
+    name = (tree.findtext("filename") or "").strip()
+    folders = (root / "JPEGImages", root / "images", file.parent, root)
+    names = [name, *(file.stem + suffix for suffix in PICTURE_SUFFIXES)]
+    name = next((name for name in names if any((at / name).is_file() for at in folders)), name)
+    found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, told)
+    if found is None:
+        return
+    objects = (_object(item, found[1], report, file.name) for item in tree.iter("object"))
+    kept = tuple(item for item in objects if item is not None)
+    yield from object_records(LabelledPicture(*found, kept, file.name), tasks, report)
+
+
+def _told_size(tree: Element) -> Size | None:
+    """Return the size that the file tells; some tools write 0 x 0 for "unknown"."""
+    sides = [tree.findtext(f"size/{side}") for side in ("width", "height")]
+    if not all(sides):
+        return None
+    width, height = (int(number(side, "the size")) for side in sides)
+    return (width, height) if width and height else None
+
+
+def _object(item: Element, size: Size, report: ReadReport, file: str) -> LabelledObject | None:
+    label = item.findtext("name") or ""
+    where = f"{file}, object {label.strip()!r}"
+    try:
+        x_min, y_min, x_max, y_max = (
+            number(item.findtext(f"bndbox/{side}"), side) for side in SIDES
+        )
+    except Florence2Error as error:
+        report.add(Problem.ROW, where, error)
+        return None
+    return checked_object(label, (x_min - 1, y_min - 1, x_max, y_max), (), size, report, where)
+
+
+def write_voc(records: Iterable[Record], folder: Path) -> None:
+    """Write records of object detection, one for each picture.
+
+    Pictures are copied to `JPEGImages`, boxes go to `Annotations` with the fractions they have.
+    """
+    annotations = folder / "Annotations"
+    annotations.mkdir(parents=True, exist_ok=True)
+    pictures = PictureFolder(folder / "JPEGImages", copy=True)
+    for record in records:
+        if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
+            raise DataError(
+                f"a VOC folder cannot hold an answer of task {record.task.token!r}; give boxes "
+                "with labels"
+            )
+        picture = pictures.path_of(record)
+        file = annotations / f"{picture.stem}.xml"
+        if file.exists():
+            raise DataError(
+                f"file {str(file)!r} exists; give one record for each picture, and a new folder"
+            )
+        tree = _tree(picture.name, record.result)
+        ElementTree.indent(tree)
+        text = ElementTree.tostring(tree, encoding="unicode")
+        file.write_text(text + "\n", encoding="utf-8")
+
+
+def _tree(name: str, boxes: Boxes) -> Element:
+    tree = Element("annotation")
+    SubElement(tree, "filename").text = name
+    size = SubElement(tree, "size")
+    for side, value in zip(("width", "height", "depth"), (*boxes.image_size, 3), strict=True):
+        SubElement(size, side).text = str(value)
+    for label, (x_min, y_min, x_max, y_max) in zip(boxes.labels, boxes.xyxy.tolist(), strict=True):
+        item = SubElement(tree, "object")
+        SubElement(item, "name").text = label
+        box = SubElement(item, "bndbox")
+        values = (x_min + 1, y_min + 1, x_max, y_max)
+        for side, value in zip(SIDES, values, strict=True):
+            SubElement(box, side).text = f"{value:g}" if value == int(value) else repr(value)
+    return tree

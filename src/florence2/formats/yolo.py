@@ -1,0 +1,271 @@
+"""YOLO folders: one text file of boxes or outlines beside each picture.
+
+A line is `class x_centre y_centre width height`, or `class x y x y x y ...` for an outline, as
+shares of the picture's sides. Class names stand in a YAML file (`data.yaml`) that also tells where
+the pictures are, or in `classes.txt`. The labels of `images/a.jpg` are in `labels/a.txt`, or beside
+the picture. A picture without a label file shows no object, as the trainers of YOLO have it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from florence2.data.records import Record
+from florence2.errors import DataError, Florence2Error
+from florence2.formats.files import (
+    choose_split,
+    number,
+    optional_library,
+    read_text,
+    split_of,
+)
+from florence2.formats.objects import (
+    OBJECT_TASKS,
+    LabelledObject,
+    LabelledPicture,
+    checked_object,
+    chosen_tasks,
+    object_records,
+)
+from florence2.formats.pictures import (
+    PictureFolder,
+    Size,
+    checked_size,
+    find_picture,
+    is_picture,
+    pictures_in,
+)
+from florence2.formats.report import Problem, ReadReport
+from florence2.results import Array, Boxes
+from florence2.tasks import Task
+
+YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "*.yaml", "*.yml")
+NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the parts of a dataset are, and what its classes are called."""
+
+    names: dict[int, str]
+    pictures: dict[str | None, list[Path]]  # by split; None where there is only one
+    keypoints: bool = False  # lines go on with key points behind the box
+
+
+def read_yolo(
+    path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
+) -> Iterator[Record]:
+    """Yield records of a YAML file or of the folder that holds it.
+
+    Args:
+        path: `data.yaml`, or the folder with it or with `classes.txt`.
+        report: counts what cannot be used.
+        tasks: tasks of `OBJECT_TASKS`, detection if none is given.
+        split: "train", "val" or "test" where the dataset has more than one.
+    """
+    tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
+    layout = _layout(path, report)
+    chosen = choose_split((part for part in layout.pictures if part), split, path)
+    files = layout.pictures[chosen if chosen in layout.pictures else None]
+    for picture in files:
+        size = checked_size(picture, report, picture.name)
+        if size is None:
+            continue
+        objects: tuple[LabelledObject, ...] = ()
+        if label_file := _label_file(picture):
+            try:
+                text = read_text(label_file)
+            except Florence2Error as error:
+                report.add(Problem.ROW, label_file.name, error)
+                continue
+            objects = tuple(_objects(text, label_file.name, layout, size, report))
+        yield from object_records(
+            LabelledPicture(picture, size, objects, picture.name), tasks, report
+        )
+
+
+def find_yaml(folder: Path) -> Path | None:
+    """Return the YAML file of a folder that names classes."""
+    for pattern in YAML_FILES:
+        for file in sorted(folder.glob(pattern)):
+            if "names:" in read_text(file):
+                return file
+    return None
+
+
+def _layout(path: Path, report: ReadReport) -> _Layout:
+    file = path if path.is_file() else find_yaml(path)
+    if file is not None:
+        return _layout_of_yaml(file, report)
+    for name in NAME_FILES:
+        if (path / name).is_file():
+            lines = read_text(path / name).splitlines()
+            names = {index: line.strip() for index, line in enumerate(lines) if line.strip()}
+            return _Layout(names, _by_split(path))
+    raise DataError(
+        f"folder {str(path)!r} tells no class names; put data.yaml or classes.txt there"
+    )
+
+
+def _by_split(root: Path) -> dict[str | None, list[Path]]:
+    """Divide the pictures of a folder by the names of the folders inside."""
+    folder = root / "images" if (root / "images").is_dir() else root
+    parts: dict[str | None, list[Path]] = {}
+    for picture in pictures_in(folder, deep=True):
+        parts.setdefault(split_of(picture.parent, root), []).append(picture)
+    return parts or {None: []}
+
+
+def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
+    yaml = optional_library("yaml", "train")
+    try:
+        data = yaml.safe_load(read_text(file))
+    except yaml.YAMLError as error:
+        raise DataError(f"file {str(file)!r} is no YAML ({error})") from error
+    if not isinstance(data, dict):
+        raise DataError(f"file {str(file)!r} holds no names and values; a YOLO file does")
+    root = PureWindowsPath(str(data.get("path") or ""))
+    roots = (file.parent / root.as_posix(), file.parent)
+    pictures: dict[str | None, list[Path]] = {}
+    for split in SPLITS:
+        given = data.get(split) or (data.get("valid") if split == "val" else None)
+        if given:
+            places = given if isinstance(given, list) else [given]
+            pictures[split] = [
+                picture for place in places for picture in _listed(str(place), roots, file, report)
+            ]
+    if not pictures:
+        raise DataError(f"file {str(file)!r} has no train, val or test; give a folder of pictures")
+    return _Layout(_names(data.get("names"), file), pictures, "kpt_shape" in data)
+
+
+def _names(given: Any, file: Path) -> dict[int, str]:
+    if isinstance(given, list):
+        given = dict(enumerate(given))
+    if not isinstance(given, dict):
+        raise DataError(f"file {str(file)!r} has names {given!r}; give a list of class names")
+    # YAML reads the class names no and 7 as a truth value and a number.
+    return {int(number(index, "a class number")): str(name) for index, name in given.items()}
+
+
+def _listed(place: str, roots: Sequence[Path], file: Path, report: ReadReport) -> list[Path]:
+    """Return the pictures of a folder, of a list of pictures, or one picture."""
+    name = PureWindowsPath(place).as_posix()
+    # Exports of Roboflow write ../train/images where train/images is meant.
+    tries = [root / part for root in roots for part in (name, name.lstrip("./"))]
+    found = next((path for path in tries if path.exists()), None)
+    if found is None:
+        report.add(Problem.PICTURE, file.name, f"{place!r} is not there; looked at {tries[0]}")
+        return []
+    if found.is_dir():
+        return pictures_in(found, deep=True)
+    if is_picture(found):
+        return [found]
+    pictures = []
+    for line in filter(None, map(str.strip, read_text(found).splitlines())):
+        picture = find_picture(line, (found.parent, *roots))
+        if picture is None:
+            report.add(Problem.PICTURE, found.name, f"image {line!r} is not there")
+        else:
+            pictures.append(picture)
+    return pictures
+
+
+def _label_file(picture: Path) -> Path | None:
+    """Return the label file of a picture: in `labels` for the last `images`, or beside it."""
+    parts = list(picture.parts)
+    if "images" in parts[:-1]:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    places = (Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt"))
+    return next((place for place in places if place.is_file()), None)
+
+
+def _objects(
+    text: str, name: str, layout: _Layout, size: Size, report: ReadReport
+) -> Iterator[LabelledObject]:
+    seen = set()
+    for line_number, line in enumerate(text.splitlines(), start=1):
+        where = f"{name}, line {line_number}"
+        values = line.split()
+        if not values:
+            continue
+        if tuple(values) in seen:
+            report.add(Problem.DUPLICATE, where, f"{line.strip()!r} is given twice")
+            continue
+        seen.add(tuple(values))
+        try:
+            class_number, *shares = (number(value, "a value") for value in values)
+            box, points = _placed(shares, layout.keypoints, size)
+        except Florence2Error as error:
+            report.add(Problem.ROW, where, error)
+            continue
+        label = layout.names.get(int(class_number)) if class_number.is_integer() else None
+        if label is None:
+            report.add(Problem.LABEL, where, f"class {values[0]} has no name")
+        elif item := checked_object(label, box, points, size, report, where):
+            yield item
+
+
+def _placed(
+    shares: list[float], keypoints: bool, size: Size
+) -> tuple[list[float] | None, list[Array]]:
+    """Return box and outline of a line in pixels."""
+    if keypoints and len(shares) > 4:
+        shares = shares[:4]
+    if len(shares) == 4:
+        x, y, width, height = np.array(shares) * (size + size)
+        return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], []
+    if len(shares) >= 6 and len(shares) % 2 == 0:
+        return None, [np.array(shares).reshape(-1, 2) * size]
+    raise DataError(
+        f"a line holds {1 + len(shares)} values; give class, x, y, width, height, or class and "
+        "three points or more"
+    )
+
+
+def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train") -> None:
+    """Write records of object detection.
+
+    Pictures are copied to `images/<split>`, boxes go to `labels/<split>`, and `data.yaml` is
+    written last; splits that were written into the folder before keep their class numbers.
+    """
+    yaml = optional_library("yaml", "train")
+    file = folder / "data.yaml"
+    names: dict[str, int] = {}
+    splits = {split: f"images/{split}"}
+    if file.is_file():
+        data = yaml.safe_load(read_text(file))
+        names = {name: index for index, name in _names(data.get("names"), file).items()}
+        splits = {part: data[part] for part in SPLITS if part in data} | splits
+    for place in ("images", "labels"):
+        new = folder / place / split
+        new.mkdir(parents=True, exist_ok=True)
+        if any(new.iterdir()):
+            raise DataError(f"folder {str(new)!r} is not empty; write to a new folder or split")
+    pictures = PictureFolder(folder / "images" / split, copy=True)
+    for record in records:
+        if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
+            raise DataError(
+                f"a YOLO folder cannot hold an answer of task {record.task.token!r}; give boxes "
+                "with labels"
+            )
+        picture = pictures.path_of(record)
+        lines = [
+            " ".join([str(names.setdefault(label, len(names))), *map(repr, shares)])
+            for label, shares in zip(record.result.labels, _shares(record.result), strict=True)
+        ]
+        with (folder / "labels" / split / f"{picture.stem}.txt").open("a") as labels:
+            labels.writelines(line + "\n" for line in lines)
+    data = {"path": ".", **splits, "names": {index: name for name, index in names.items()}}
+    file.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def _shares(boxes: Boxes) -> list[list[float]]:
+    low, high = boxes.xyxy[:, :2], boxes.xyxy[:, 2:]
+    centres_and_sides = np.concatenate([(low + high) / 2, high - low], axis=1)
+    shares: list[list[float]] = (centres_and_sides / (boxes.image_size * 2)).tolist()
+    return shares

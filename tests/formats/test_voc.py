@@ -1,0 +1,149 @@
+"""Pascal VOC: pixels from 1, the last included."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_datasets import SIZE, counts, detected, found, read, write_picture, write_text
+
+from florence2.data.records import Record
+from florence2.errors import DataError
+from florence2.formats import Problem
+from florence2.formats.voc import write_voc
+from florence2.results import Text
+from florence2.tasks import Task
+
+
+def item(name: str, *sides: object, more: str = "") -> str:
+    tags = zip(("xmin", "ymin", "xmax", "ymax"), sides, strict=True)
+    box = "".join(f"<{tag}>{side}</{tag}>" for tag, side in tags)
+    return f"<object><name>{name}</name>{more}<bndbox>{box}</bndbox></object>"
+
+
+def annotation(*objects: str, name: str = "1.jpg", size: tuple[int, int] | None = SIZE) -> str:
+    sides = "" if size is None else f"<width>{size[0]}</width><height>{size[1]}</height>"
+    inside = "".join(objects)
+    return f"<annotation><filename>{name}</filename><size>{sides}</size>{inside}</annotation>"
+
+
+def write_dataset(folder: Path, *objects: str, **options) -> Path:
+    write_picture(folder / "JPEGImages" / "1.jpg")
+    write_text(folder / "Annotations" / "1.xml", annotation(*objects, **options))
+    return folder
+
+
+def test_the_whole_picture_is_the_whole_picture(tmp_path: Path) -> None:
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part><difficult>1</difficult>"
+    folder = write_dataset(
+        tmp_path, item("猫", 1, 1, 40, 20, more=part), item("ant", "3.5", 2, 3.5, 2)
+    )
+    (record,), report = read(folder, strict=True)
+    assert found(record) == [("ant", [2.5, 1, 3.5, 2]), ("猫", [0, 0, 40, 20])]
+    assert not report.counts
+
+
+def test_files_that_count_from_0_are_cut_at_the_edge(tmp_path: Path) -> None:
+    (record,), report = read(write_dataset(tmp_path, item("cat", 0, 5, 9, 9)), strict=True)
+    assert found(record) == [("cat", [0, 4, 9, 9])]
+    assert counts(report) == {Problem.CLIPPED: 1}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"name": ""}, id="no name"),
+        pytest.param({"name": "C:\\photos\\1.jpg"}, id="Windows"),
+        pytest.param({"name": "of_before_renaming.png"}, id="another name"),
+        pytest.param({"size": None}, id="no size"),
+        pytest.param({"size": (0, 0)}, id="size unknown"),
+    ],
+)
+def test_the_picture_is_found(tmp_path: Path, options) -> None:
+    (record,), _ = read(write_dataset(tmp_path, **options), strict=True)
+    assert record.image == tmp_path / "JPEGImages" / "1.jpg"
+    assert found(record) == []
+
+
+def test_annotations_may_lie_beside_pictures(tmp_path: Path) -> None:
+    write_picture(tmp_path / "1.jpg")
+    write_text(tmp_path / "1.xml", "\ufeff" + annotation(item("cat", 1, 1, 2, 2)))
+    (record,), _ = read(tmp_path, strict=True)
+    assert found(record) == [("cat", [0, 0, 2, 2])]
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem", "words"),
+    [
+        pytest.param(item(" ", 1, 1, 2, 2), Problem.LABEL, "is empty", id="no name"),
+        pytest.param(item("a", 1, 1, "x", 2), Problem.ROW, "xmax is 'x'", id="words"),
+        pytest.param("<object><name>a</name></object>", Problem.ROW, "None", id="no box"),
+        pytest.param(item("a", 9, 1, 8, 2), Problem.NO_AREA, "no area", id="flat"),
+        pytest.param(item("a", 50, 1, 60, 2), Problem.OUTSIDE, "outside", id="outside"),
+    ],
+)
+def test_a_bad_object_is_counted_and_the_others_are_read(tmp_path, bad, problem, words) -> None:
+    (record,), report = read(write_dataset(tmp_path, bad, item("cat", 1, 1, 2, 2)))
+    assert found(record) == [("cat", [0, 0, 2, 2])]
+    assert counts(report) == {problem: 1}
+    (case,) = report.cases[problem]
+    assert case.startswith("1.xml, object ") and words in case
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("<annotation>", Problem.ROW, id="no XML"),
+        pytest.param(annotation(size=(41, 20)), Problem.SIZE, id="size"),
+        pytest.param(
+            "<annotation><size><width>a</width><height>1</height></size></annotation>",
+            Problem.ROW,
+            id="size in words",
+        ),
+    ],
+)
+def test_a_bad_file_is_counted_and_the_others_are_read(tmp_path: Path, text, problem) -> None:
+    write_text(write_dataset(tmp_path) / "Annotations" / "2.xml", text)
+    records, report = read(tmp_path)
+    assert len(records) == 1
+    assert counts(report) == {problem: 1, Problem.EMPTY: 1}
+
+
+def test_a_missing_picture_is_counted(tmp_path: Path) -> None:
+    (write_dataset(tmp_path) / "JPEGImages" / "1.jpg").unlink()
+    records, report = read(tmp_path)
+    assert (records, counts(report)) == ([], {Problem.PICTURE: 1})
+
+
+def test_a_list_tells_the_part_to_read(tmp_path: Path) -> None:
+    write_dataset(tmp_path)
+    lists = tmp_path / "ImageSets" / "Main"
+    write_text(lists / "train.txt", "1\n")
+    write_text(lists / "val.txt", "2\n\n")
+    write_text(lists / "cat_train.txt", "1 -1\n")
+    records, _ = read(tmp_path, split="train", strict=True)
+    assert len(records) == 1
+    records, report = read(tmp_path, split="val")
+    assert (records, counts(report)) == ([], {Problem.ROW: 1})
+    with pytest.raises(DataError, match="has the parts train, val"):
+        read(tmp_path)
+
+
+def test_written_boxes_come_back(tmp_path: Path) -> None:
+    picture = write_picture(tmp_path / "1.png")
+    records = [
+        detected(picture, ("a & b", (0, 0, 40, 20)), ("猫", (0.125, 1, 2, 3.7))),
+        detected(np.zeros((20, 40, 3), np.uint8)),
+    ]
+    write_voc(records, tmp_path / "out")
+    back, _ = read(tmp_path / "out", strict=True)
+    told = {record.image.read_bytes(): found(record) for record in back}
+    assert told[picture.read_bytes()] == found(records[0])
+    assert sorted(map(len, told.values())) == [0, 2]
+    with pytest.raises(DataError, match="one record for each picture"):
+        write_voc(records[:1], tmp_path / "out")
+
+
+def test_answers_that_voc_cannot_hold_are_refused(tmp_path: Path, picture: Path) -> None:
+    record = Record(picture, Task.OCR, "", None, Text("a", image_size=(120, 80)), "s")
+    with pytest.raises(DataError, match="cannot hold an answer of task '<OCR>'"):
+        write_voc([record], tmp_path)
