@@ -16,7 +16,7 @@ ORDER = [
     *PURE,
     *("model", "processor", "generation", "checkpoints", "engine", "api", "tiling"),
     *("lettering", "tag_places", "drawing"),
-    *("formats", "data", "worlds", "evaluation", "training", "labelling", "data_engine"),
+    *("data", "formats", "worlds", "evaluation", "training", "labelling", "data_engine"),
     *("server", "cli"),
 ]
 # Beyond the order: `model` can be copied out and works alone, and the search knows no text.
