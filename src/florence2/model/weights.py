@@ -379,8 +379,15 @@ def to_public(
         vocab_size: rows of the word embedding to write, see `resized_embedding`; None keeps.
         dtype: dtype to write, None keeps.
     """
+    state = model.state_dict()
+    plain = empty_model(model.config).state_dict().keys()
+    if foreign := [name for name in state if name not in plain]:
+        raise WeightsError(
+            f"the model holds {len(foreign):,} weights beside its own: {', '.join(foreign[:3])};"
+            " merge or remove adapters before saving"
+        )
     public = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in state.items():
         if name == SHARED and vocab_size is not None:
             tensor = resized_embedding(tensor, vocab_size)
         theirs = str(layout.public_name(name))
