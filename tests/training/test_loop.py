@@ -9,43 +9,16 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from florence2.model.config import Florence2Config, TextConfig, VisionConfig
+from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
 from florence2.tasks import Task
 from florence2.training.batches import Example, collate
 from florence2.training.loop import Recipe, Stage, Trainer
 from florence2.training.targets import answer_loss
+from tiny_models import CONFIG as TINY
 
 LOC_BEGIN = 20
-CONFIG = Florence2Config(
-    vision=VisionConfig(
-        embed_dim=(16, 32),
-        depths=(1, 1),
-        num_heads=(1, 2),
-        num_groups=(1, 2),
-        patch_size=(7, 3),
-        patch_stride=(4, 2),
-        patch_padding=(3, 1),
-        patch_prenorm=(False, True),
-        window_size=4,
-        drop_path_rate=0.0,
-    ),
-    text=TextConfig(
-        vocab_size=1040,
-        d_model=32,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_heads=2,
-        decoder_heads=2,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-        max_position_embeddings=64,
-        dropout=0.0,
-        attention_dropout=0.0,
-        activation_dropout=0.0,
-    ),
-    image_side=32,
-)
+CONFIG = with_vocab_size(TINY, 1040)
 
 
 class Patches(Dataset[Example]):
