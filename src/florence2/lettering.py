@@ -121,7 +121,7 @@ def _has(family: str, char: str) -> bool:
 
 def _family_for(text: str) -> str:
     """The first font that has all characters of a text, else the first that has most of them."""
-    chars = set(text)
+    chars = {char for char in text if char.isprintable()}  # fonts choke on line breaks
     best, most = "", -1
     for family in ("", *SYSTEM_FONTS):
         count = sum(_has(family, char) for char in chars)

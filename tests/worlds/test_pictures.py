@@ -11,9 +11,11 @@ from florence2.worlds.colours import contrasting_colour, luminance, name_colour
 from florence2.worlds.contact_sheet import (
     contact_sheet,
     line_tile,
+    record_tile,
     scene_tile,
     write_contact_sheet,
 )
+from florence2.worlds.describe import scene_records
 from florence2.worlds.grounds import MAKERS, random_ground
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import line
@@ -115,3 +117,10 @@ def test_contact_sheets_show_every_tile(kit: Kit, tmp_path: Path) -> None:
     write_contact_sheet(tiles, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 1600
+
+
+def test_a_tile_of_every_kind_of_record_is_drawn(kit: Kit) -> None:
+    for record in scene_records(scene(kit, 0, 0)):
+        tile = record_tile(record, side=200)
+        assert tile.height > 200
+        assert np.ptp(np.asarray(tile)) > 100

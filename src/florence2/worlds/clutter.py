@@ -1,5 +1,7 @@
 """Clutter: shapes and stray text that belong to no category, so that models learn to pass over."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -8,14 +10,46 @@ from florence2.worlds.kit import Kit, Split
 from florence2.worlds.pixels import Pixels, as_pixels
 from florence2.worlds.writing import stray_text
 
+MIN_TEXT_HEIGHT = 8  # pixels; smaller stray text is not legible
+Box = tuple[int, int, int, int]
 
-def add_clutter(rng: np.random.Generator, kit: Kit, image: Pixels, split: Split) -> None:
-    """Draw a few shapes or a line of text onto an RGB picture, in place."""
+
+@dataclass(frozen=True)
+class StrayText:
+    """A text in the background, and the box around its ink, pixels."""
+
+    text: str  # as printed
+    box_xyxy: Box
+
+
+def add_clutter(
+    rng: np.random.Generator, kit: Kit, image: Pixels, split: Split
+) -> list[tuple[StrayText, Pixels]]:
+    """Draw a few shapes or a line of text onto an RGB picture, in place.
+
+    Returns:
+        The legible texts, each with a copy of its pixels, for `still_seen`.
+    """
+    drawn: list[tuple[StrayText, Pixels]] = []
     for _ in range(int(rng.integers(1, 5))):
         if rng.random() < 0.3 and kit.fonts_of(split):
-            _add_text(rng, kit, image, split)
+            text = _add_text(rng, kit, image, split)
+            if text is not None:
+                drawn.append((text, _crop(image, text.box_xyxy).copy()))
         else:
             _add_shape(rng, image)
+    return drawn
+
+
+def still_seen(image: Pixels, drawn: list[tuple[StrayText, Pixels]]) -> tuple[StrayText, ...]:
+    """Return the texts on which nothing has been drawn since."""
+    return tuple(
+        text for text, pixels in drawn if np.array_equal(_crop(image, text.box_xyxy), pixels)
+    )
+
+
+def _crop(image: Pixels, box: Box) -> Pixels:
+    return image[box[1] : box[3], box[0] : box[2]]
 
 
 def _add_shape(rng: np.random.Generator, image: Pixels) -> None:
@@ -44,11 +78,14 @@ def _add_shape(rng: np.random.Generator, image: Pixels) -> None:
         cv2.fillPoly(image, outline, colour, cv2.LINE_AA)
 
 
-def _add_text(rng: np.random.Generator, kit: Kit, image: Pixels, split: Split) -> None:
+def _add_text(rng: np.random.Generator, kit: Kit, image: Pixels, split: Split) -> StrayText | None:
+    """Draw a text and return it, or None when it is too small to read or lacks a letter."""
     height, width = image.shape[:2]
     fonts = kit.fonts_of(split)
-    typeface = kit.typeface(fonts[int(rng.integers(len(fonts)))])
-    mask = typeface.set_line(stray_text(rng, kit)).mask
+    font = fonts[int(rng.integers(len(fonts)))]
+    typeface = kit.typeface(font)
+    text = stray_text(rng, kit)
+    mask = typeface.set_line(text).mask
     scale = min(rng.uniform(0.05, 0.14) * height / mask.shape[0], 0.9 * width / mask.shape[1])
     size = max(1, int(mask.shape[1] * scale)), max(1, int(mask.shape[0] * scale))
     small = as_pixels(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
@@ -56,6 +93,10 @@ def _add_text(rng: np.random.Generator, kit: Kit, image: Pixels, split: Split) -
     area = image[y : y + size[1], x : x + size[0]]
     colour = contrasting_colour(rng, tuple(area.mean(axis=(0, 1))), gap=50)
     ink(area, small, colour)
+    if size[1] < MIN_TEXT_HEIGHT or set(font.missing) & set(text):
+        return None
+    shown = text.upper() if font.capitals_only else text
+    return StrayText(shown, (x, y, x + size[0], y + size[1]))
 
 
 def ink(area: Pixels, coverage: Pixels, colour: tuple[int, int, int]) -> None:

@@ -20,6 +20,13 @@ HUE_NAMES = (
     (180, "red"),
 )
 DOMINANT_SHARE = 0.6
+# Neighbours that two people may call by the same name.
+_SIMILAR = (
+    *("red orange", "orange yellow", "yellow green", "green blue", "blue purple", "purple pink"),
+    *("pink red", "red brown", "orange brown", "yellow brown", "white grey", "grey black"),
+    *("brown black", "brown grey", "pink white", "yellow white", "purple red"),
+)
+SIMILAR_COLOURS = frozenset(frozenset(pair.split()) for pair in _SIMILAR)
 
 
 def name_colour(rgb: NDArray[np.uint8]) -> str | None:
@@ -43,6 +50,17 @@ def name_colour(rgb: NDArray[np.uint8]) -> str | None:
     found, counts = np.unique(seen, return_counts=True)
     best = int(counts.argmax())
     return str(found[best]) if counts[best] >= DOMINANT_SHARE * len(rgb) else None
+
+
+def clearly_differ(first: str | None, second: str | None) -> bool:
+    """Tell whether nobody would take one named colour for the other; None is of any colour.
+
+    >>> clearly_differ("red", "blue"), clearly_differ("red", "pink"), clearly_differ("red", None)
+    (True, False, False)
+    """
+    if first is None or second is None or first == second:
+        return False
+    return frozenset((first, second)) not in SIMILAR_COLOURS
 
 
 def random_colour(rng: np.random.Generator) -> Colour:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from florence2.worlds.describe import brief_caption
+from florence2.data.records import Record
+from florence2.drawing import draw
+from florence2.worlds.captions import brief_caption
 from florence2.worlds.lines import TextLine
 from florence2.worlds.pixels import Pixels
 from florence2.worlds.scenes import Scene
@@ -40,6 +42,16 @@ def line_tile(line: TextLine) -> Image.Image:
         pen.rectangle((x_min, y_min, max(x_min, x_max - 1), max(y_min, y_max - 1)), outline=colour)
     pen.polygon([tuple(corner) for corner in (ZOOM * line.quad).tolist()], outline="#e6194b")
     return _captioned(tile, f"{line.text}   [{line.font}]")
+
+
+def record_tile(record: Record, side: int = 384) -> Image.Image:
+    """Draw the answer of a record on its picture, and the question below."""
+    picture = record.picture()
+    if record.region is not None:
+        ImageDraw.Draw(picture).rectangle(record.region, outline=COLOURS[0])
+    tile = draw(picture, record.result)
+    tile.thumbnail((side, 2 * side))
+    return _captioned(tile, f"{record.task.token} {record.text_input}")
 
 
 def contact_sheet(tiles: Sequence[Image.Image], width: int = 1600) -> Image.Image:

@@ -5,54 +5,42 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from florence2.data.records import Record
+from florence2.data.records import Box, Record
 from florence2.errors import DataError
+from florence2.geometry import bounding_box
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
-from florence2.worlds.english import count_phrase, join_phrases
+from florence2.worlds.captions import (
+    brief_caption,
+    caption_phrases,
+    detailed_caption,
+    paragraph_caption,
+)
+from florence2.worlds.grounds import Size
 from florence2.worlds.lines import TextLine
+from florence2.worlds.pages import Page, PageLine
+from florence2.worlds.phrases import area, attributes, region_description
+from florence2.worlds.questions import (
+    drawing,
+    grounding,
+    labelled_boxes,
+    large_first,
+    open_detection,
+    referring_segmentation,
+    region_segmentation,
+)
 from florence2.worlds.scenes import Scene, SceneObject
-
-Size = tuple[int, int]
 
 
 def ordered_boxes(objects: Sequence[SceneObject], image_size: Size) -> Boxes:
     """Order boxes as Florence-2 writes them: by label, and from large to small within a label."""
-    rows = sorted(objects, key=lambda item: (item.label, -_area(item), item.box_xyxy))
+    rows = sorted(objects, key=lambda item: (item.label, -area(item), item.box_xyxy))
     xyxy = np.array([item.box_xyxy for item in rows], dtype=np.float64).reshape(-1, 4)
     return Boxes(image_size=image_size, xyxy=xyxy, labels=tuple(item.label for item in rows))
 
 
-def caption_phrases(scene: Scene) -> dict[str, list[SceneObject]]:
-    """Return the phrases of a scene's caption, in its order, each with its objects."""
-    groups: dict[str, list[SceneObject]] = {}
-    for item in scene.objects:
-        groups.setdefault(item.label, []).append(item)
-    # What takes most of the picture is told first.
-    told = sorted(groups.values(), key=lambda group: (-sum(map(_area, group)), group[0].label))
-    return {_noun_phrase(group): group for group in told}
-
-
-def brief_caption(scene: Scene) -> str:
-    """Describe a scene in one phrase: "two cats and a red car on a striped background"."""
-    phrases = list(caption_phrases(scene))
-    return f"{join_phrases(phrases)} on {scene.ground}" if phrases else scene.ground
-
-
-def _noun_phrase(group: Sequence[SceneObject]) -> str:
-    label = group[0].label
-    colours = {item.colour for item in group}
-    colour = colours.pop() if len(colours) == 1 else None
-    return count_phrase(len(group), label, colour)
-
-
-def _area(item: SceneObject) -> float:
-    x_min, y_min, x_max, y_max = item.box_xyxy
-    return (x_max - x_min) * (y_max - y_min)
-
-
-def _size(scene: Scene | TextLine) -> Size:
-    height, width = scene.image.shape[:2]
+def _size(made: Scene | TextLine | Page) -> Size:
+    height, width = made.image.shape[:2]
     return width, height
 
 
@@ -63,14 +51,26 @@ def _chosen(scene: Scene, task: Task) -> SceneObject | None:
     return scene.objects[zlib.crc32(f"{scene.source}{task.token}".encode()) % len(scene.objects)]
 
 
+def _telling(made: Scene | TextLine | Page, task: Task, text: str) -> Record:
+    """Answer with a text."""
+    result = Text(image_size=_size(made), text=text)
+    return Record(made.image, task, "", None, result, made.source)
+
+
 def _detection(scene: Scene, task: Task) -> Record:
     boxes = ordered_boxes(scene.objects, _size(scene))
     return Record(scene.image, task, "", None, boxes, scene.source)
 
 
-def _caption(scene: Scene, task: Task) -> Record:
-    text = Text(image_size=_size(scene), text=brief_caption(scene))
-    return Record(scene.image, task, "", None, text, scene.source)
+def _proposals(scene: Scene, task: Task) -> Record:
+    rows = [("", item) for item in large_first(scene.objects)]
+    return Record(scene.image, task, "", None, labelled_boxes(scene, rows), scene.source)
+
+
+def _dense_captions(scene: Scene, task: Task) -> Record:
+    rows = [(attributes(scene, number), item) for number, item in enumerate(scene.objects)]
+    rows.sort(key=lambda row: (row[0], -area(row[1]), row[1].box_xyxy))
+    return Record(scene.image, task, "", None, labelled_boxes(scene, rows), scene.source)
 
 
 def _category_of_region(scene: Scene, task: Task) -> Record | None:
@@ -81,20 +81,21 @@ def _category_of_region(scene: Scene, task: Task) -> Record | None:
     return Record(scene.image, task, "", item.box_xyxy, text, scene.source)
 
 
+def _description_of_region(scene: Scene, task: Task) -> Record | None:
+    item = _chosen(scene, task)
+    if item is None:
+        return None
+    words = region_description(scene, scene.objects.index(item))
+    text = Text(image_size=_size(scene), text=words)
+    return Record(scene.image, task, "", item.box_xyxy, text, scene.source)
+
+
 def _grounded_phrases(scene: Scene, task: Task) -> Record | None:
     phrases = caption_phrases(scene)
     if not phrases:
         return None
-    rows = [
-        (phrase, item)
-        for phrase, group in phrases.items()
-        for item in sorted(group, key=lambda item: (-_area(item), item.box_xyxy))
-    ]
-    boxes = Boxes(
-        image_size=_size(scene),
-        xyxy=np.array([item.box_xyxy for _, item in rows]),
-        labels=tuple(phrase for phrase, _ in rows),
-    )
+    rows = [(phrase, item) for phrase, group in phrases.items() for item in large_first(group)]
+    boxes = labelled_boxes(scene, rows)
     return Record(scene.image, task, brief_caption(scene), None, boxes, scene.source)
 
 
@@ -109,37 +110,91 @@ def _boxes_of_label(scene: Scene, task: Task) -> Record | None:
     return Record(scene.image, task, item.label, None, result, scene.source)
 
 
-def _reading(line: TextLine, task: Task) -> Record:
-    text = Text(image_size=_size(line), text=line.text)
-    return Record(line.image, task, "", None, text, line.source)
-
-
 def _placed_reading(line: TextLine, task: Task) -> Record:
     quads = Quads(image_size=_size(line), quads=line.quad[None], labels=(line.text,))
     return Record(line.image, task, "", None, quads, line.source)
 
 
+def _page_lines(page: Page, task: Task) -> Record:
+    quads = np.array([line.quad for line in page.lines])
+    result = Quads(quads, tuple(line.text for line in page.lines), image_size=_size(page))
+    return Record(page.image, task, "", None, result, page.source)
+
+
+def _part_of_page(page: Page, task: Task) -> Record:
+    """Ask for one line or, half of the time, for one block."""
+    rng = drawing(page.source, task)
+    chosen = page.lines[int(rng.integers(len(page.lines)))]
+    block = [line for line in page.lines if line.block == chosen.block]
+    part = block if rng.random() < 0.5 else [chosen]
+    text = Text(image_size=_size(page), text=_joined(part))
+    region = bounding_box(np.concatenate([line.quad for line in part])).tolist()
+    return Record(page.image, task, "", _inside(region, _size(page)), text, page.source)
+
+
+def _joined(lines: Sequence[PageLine]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+def _inside(box: Sequence[float], size: Size) -> Box:
+    """Cut the rounding of turned quads at the border of the picture."""
+    x_min, y_min, x_max, y_max = box
+    return max(0.0, x_min), max(0.0, y_min), min(float(size[0]), x_max), min(float(size[1]), y_max)
+
+
 SCENE_TASKS: Mapping[Task, Callable[[Scene, Task], Record | None]] = {
     Task.OD: _detection,
-    Task.CAPTION: _caption,
+    Task.CAPTION: lambda scene, task: _telling(scene, task, brief_caption(scene)),
+    Task.DETAILED_CAPTION: lambda scene, task: _telling(scene, task, detailed_caption(scene)),
+    Task.MORE_DETAILED_CAPTION: lambda scene, task: _telling(scene, task, paragraph_caption(scene)),
+    Task.DENSE_REGION_CAPTION: _dense_captions,
+    Task.REGION_PROPOSAL: _proposals,
     Task.CAPTION_TO_PHRASE_GROUNDING: _grounded_phrases,
     Task.OPEN_VOCABULARY_DETECTION: _boxes_of_label,
+    Task.REFERRING_EXPRESSION_SEGMENTATION: referring_segmentation,
+    Task.REGION_TO_SEGMENTATION: region_segmentation,
     Task.REGION_TO_CATEGORY: _category_of_region,
+    Task.REGION_TO_DESCRIPTION: _description_of_region,
+}
+# What replaces the makers above where a vocabulary is given, from which absent things are named.
+OPEN_TASKS: Mapping[Task, Callable[[Scene, Task, tuple[str, ...]], Record | None]] = {
+    Task.CAPTION_TO_PHRASE_GROUNDING: grounding,
+    Task.OPEN_VOCABULARY_DETECTION: open_detection,
 }
 LINE_TASKS: Mapping[Task, Callable[[TextLine, Task], Record]] = {
-    Task.OCR: _reading,
+    Task.OCR: lambda line, task: _telling(line, task, line.text),
     Task.OCR_WITH_REGION: _placed_reading,
+}
+PAGE_TASKS: Mapping[Task, Callable[[Page, Task], Record]] = {
+    Task.OCR: lambda page, task: _telling(page, task, _joined(page.lines)),
+    Task.OCR_WITH_REGION: _page_lines,
+    Task.REGION_TO_OCR: _part_of_page,
 }
 
 
-def scene_records(scene: Scene, tasks: Sequence[Task] = tuple(SCENE_TASKS)) -> tuple[Record, ...]:
+def scene_records(
+    scene: Scene,
+    tasks: Sequence[Task] = tuple(SCENE_TASKS),
+    *,
+    vocabulary: Sequence[str] = (),
+) -> tuple[Record, ...]:
     """Make one record per task.
 
     Tasks about one object choose it by the scene's name, so the same scene always gives the same
-    records. A scene without objects has no record of such a task.
+    records. A scene has no record of a task that it offers nothing to ask about: one without
+    objects, or one whose objects no phrase tells apart or no few polygons outline.
+
+    Args:
+        vocabulary: category names that grounding and open-vocabulary detection may also ask for
+            in vain, `kit.categories` for instance. Left out, all that they ask for is there.
     """
     _check(tasks, SCENE_TASKS, "scenes")
-    made = (SCENE_TASKS[task](scene, task) for task in tasks)
+    made = (
+        OPEN_TASKS[task](scene, task, tuple(vocabulary))
+        if vocabulary and task in OPEN_TASKS
+        else SCENE_TASKS[task](scene, task)
+        for task in tasks
+    )
     return tuple(record for record in made if record is not None)
 
 
@@ -147,6 +202,12 @@ def line_records(line: TextLine, tasks: Sequence[Task] = tuple(LINE_TASKS)) -> t
     """Make one record per task."""
     _check(tasks, LINE_TASKS, "lines")
     return tuple(LINE_TASKS[task](line, task) for task in tasks)
+
+
+def page_records(page: Page, tasks: Sequence[Task] = tuple(PAGE_TASKS)) -> tuple[Record, ...]:
+    """Make one record per task; the line or block to read is chosen by the page's name."""
+    _check(tasks, PAGE_TASKS, "pages")
+    return tuple(PAGE_TASKS[task](page, task) for task in tasks)
 
 
 def _check(tasks: Sequence[Task], known: Mapping[Task, object], what: str) -> None:

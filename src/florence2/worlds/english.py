@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 # Nouns that are not counted by themselves, with the unit that is.
 UNITS = {"bread": "loaf", "corn": "ear", "grapes": "bunch", "scissors": "pair"}
 IRREGULAR_PLURALS = {"fish": "fish", "loaf": "loaves"}
@@ -51,8 +52,39 @@ def count_phrase(count: int, noun: str, adjective: str | None = None) -> str:
     counted, rest = (unit, f" of {described}") if unit else (described, "")
     if count == 1:
         return with_article(counted) + rest
-    number = NUMBER_WORDS[count] if count < len(NUMBER_WORDS) else str(count)
-    return f"{number} {plural(counted)}{rest}"
+    return f"{number_word(count)} {plural(counted)}{rest}"
+
+
+def noun_phrase(noun: str, *, size: str = "", colour: str = "", count: int = 1) -> str:
+    """Name something without an article, its size before its colour.
+
+    >>> noun_phrase("apple", size="small", colour="red"), noun_phrase("grapes", size="large")
+    ('small red apple', 'large bunch of grapes')
+    """
+    described = f"{colour} {noun}".strip()
+    unit = UNITS.get(noun)
+    counted = f"{size} {unit or described}".strip()
+    if count != 1:
+        counted = plural(counted)
+    return f"{counted} of {described}" if unit else counted
+
+
+def number_word(number: int) -> str:
+    """Write a small number in words.
+
+    >>> number_word(3), number_word(12)
+    ('three', '12')
+    """
+    return NUMBER_WORDS[number] if number < len(NUMBER_WORDS) else str(number)
+
+
+def sentence(words: str) -> str:
+    """Start with a capital letter and end with a full stop.
+
+    >>> sentence("a cat sits on the left")
+    'A cat sits on the left.'
+    """
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def join_phrases(phrases: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from florence2.worlds.pixels import Pixels
 
 EM = 48  # pixels; lines are set at this size and scaled to the wanted one
-GLYPH_MARGIN = EM  # room for strokes outside the advance, before and after
+MAX_CACHED_SIZES = 3  # of one font
 MIN_INK = 24  # coverage below this is anti-aliasing haze, not ink
 
 
@@ -34,12 +35,25 @@ class SetLine:
 
 
 class Typeface:
-    """One font at `EM` pixels, with its glyphs cached."""
+    """One font at `em` pixels, with its glyphs cached."""
 
-    def __init__(self, data: bytes, capitals_only: bool = False) -> None:
-        self._font = ImageFont.truetype(io.BytesIO(data), EM, layout_engine=ImageFont.Layout.BASIC)
+    def __init__(self, data: bytes, capitals_only: bool = False, em: int = EM) -> None:
+        self._font = ImageFont.truetype(io.BytesIO(data), em, layout_engine=ImageFont.Layout.BASIC)
+        self._data = data
+        self.em = em
         self.capitals_only = capitals_only
         self._glyphs: dict[str, Glyph] = {}
+        self._sizes: dict[int, Typeface] = {}
+
+    def at(self, em: int) -> "Typeface":
+        """Return this font at another size; a few sizes are kept."""
+        found = self._sizes.get(em)
+        if found is None:
+            found = Typeface(self._data, self.capitals_only, em)
+            if len(self._sizes) >= MAX_CACHED_SIZES:
+                del self._sizes[next(iter(self._sizes))]
+            self._sizes[em] = found
+        return found
 
     def glyph(self, char: str) -> Glyph:
         """Return a character's glyph."""
@@ -50,15 +64,15 @@ class Typeface:
 
     def _draw(self, char: str) -> Glyph:
         advance = self._font.getlength(char)
-        width = int(advance) + 2 * GLYPH_MARGIN
-        canvas = Image.new("L", (width, 4 * EM))
-        pen = GLYPH_MARGIN, 2 * EM
+        # An em of room for strokes outside the advance, before and after.
+        width = int(advance) + 2 * self.em
+        canvas = Image.new("L", (width, 4 * self.em))
+        pen = self.em, 2 * self.em
         ImageDraw.Draw(canvas).text(pen, char, 255, self._font, anchor="ls")
-        box = canvas.point(lambda value: 255 * (value >= MIN_INK)).getbbox()
-        if box is None:
-            return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
-        mask = np.array(canvas.crop(box))
-        return Glyph(mask, box[0] - pen[0], box[1] - pen[1], advance)
+        coverage = np.asarray(canvas)
+        x, y, width, height = cv2.boundingRect((coverage >= MIN_INK).view(np.uint8))
+        mask = coverage[y : y + height, x : x + width].copy()  # empty for blanks
+        return Glyph(mask, x - pen[0], y - pen[1], advance)
 
     def set_line(self, text: str, spacing: float = 0.0) -> SetLine:
         """Set a line, with `spacing` extra pixels (at `EM`) between characters.

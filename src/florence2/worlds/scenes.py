@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.errors import ConfigError
-from florence2.worlds.clutter import add_clutter
+from florence2.worlds.clutter import StrayText, add_clutter, still_seen
 from florence2.worlds.grounds import random_ground
 from florence2.worlds.kit import Kit, Split, Sprite
 from florence2.worlds.pixels import Pixels, as_pixels
@@ -72,6 +72,7 @@ class Scene:
     class_map: NDArray[np.int16]  # (H, W), 0 = background, k = kit.categories[k - 1]
     ground: str  # words for the background
     source: str  # "scene/train/0/17"
+    texts: tuple[StrayText, ...] = ()  # legible stray texts that nothing covers
 
     def mask(self, number: int) -> NDArray[np.bool_]:
         """Return the visible pixels of `objects[number]`, bool `(H, W)`."""
@@ -151,12 +152,12 @@ def scene(
     rng = np.random.default_rng([seed, index, STREAM[split]])
     ground = random_ground(rng, kit, (side, side))
     image = ground.image
-    if rng.random() < options.clutter:
-        add_clutter(rng, kit, image, split)
+    stray = add_clutter(rng, kit, image, split) if rng.random() < options.clutter else []
     canvas = _Canvas(side)
     _place_all(rng, kit, canvas, split, options)
     for layer in canvas.layers:
         _blend(image, layer)
+    texts = still_seen(image, stray)
     image = wear(rng, image, max_blur=side / 160, chance=options.wear)
     objects = tuple(
         _describe(kit, layer, canvas.instances == number)
@@ -171,6 +172,7 @@ def scene(
         class_map=np.asarray(cv2.LUT(canvas.instances, class_of_instance), np.int16),
         ground=ground.phrase,
         source=f"scene/{split}/{seed}/{index}",
+        texts=texts,
     )
 
 
