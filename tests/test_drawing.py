@@ -411,7 +411,5 @@ def test_tag_texts_are_light_on_dark_and_dark_on_light(
 def test_texts_of_several_lines_are_drawn() -> None:
     """A line break once went to the font, which raised: every answer about a page did."""
     picture = Image.new("RGB", (300, 200), "white")
-    one, two = (
-        draw(picture, Text(text=text, image_size=picture.size)) for text in ("a b", "a\nb")
-    )
+    one, two = (draw(picture, Text(text=text, image_size=picture.size)) for text in ("a b", "a\nb"))
     assert two.height > one.height

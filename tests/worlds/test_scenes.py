@@ -7,11 +7,11 @@ from multiprocessing import get_context
 import cv2
 import numpy as np
 import pytest
-from tiny_kit import CHANNELS
 
 from florence2.errors import ConfigError
 from florence2.worlds.kit import Kit, Split
 from florence2.worlds.scenes import MIN_PIXELS, MIN_VISIBLE, Scene, SceneOptions, scene
+from tiny_kit import CHANNELS
 
 CROWDED = SceneOptions(min_objects=4, max_objects=6, min_size=0.3, max_size=0.8)
 CLEAN = SceneOptions(min_objects=3, max_objects=5, max_size=0.8, clutter=0.0, wear=0.0)
