@@ -47,7 +47,7 @@ def test_it_reads_short_lines_in_fonts_it_never_saw(model: Florence2) -> None:
             assert isinstance(read, Text)
             pairs.append((read.text, Text.from_dict(truth).text))
     assert len(pairs) >= 4
-    assert character_error_rate(pairs) < 0.3  # measured 0.15
+    assert character_error_rate(pairs) < 0.3  # measured 0.06
 
 
 @pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
