@@ -57,7 +57,7 @@ FULL = Mixture(0.25, SCENE_TASKS, SCENES, LINES)
 STAGES = (
     Stage("dense", 2000, 32, 128, 1.5e-3, warmup_steps=200, final_share=0.1, joint=False),
     Stage("joint", 3700, 32, 128, 6e-4, warmup_steps=400, dense_weight=0.3),
-    Stage("polish", 1250, 32, 128, 4e-4, warmup_steps=50, dense_weight=0.3),
+    Stage("polish", 950, 32, 128, 4e-4, warmup_steps=50, dense_weight=0.3),
 )
 MIXTURES = {"dense": EASY, "joint": FULL, "polish": FULL}
 
