@@ -154,8 +154,8 @@ class Florence2:
         """Ask many questions in batches; yields one item for each request, in order.
 
         A request that cannot be answered yields its error instead of a result, and the others
-        are answered all the same. Equal pictures are encoded once within a batch when they are
-        the same `EncodedImage`.
+        are answered all the same. Each picture is encoded for each request; to ask one picture
+        often, pass the `EncodedImage` that `encode_image` returns.
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be 1 or more; got {batch_size!r}")
