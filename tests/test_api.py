@@ -1,5 +1,7 @@
 """The few lines a user types, on a tiny model of random weights."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +47,8 @@ def test_every_task_answers_in_its_own_type(model: Florence2, picture: Path, tas
     result = model.run(picture, task, **question(task))  # type: ignore[arg-type]
     assert result.image_size == (120, 80)
     assert result.token_ids[0] == model.processor.tokenizer.bos_id
-    assert result.finish_reason in ("stop", "length")
+    assert result.finish_reason in ("stop", "length", "grammar")
+    assert result.malformed == 0
     assert result.to_dict()["answer"] == result.answer
 
 
@@ -105,7 +108,45 @@ def test_batch_answers_equal_single_answers(model: Florence2, picture: Path) -> 
     ]
     batched = list(model.run_many(requests, batch_size=7))
     single = [model.run(r.image, r.task, r.text_input, r.region) for r in requests]
-    assert batched == single
+    assert [words(result) for result in batched] == [words(result) for result in single]
+    for one, other in zip(batched, single, strict=True):
+        assert scores(one) == pytest.approx(scores(other), rel=1e-3)  # float32, other shapes
+
+
+def words(result: object) -> dict[str, object]:
+    """All of a result but scores."""
+    return json.loads(json.dumps(result.to_dict(), default=str), object_hook=_without_scores)
+
+
+def _without_scores(given: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in given.items() if "score" not in key}
+
+
+def scores(result: object) -> list[float]:
+    """All scores of a result."""
+    if isinstance(result, Text):
+        return [] if result.score is None else [result.score]
+    parts = [result.boxes, result.polygons] if isinstance(result, Mixed) else [result]
+    columns = [(each.scores, each.location_scores, each.label_scores) for each in parts]
+    flat = [column for three in columns for column in three if column is not None]
+    return [score for column in flat for score in column if score is not None]
+
+
+def test_a_prompt_of_its_own_is_sent_in_place_of_the_task_s(
+    model: Florence2, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+    pad = model.processor.pad_prompts
+    monkeypatch.setattr(
+        model.processor, "pad_prompts", lambda rows: asked.extend(rows) or pad(rows)
+    )
+    (answer,) = model.run_many(
+        [Request(picture, Task.CAPTION, prompt="<DocVQA>What is the total?")]
+    )
+    assert isinstance(answer, Text)
+    assert asked
+    for ids in asked:
+        assert model.processor.tokenizer.decode(ids) == "<s><DocVQA>What is the total?</s>"
 
 
 def test_one_bad_request_leaves_the_others_answered(model: Florence2, picture: Path) -> None:
@@ -117,15 +158,16 @@ def test_one_bad_request_leaves_the_others_answered(model: Florence2, picture: P
         Request(picture, "ocr"),
     ]
     first, missing, no_words, no_task, last = model.run_many(requests)
-    assert first == model.run(picture, "od")
-    assert last == model.run(picture, "ocr")
+    assert words(first) == words(model.run(picture, "od"))
+    assert words(last) == words(model.run(picture, "ocr"))
     assert isinstance(missing, ImageError)
     assert isinstance(no_words, TaskError)
     assert isinstance(no_task, TaskError)
 
 
 def test_options_reach_the_search(model: Florence2, picture: Path) -> None:
-    result = model.run(picture, "od", generation=GenerationOptions(num_beams=1, max_new_tokens=3))
+    options = GenerationOptions(num_beams=1, max_new_tokens=3, grammar=False)
+    result = model.run(picture, "od", generation=options)
     assert len(result.token_ids) == 3
     assert result.finish_reason == "length"
 
@@ -166,3 +208,53 @@ def test_an_image_encoded_by_another_model_is_refused(model: Florence2, picture:
     other = Florence2(model.model, model.processor, name="other")
     with pytest.raises(TaskError, match="made by model 'other'"):
         model.run(other.encode_image(picture), "od")
+
+
+# ---- scores and grammar
+
+
+def test_every_object_has_a_score_made_of_its_parts(model: Florence2, picture: Path) -> None:
+    boxes = model.detect(picture)
+    assert len(boxes.labels) > 0
+    columns = (boxes.scores, boxes.location_scores, boxes.label_scores)
+    for score, location, label in zip(*columns, strict=True):
+        assert score == pytest.approx((location * label) ** 0.5)
+    proposals = model.propose_regions(picture)
+    assert proposals.scores == proposals.location_scores
+    assert {*(proposals.label_scores or ())} <= {None}
+
+
+def test_a_threshold_leaves_out_lower_scores(model: Florence2, picture: Path) -> None:
+    everything = model.detect(picture)
+    middle = sorted(everything.scores)[-1]
+    kept = model.detect(picture, min_score=middle)
+    assert kept == everything.above(middle)
+    assert kept.scores == (middle,)
+    assert len(everything.scores) > 1
+    assert model.caption(picture) == model.run(picture, "caption", min_score=1.0)
+
+
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
+def test_repair_leaves_well_formed_answers_as_they_are(
+    model: Florence2, picture: Path, task: Task
+) -> None:
+    answers = {
+        grammar: model.run(
+            picture,
+            task,
+            **question(task),  # type: ignore[arg-type]
+            generation=replace(SHORT, grammar=grammar),
+        )
+        for grammar in (False, "repair", True)
+    }
+    assert answers["repair"].malformed == answers[True].malformed == 0
+    if answers[False].malformed == 0:
+        assert answers["repair"] == answers[False]
+
+
+def test_with_the_grammar_only_asked_classes_are_named(model: Florence2, picture: Path) -> None:
+    options = GenerationOptions(num_beams=1, max_new_tokens=40, min_new_tokens=30, grammar=True)
+    found = model.run(picture, Task.OPEN_VOCABULARY_DETECTION, "a car<and>Hund", None, options)
+    labels = {*found.boxes.labels, *found.polygons.labels}
+    assert labels
+    assert labels <= {"a car", "Hund"}

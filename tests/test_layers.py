@@ -11,10 +11,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "florence2"
 
-PURE = ["errors", "geometry", "locations", "tasks", "results", "answers", "images", "tokenizer"]
+PURE = [
+    *("errors", "geometry", "locations", "tasks", "scores", "official", "results", "answers"),
+    *("images", "tokenizer"),
+]
 ORDER = [
     *PURE,
-    *("model", "processor", "generation", "checkpoints", "engine", "api", "tiling"),
+    *("model", "processor", "generation", "grammars", "checkpoints", "engine", "api", "tiling"),
     *("lettering", "tag_places", "drawing"),
     *("data", "formats", "worlds", "evaluation", "training", "labelling", "data_engine"),
     *("server", "cli"),
@@ -30,6 +33,7 @@ TORCH_FREE = {
     "tag_places",
     "drawing",
     "worlds",
+    "data.ordering",
     "data.records",
     "generation.options",
 }

@@ -42,6 +42,10 @@ EVERY_TYPE = [
     pytest.param(Boxes([[0, 0, 4, 4]], ["日本"], [0.25], **KNOWN), id="boxes"),
     pytest.param(Boxes([], [], image_size=SIZE), id="no boxes"),
     pytest.param(Boxes([[0, 0, 4, 4]] * 2, ["a", "b"], [None, 1], **KNOWN), id="half scored"),
+    pytest.param(
+        Boxes([[0, 0, 4, 4]], ["a"], [0.5], location_scores=[0.25], label_scores=[None], **KNOWN),
+        id="scores in parts",
+    ),
     pytest.param(Quads([[[0, 0], [9, 0], [9, 9], [0, 9]]], ["two\nlines"], **KNOWN), id="quads"),
     pytest.param(Quads([], [], image_size=SIZE), id="no quads"),
     pytest.param(Polygons([[TRIANGLE, TRIANGLE[:2]]], [""], [0.0], **KNOWN), id="polygons"),

@@ -19,7 +19,9 @@ from florence2.checkpoints.loading import load_checkpoint
 from florence2.errors import ConfigError, Florence2Error, TaskError
 from florence2.generation.options import GenerationOptions, SpecialIds
 from florence2.generation.search import generate
+from florence2.grammars import Grammars
 from florence2.images import ImageSource, open_image
+from florence2.locations import NUM_BINS
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
@@ -59,19 +61,29 @@ class Request:
         task: `Task.OD`, `"<OD>"` or `"od"`.
         text_input: words for tasks that need them.
         region: `x_min, y_min, x_max, y_max` in pixels of the picture, for region tasks.
+        min_score: objects of a lower score are left out; those without a score stay, and so do
+            texts.
+        prompt: words of a checkpoint's own, sent in place of the task's; the task then only says
+            how the answer is read.
     """
 
     image: "ImageSource | EncodedImage"
     task: Task | str
     text_input: str = ""
     region: Sequence[float] | None = None
+    min_score: float = 0.0
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.min_score <= 1.0:
+            raise ConfigError(f"min_score must be a number from 0 to 1; got {self.min_score!r}")
 
 
 @dataclass(frozen=True)
 class Answer:
     """A result and how long each stage took, in milliseconds.
 
-    Stages that a batch shares (vision, generate) count their share of the batch.
+    Stages that a batch shares (vision, generate, repair) count their share of the batch.
     """
 
     result: Result
@@ -93,6 +105,7 @@ class Florence2:
         self.processor = processor
         self.name = name
         self.generation = generation or GenerationOptions()
+        self._grammars = Grammars(processor.tokenizer, model.config.text.vocab_size)
 
     @classmethod
     def load(
@@ -132,8 +145,9 @@ class Florence2:
         text_input: str = "",
         region: Sequence[float] | None = None,
         generation: GenerationOptions | None = None,
+        min_score: float = 0.0,
     ) -> Result:
-        """Ask one question about one picture.
+        """Ask one question about one picture; objects of a score below `min_score` are left out.
 
         Returns:
             The result type of the task: `Text`, `Boxes`, `Quads`, `Polygons` or `Mixed`.
@@ -142,7 +156,7 @@ class Florence2:
             ImageError: the picture cannot be read or is beyond the limits.
             TaskError: the task is unknown, or its input is missing, surplus or outside.
         """
-        request = Request(image, task, text_input, region)
+        request = Request(image, task, text_input, region, min_score)
         return self.answer([request], generation)[0].result
 
     def run_many(
@@ -191,30 +205,50 @@ class Florence2:
         self, requests: Sequence[Request], generation: GenerationOptions | None = None
     ) -> list[Answer]:
         """Answer requests as one batch, with timings; the first bad request raises."""
-        encoded = [self.encode_image(request.image) for request in requests]
+        options = generation or self.generation
+        prepared = [replace(each, image=self.encode_image(each.image)) for each in requests]
         clock = Clock()
-        prompts = [
-            self._prompt(request, seen) for request, seen in zip(requests, encoded, strict=True)
-        ]
-        prompt_ids, prompt_mask = self.processor.pad_prompts(prompts)
-        written = generate(
-            self.model,
-            torch.cat([seen.image_tokens for seen in encoded]),
-            prompt_ids.to(self.device),
-            prompt_mask.to(self.device) if len(requests) > 1 else None,
-            generation or self.generation,
-            self._special_ids(),
-        )
+        results = self._results(prepared, options, within_grammar=options.grammar is True)
         clock.mark("generate")
-        results = [
-            self.processor.result(each, Task.parse(request.task), seen.image_size)
-            for request, seen, each in zip(requests, encoded, written, strict=True)
-        ]
-        clock.mark("parse")
+        broken = [place for place, result in enumerate(results) if result.malformed]
+        if broken and options.grammar == "repair":
+            asked = [prepared[place] for place in broken]
+            repaired = self._results(asked, options, within_grammar=True)
+            for place, result in zip(broken, repaired, strict=True):
+                results[place] = result
+            clock.mark("repair")
         shared = {name: value / len(requests) for name, value in clock.milliseconds.items()}
         return [
-            Answer(result, {**seen.timings_ms, **shared})
-            for result, seen in zip(results, encoded, strict=True)
+            Answer(_thresholded(result, each.min_score), {**_seen(each).timings_ms, **shared})
+            for result, each in zip(results, prepared, strict=True)
+        ]
+
+    def _results(
+        self, requests: Sequence[Request], options: GenerationOptions, *, within_grammar: bool
+    ) -> list[Result]:
+        """Answer requests, whose pictures are encoded, as one batch."""
+        seen = [_seen(request) for request in requests]
+        tasks = [Task.parse(request.task) for request in requests]
+        prompts = [self._prompt(*pair) for pair in zip(requests, seen, strict=True)]
+        prompt_ids, prompt_mask = self.processor.pad_prompts(prompts)
+        grammars = None
+        if within_grammar:
+            grammars = [
+                self._grammars.grammar(task, request.text_input, only_asked=options.grammar is True)
+                for task, request in zip(tasks, requests, strict=True)
+            ]
+        written = generate(
+            self.model,
+            torch.cat([each.image_tokens for each in seen]),
+            prompt_ids.to(self.device),
+            prompt_mask.to(self.device) if len(requests) > 1 else None,
+            options,
+            self._special_ids(),
+            grammars,
+        )
+        return [
+            self.processor.result(each, task, picture.image_size)
+            for each, task, picture in zip(written, tasks, seen, strict=True)
         ]
 
     def _run_batch(
@@ -236,12 +270,18 @@ class Florence2:
 
     def _prompt(self, request: Request, seen: EncodedImage) -> list[int]:
         return self.processor.prompt_ids(
-            Task.parse(request.task), request.text_input, request.region, seen.image_size
+            Task.parse(request.task),
+            request.text_input,
+            request.region,
+            seen.image_size,
+            request.prompt,
         )
 
     def _special_ids(self) -> SpecialIds:
         text = self.model.config.text
-        return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+        first = self.processor.tokenizer.loc_begin
+        locations = range(first, first + NUM_BINS)
+        return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id, locations)
 
     # -- one method for each kind of question ----------------------------------------------
 
@@ -253,21 +293,29 @@ class Florence2:
         return cast(Text, self.run(image, _CAPTION_TASKS[detail]))
 
     def detect(
-        self, image: "ImageSource | EncodedImage", classes: str | Sequence[str] | None = None
+        self,
+        image: "ImageSource | EncodedImage",
+        classes: str | Sequence[str] | None = None,
+        *,
+        min_score: float = 0.0,
     ) -> Boxes:
         """Find objects: all that the model knows, or those of the named classes.
 
         Named classes are asked through open-vocabulary detection, joined by `<and>`.
         """
         if classes is None:
-            return cast(Boxes, self.run(image, Task.OD))
+            return cast(Boxes, self.run(image, Task.OD, min_score=min_score))
         names = [classes] if isinstance(classes, str) else list(classes)
-        found = self.run(image, Task.OPEN_VOCABULARY_DETECTION, "<and>".join(names))
+        task = Task.OPEN_VOCABULARY_DETECTION
+        found = self.run(image, task, "<and>".join(names), min_score=min_score)
         return cast(Mixed, found).boxes
 
-    def ground(self, image: "ImageSource | EncodedImage", caption: str) -> Boxes:
+    def ground(
+        self, image: "ImageSource | EncodedImage", caption: str, *, min_score: float = 0.0
+    ) -> Boxes:
         """Find the phrases of a caption."""
-        return cast(Boxes, self.run(image, Task.CAPTION_TO_PHRASE_GROUNDING, caption))
+        task = Task.CAPTION_TO_PHRASE_GROUNDING
+        return cast(Boxes, self.run(image, task, caption, min_score=min_score))
 
     def segment(
         self,
@@ -309,6 +357,16 @@ class Florence2:
     def propose_regions(self, image: "ImageSource | EncodedImage") -> Boxes:
         """Find regions worth looking at, without labels."""
         return cast(Boxes, self.run(image, Task.REGION_PROPOSAL))
+
+
+def _seen(request: Request) -> EncodedImage:
+    """The picture of a request that has been encoded."""
+    assert isinstance(request.image, EncodedImage), "the picture was not encoded"
+    return request.image
+
+
+def _thresholded(result: Result, min_score: float) -> Result:
+    return result if isinstance(result, Text) or not min_score else result.above(min_score)
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

@@ -5,6 +5,7 @@ task, text, region -- prompt -- tokenizer ----> prompt_ids_BL, prompt_mask_BL
 result <-- parse_answer -- answer text <-- tokenizer -- token ids
 """
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from florence2.images import preprocess
 from florence2.locations import encode_boxes
 from florence2.model.config import Florence2Config
 from florence2.results import Result
+from florence2.scores import Piece
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 
@@ -31,6 +33,9 @@ class Written(Protocol):
 
     @property
     def finish_reason(self) -> str: ...
+
+    @property
+    def token_logprobs(self) -> Sequence[float]: ...
 
 
 class Processor:
@@ -45,6 +50,7 @@ class Processor:
     def __init__(self, tokenizer: Tokenizer, config: Florence2Config) -> None:
         self.tokenizer = tokenizer
         self.image_side = config.image_side
+        self._token_bytes = tokenizer.token_bytes()
         self._num_image_tokens = config.num_image_tokens(config.image_side)
         self.max_prompt_tokens = config.text.max_position_embeddings - self._num_image_tokens
 
@@ -59,6 +65,7 @@ class Processor:
         text_input: str,
         region: Sequence[float] | None,
         image_size: tuple[int, int],
+        prompt: str | None = None,
     ) -> list[int]:
         """Token ids of one question, `<s>` and `</s>` included.
 
@@ -68,6 +75,7 @@ class Processor:
             region: `x_min, y_min, x_max, y_max` in pixels of the original picture, for a task
                 that needs one, else None.
             image_size: `(width, height)` of the original picture.
+            prompt: words of a checkpoint's own, sent in place of the task's sentence.
 
         Raises:
             TaskError: input is missing or surplus, the region is not inside the picture, or the
@@ -81,7 +89,7 @@ class Processor:
                 )
             inside = _checked_region(region, image_size)
             region_bins = encode_boxes(inside, image_size).tolist()
-        token_ids = self.tokenizer.encode(task.prompt(text_input, region_bins))
+        token_ids = self.tokenizer.encode(prompt or task.prompt(text_input, region_bins))
         if len(token_ids) > self.max_prompt_tokens:
             raise TaskError(
                 f"the prompt of task {task.token!r} has {len(token_ids):,} tokens; beside the"
@@ -99,10 +107,29 @@ class Processor:
         real = [[True] * (longest - n) + [False] * n for n in padding]
         return torch.tensor(ids), torch.tensor(real)
 
+    def pieces(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> list[Piece]:
+        """The text of token ids in pieces, with the log-probability of each token.
+
+        Tokens that end in the middle of a character are one piece with the one that ends it.
+        """
+        decoder = getincrementaldecoder("utf-8")("replace")
+        pieces: list[Piece] = []
+        pending: tuple[float, ...] = ()
+        for token_id, logprob in zip(token_ids, logprobs, strict=True):
+            known = 0 <= token_id < len(self._token_bytes)
+            text = decoder.decode(self._token_bytes[token_id] if known else b"")
+            pending += (logprob,) if known else ()
+            if text:
+                pieces.append(Piece(text, pending))
+                pending = ()
+        if rest := decoder.decode(b"", final=True):
+            pieces.append(Piece(rest, pending))
+        return pieces
+
     def result(self, written: Written, task: Task, image_size: tuple[int, int]) -> Result:
         """Read what the model wrote about a picture of this size; never raises on any ids."""
         return parse_answer(
-            self.tokenizer.decode(written.token_ids),
+            self.pieces(written.token_ids, written.token_logprobs),
             task,
             image_size,
             token_ids=written.token_ids,

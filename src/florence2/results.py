@@ -1,43 +1,33 @@
 """Typed answers, in pixels of the image that was asked about.
 
-A result owns read-only float64 arrays, plain strings and `scores`, which stay `None` where
-nobody computed them. Fields are checked when a result is made, so a result that exists can be
-drawn, stored and compared. `to_dict` and `from_dict` are inverse and hold nothing but JSON;
-`to_official` writes the dictionary of the two other implementations, losses included.
+A result owns read-only float64 arrays, plain strings and scores, which stay `None` where nobody
+computed them (`docs/scores.md` says how they are). Fields are checked when a result is made, so a
+result that exists can be drawn, stored and compared. `to_dict` and `from_dict` are inverse and
+hold nothing but JSON; `to_official` writes the dictionary of the two other implementations, losses
+included.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from florence2.errors import AnswerError, DataError, Florence2Error
-from florence2.locations import (
-    NUM_BINS,
-    check_image_size,
-    decode_points,
-    encode_points,
-    location_tokens,
+from florence2.locations import check_image_size, location_tokens
+from florence2.official import (
+    GENERIC_PHRASES,
+    Dialect,
+    ascii_only,
+    official_phrase,
+    official_pixels,
 )
 from florence2.tasks import AnswerKind, Task
 
 Array = NDArray[np.float64]
 Scores = tuple[float | None, ...]
-Dialect = Literal["native", "remote"]
-
-# Phrases that both other implementations drop from grounding answers without a word.
-_GENERIC = """
-it, I, me, mine, you, your, yours, he, him, his, she, her, hers, they, them, their, theirs, one,
-oneself, we, us, our, ours, its, myself, yourself, himself, herself, itself, ourselves, yourselves,
-themselves, this, that, these, those, who, whom, whose, which, what, all, another, any, anybody,
-anyone, anything, each, everybody, everyone, everything, few, many, nobody, none, several, some,
-somebody, someone, something, each other, one another, the image, image, images, the, a, an,
-a group, other objects, lots, a set
-"""
-GENERIC_PHRASES = frozenset(phrase.strip() for phrase in _GENERIC.split(","))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,7 +38,7 @@ class _Answered(ABC):
         image_size: `(width, height)` of the image frame that all coordinates refer to.
         answer: what the model wrote, without `<s>`, `</s>` and `<pad>`.
         token_ids: the generated ids, empty where unknown.
-        finish_reason: `"stop"`, `"length"`, ..., `None` where unknown.
+        finish_reason: `"stop"`, `"length"`, `"loop"` or `"grammar"`, `None` where unknown.
         malformed: number of pieces of the answer that break its grammar.
     """
 
@@ -141,7 +131,7 @@ class Text(_Answered):
     Attributes:
         text: the words, without space around them.
         location_bins: bins of the appended location tokens, in their order.
-        score: in [0, 1], `None` where unknown.
+        score: of the words, in [0, 1], `None` where unknown.
     """
 
     kind: ClassVar[str] = "text"
@@ -167,8 +157,21 @@ class Text(_Answered):
         return self.text + location_tokens(self.location_bins)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Objects(_Answered):
+    """What results made of objects share beside `labels` and `scores`, which each declares.
+
+    Attributes:
+        location_scores: how sure the model was of the place of each object, likewise.
+        label_scores: how sure it was of the label of each, likewise.
+    """
+
+    location_scores: Scores | None = None
+    label_scores: Scores | None = None
+
+
 @dataclass(frozen=True, eq=False)
-class Boxes(_Answered):
+class Boxes(_Objects):
     """Labelled boxes; labels are empty where the task gives none.
 
     Attributes:
@@ -196,29 +199,32 @@ class Boxes(_Answered):
         """
         rows = range(len(self.labels))
         return (
-            self._select([row for row in rows if self.labels[row] not in labels]),
-            self._select([row for row in rows if self.labels[row] in labels]),
+            self.select([row for row in rows if self.labels[row] not in labels]),
+            self.select([row for row in rows if self.labels[row] in labels]),
         )
 
-    def _select(self, rows: Sequence[int]) -> "Boxes":
-        scores = None if self.scores is None else tuple(self.scores[row] for row in rows)
-        common = {field.name: getattr(self, field.name) for field in fields(_Answered)}
-        return Boxes(self.xyxy[rows], tuple(self.labels[row] for row in rows), scores, **common)
+    def select(self, rows: Sequence[int]) -> "Boxes":
+        """The boxes of these rows, in this order, with all that belongs to them."""
+        return replace(self, xyxy=self.xyxy[list(rows)], **_selected_columns(self, rows))
+
+    def above(self, min_score: float) -> "Boxes":
+        """The boxes whose score is at least this, and those without a score."""
+        return self.select(_rows_above(self, min_score))
 
     def _content(self) -> dict[str, Any]:
         return {"xyxy": self.xyxy.tolist(), **_columns(self)}
 
     def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
-        pixels = _official_pixels(self.xyxy.reshape(-1, 2), self.image_size, dialect)
+        pixels = official_pixels(self.xyxy.reshape(-1, 2), self.image_size, dialect)
         boxes = [pixels[start : start + 4] for start in range(0, len(pixels), 4)]
-        phrases = [_official_phrase(label) for label in self.labels]
+        phrases = [official_phrase(label) for label in self.labels]
         banned = GENERIC_PHRASES if task is Task.CAPTION_TO_PHRASE_GROUNDING else frozenset()
         rows = list(range(len(boxes)))
         if task.answer_kind is not AnswerKind.BOXES:
             rows = [row for row in rows if phrases[row] and phrases[row] not in banned]
         told = {
             "bboxes": [boxes[row] for row in rows],
-            "labels": [_ascii(phrases[row]) for row in rows],
+            "labels": [ascii_only(phrases[row]) for row in rows],
         }
         scores = self.scores or ()
         if dialect == "remote" and task in _SCORED_TASKS and None not in scores and scores:
@@ -227,7 +233,7 @@ class Boxes(_Answered):
 
 
 @dataclass(frozen=True, eq=False)
-class Quads(_Answered):
+class Quads(_Objects):
     """Texts with the four corners around each, in the order the model wrote them.
 
     Attributes:
@@ -247,6 +253,14 @@ class Quads(_Answered):
         self._set("quads", _frozen(self.quads, (4, 2), "quads"))
         _check_columns(self, len(self.quads))
 
+    def select(self, rows: Sequence[int]) -> "Quads":
+        """The quads of these rows, in this order, with all that belongs to them."""
+        return replace(self, quads=self.quads[list(rows)], **_selected_columns(self, rows))
+
+    def above(self, min_score: float) -> "Quads":
+        """The quads whose score is at least this, and those without a score."""
+        return self.select(_rows_above(self, min_score))
+
     def _content(self) -> dict[str, Any]:
         return {"quads": self.quads.tolist(), **_columns(self)}
 
@@ -257,7 +271,7 @@ class Quads(_Answered):
         if dialect == "remote" and texts:
             texts[0] = "</s>" + texts[0]
         texts = [text.rpartition("\n")[2] for text in texts]
-        pixels = _official_pixels(self.quads.reshape(-1, 2), self.image_size, dialect)
+        pixels = official_pixels(self.quads.reshape(-1, 2), self.image_size, dialect)
         return {
             "quad_boxes": [pixels[start : start + 8] for start in range(0, len(pixels), 8)],
             "labels": texts if dialect == "remote" else [text.strip() for text in texts],
@@ -265,7 +279,7 @@ class Quads(_Answered):
 
 
 @dataclass(frozen=True, eq=False)
-class Polygons(_Answered):
+class Polygons(_Objects):
     """Instances, each made of one or more polygons.
 
     Attributes:
@@ -295,18 +309,27 @@ class Polygons(_Answered):
         self._set("polygons", instances)
         _check_columns(self, len(instances))
 
+    def select(self, rows: Sequence[int]) -> "Polygons":
+        """The instances of these rows, in this order, with all that belongs to them."""
+        polygons = tuple(self.polygons[row] for row in rows)
+        return replace(self, polygons=polygons, **_selected_columns(self, rows))
+
+    def above(self, min_score: float) -> "Polygons":
+        """The instances whose score is at least this, and those without a score."""
+        return self.select(_rows_above(self, min_score))
+
     def _content(self) -> dict[str, Any]:
         polygons = [[part.tolist() for part in instance] for instance in self.polygons]
         return {"polygons": polygons, **_columns(self)}
 
     def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
-        phrases = [_official_phrase(label) for label in self.labels]
+        phrases = [official_phrase(label) for label in self.labels]
         rows = list(range(len(phrases)))
         if task.answer_kind is not AnswerKind.POLYGONS:
             rows = [row for row in rows if phrases[row]]
         return {
             "polygons": [
-                [_official_pixels(part, self.image_size, dialect) for part in self.polygons[row]]
+                [official_pixels(part, self.image_size, dialect) for part in self.polygons[row]]
                 for row in rows
             ],
             "labels": [phrases[row] for row in rows],
@@ -334,6 +357,11 @@ class Mixed(_Answered):
                 f"image sizes {self.image_size!r}, {self.boxes.image_size!r} and "
                 f"{self.polygons.image_size!r} differ; give boxes and polygons of one image"
             )
+
+    def above(self, min_score: float) -> "Mixed":
+        """The objects whose score is at least this, and those without a score."""
+        boxes, polygons = self.boxes.above(min_score), self.polygons.above(min_score)
+        return replace(self, boxes=boxes, polygons=polygons)
 
     def _content(self) -> dict[str, Any]:
         return {"boxes": self.boxes._content(), "polygons": self.polygons._content()}
@@ -367,6 +395,8 @@ RESULT_TYPES: Mapping[AnswerKind, type[Result]] = {
     AnswerKind.POLYGONS: Polygons,
     AnswerKind.BOXES_OR_POLYGONS: Mixed,
 }
+
+_SCORE_COLUMNS = ("scores", "location_scores", "label_scores")
 
 # The remote code computes scores for the tasks with this answer grammar only.
 _SCORED_TASKS = (Task.OD, Task.DENSE_REGION_CAPTION)
@@ -407,14 +437,15 @@ def _frozen(values: ArrayLike, row_shape: tuple[int, ...], what: str) -> Array:
 
 def _check_columns(result: Boxes | Quads | Polygons, count: int) -> None:
     """Store labels and scores as tuples, refusing columns of another length than `count`."""
-    labels = tuple(str(label) for label in result.labels)
-    scores = None if result.scores is None else tuple(result.scores)
-    for name, column in (("labels", labels), ("scores", scores)):
+    result._set("labels", tuple(str(label) for label in result.labels))
+    for name in _SCORE_COLUMNS:
+        scores = getattr(result, name)
+        _check_scores(() if scores is None else scores)
+        result._set(name, None if scores is None else tuple(scores))
+    for name in ("labels", *_SCORE_COLUMNS):
+        column = getattr(result, name)
         if column is not None and len(column) != count:
             raise DataError(f"{count} {result.kind} have {len(column)} {name}; give one for each")
-    _check_scores(scores or ())
-    result._set("labels", labels)
-    result._set("scores", scores)
 
 
 def _check_scores(scores: Iterable[float | None]) -> None:
@@ -426,31 +457,19 @@ def _check_scores(scores: Iterable[float | None]) -> None:
 
 def _columns(result: Boxes | Quads | Polygons) -> dict[str, Any]:
     """Return labels and scores as JSON."""
-    scores = None if result.scores is None else list(result.scores)
-    return {"labels": list(result.labels), "scores": scores}
+    columns = {name: getattr(result, name) for name in ("labels", *_SCORE_COLUMNS)}
+    return {name: None if value is None else list(value) for name, value in columns.items()}
 
 
-def _official_pixels(points: Array, image_size: tuple[int, int], dialect: Dialect) -> list[Any]:
-    """Return points `(N, 2)` as a flat list in the arithmetic of the other implementations.
-
-    They decode in float32, which moves 1 whole pixel in 40,000 to the one before; the same is
-    done here to every coordinate that is the centre of a bin. Edited coordinates stay.
-    """
-    bins = encode_points(points, image_size)
-    pixels_per_bin = np.array([side / NUM_BINS for side in image_size], dtype=np.float32)
-    centres = (bins.astype(np.float32) + np.float32(0.5)) * pixels_per_bin
-    untouched = np.isclose(points, decode_points(bins, image_size), rtol=0, atol=1e-6)
-    pixels = np.where(untouched, centres, points).ravel()
-    told: list[Any] = (pixels.astype(np.int64) if dialect == "native" else pixels).tolist()
-    return told
+def _selected_columns(result: Boxes | Quads | Polygons, rows: Sequence[int]) -> dict[str, Any]:
+    """Return labels and scores of these rows."""
+    columns = {name: getattr(result, name) for name in ("labels", *_SCORE_COLUMNS)}
+    return {
+        name: None if value is None else tuple(value[row] for row in rows)
+        for name, value in columns.items()
+    }
 
 
-def _official_phrase(label: str) -> str:
-    """Return what the patterns of the other implementations see of a label, maybe nothing."""
-    phrase = label.rpartition("<")[2].strip()
-    return "" if "\n" in phrase else phrase
-
-
-def _ascii(phrase: str) -> str:
-    """Delete every character beyond ASCII, as both other implementations do to box labels."""
-    return phrase.encode("ascii", "ignore").decode("ascii")
+def _rows_above(result: Boxes | Quads | Polygons, min_score: float) -> list[int]:
+    scores = result.scores or (None,) * len(result.labels)
+    return [row for row, score in enumerate(scores) if score is None or score >= min_score]

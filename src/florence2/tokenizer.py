@@ -38,6 +38,13 @@ MIN_TRAINED_VOCAB_SIZE = 4 + 256 + 1
 # One character for each length of UTF-8, a line break and a double space.
 _ROUND_TRIP_PROBE = "A b  c\né文😀"
 
+# The byte that each letter of a byte-level piece stands for: printable bytes are themselves, the
+# others follow from U+0100 on.
+_PRINTABLE = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_BYTE_OF = {chr(byte): byte for byte in _PRINTABLE} | {
+    chr(0x100 + place): byte for place, byte in enumerate(sorted({*range(256)} - {*_PRINTABLE}))
+}
+
 
 class Tokenizer:
     """A byte-level BPE with the tokens of Florence-2; text survives the round trip exactly.
@@ -156,6 +163,20 @@ class Tokenizer:
         """
         known = [int(token_id) for token_id in token_ids if 0 <= token_id < self.vocab_size]
         return self._backend.decode(known, skip_special_tokens=False)
+
+    def token_bytes(self) -> tuple[bytes, ...]:
+        """The bytes that each id stands for, empty for ids that stand for none.
+
+        Decoding is to join the bytes and read them as UTF-8.
+        """
+        special = {*self._backend.get_added_tokens_decoder()}
+        texts = map(self._backend.id_to_token, range(self.vocab_size))
+        return tuple(
+            (text or "").encode()
+            if token_id in special or not {*(text or "")} <= _BYTE_OF.keys()
+            else bytes(_BYTE_OF[letter] for letter in text or "")
+            for token_id, text in enumerate(texts)
+        )
 
     def save(self, path: str | Path) -> None:
         """Write one `tokenizer.json`, with the Florence tokens in it."""

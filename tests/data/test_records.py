@@ -40,6 +40,15 @@ def test_missing_and_surplus_input_is_refused(task, text_input, region, message)
         Record(IMAGE, task, text_input, region, TEXT, "test")
 
 
+def test_a_prompt_of_its_own_asks_without_the_input_of_the_task() -> None:
+    record = Record(IMAGE, Task.REGION_TO_CATEGORY, "", None, TEXT, "test", "<WHAT>is this?")
+    assert record.prompt == "<WHAT>is this?"
+    with pytest.raises(DataError, match="own prompt takes no region"):
+        Record(IMAGE, Task.REGION_TO_CATEGORY, "", BOX, TEXT, "test", "<WHAT>is this?")
+    with pytest.raises(DataError, match="empty prompt"):
+        Record(IMAGE, Task.CAPTION, "", None, TEXT, "test", " ")
+
+
 def test_missing_text_is_refused() -> None:
     with pytest.raises(DataError, match="needs text"):
         Record(IMAGE, Task.CAPTION_TO_PHRASE_GROUNDING, "", None, BOXES, "test")

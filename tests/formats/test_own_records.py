@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def records_of(picture: Path) -> list[Record]:
         record(Task.OCR_WITH_REGION, QUADS),
         record(Task.REGION_TO_SEGMENTATION, OUTLINES, region=(0.1, 0.2, 30, 20)),
         record(Task.OPEN_VOCABULARY_DETECTION, mixed, "cat"),
+        replace(record(Task.OD, OBJECTS), prompt="<COUNT>How many?"),
     ]
 
 
@@ -49,6 +51,7 @@ def told(record: Record) -> list:
         record.region,
         record.result.to_dict(),
         record.source,
+        record.prompt,
         np.asarray(record.picture()).tolist(),
     ]
 

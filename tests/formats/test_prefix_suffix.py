@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from small_datasets import SIZE, counts, detected, found, read, write_lines, write_picture
 
+from florence2.answers import format_answer
 from florence2.data.records import Record
 from florence2.errors import DataError, TaskError
 from florence2.formats import Problem
@@ -60,8 +61,7 @@ def test_a_prompt_is_a_task_and_its_words(prompt, task, words) -> None:
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        pytest.param("<DocVQA>What is the total?", "prompt of no task", id="own prompt"),
-        pytest.param("", "prompt of no task", id="empty"),
+        pytest.param(" ", "is empty", id="empty"),
         pytest.param("<OD>cat", "takes no text", id="surplus text"),
         pytest.param("<REGION_TO_OCR>here", "needs a region", id="no region"),
         pytest.param("<OPEN_VOCABULARY_DETECTION>", "needs text", id="no text"),
@@ -72,6 +72,46 @@ def test_other_prompts_are_counted_not_guessed(tmp_path: Path, prompt, words) ->
         split_prompt(prompt)
     back, report = one(tmp_path, prompt, "x")
     assert (back, counts(report)) == ([], {Problem.PROMPT: 1})
+
+
+@pytest.mark.parametrize(
+    ("suffix", "task"),
+    [
+        pytest.param("12.50 EUR", Task.CAPTION, id="words"),
+        pytest.param("total" + REGION + REGION, Task.DENSE_REGION_CAPTION, id="boxes"),
+        pytest.param(REGION, Task.REGION_PROPOSAL, id="bare boxes"),
+        pytest.param(
+            "sum<loc_1><loc_1><loc_9><loc_1><loc_9><loc_5><loc_1><loc_5>",
+            Task.OCR_WITH_REGION,
+            id="quads",
+        ),
+        pytest.param(
+            "<loc_1><loc_9><loc_9><loc_1><loc_5><loc_5>",
+            Task.REFERRING_EXPRESSION_SEGMENTATION,
+            id="outline",
+        ),
+    ],
+)
+def test_a_prompt_of_its_own_is_kept_with_its_answer_to_the_letter(
+    tmp_path: Path, suffix, task
+) -> None:
+    """`<DocVQA>` is what the most copied fine-tuning example trains."""
+    prompt = "<DocVQA>What is the total?"
+    (record,), report = one(tmp_path, prompt, suffix)
+    assert (record.prompt, record.task, record.text_input) == (prompt, task, "")
+    assert format_answer(record.result, record.task) == suffix
+    assert counts(report) == {Problem.OWN_PROMPT: 1}
+    write_prefix_suffix([record], tmp_path / "again.jsonl")
+    (again,), _ = read(tmp_path / "again.jsonl")
+    assert (again.prompt, again.result) == (record.prompt, record.result)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["", "a<loc_1><loc_2>", "<loc_1>b<loc_2>", "a<loc_1000><loc_1><loc_2><loc_3>"]
+)
+def test_answers_that_no_task_writes_are_lost(tmp_path: Path, suffix) -> None:
+    back, report = one(tmp_path, "<DocVQA>What is the total?", suffix)
+    assert (back, report.counts[Problem.ANSWER]) == ([], 1)
 
 
 def test_boxes_are_read_at_the_middle_of_their_bins_and_ordered(tmp_path: Path) -> None:

@@ -1,18 +1,37 @@
 """Tiny random models that behave: answers depend on the prompt, and many end by themselves."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from florence2.generation.grammar import Grammar, Vocabulary
 from florence2.generation.options import Generated, GenerationOptions, SpecialIds
+from florence2.generation.phrases import Phrases
 from florence2.generation.search import generate
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig
 from florence2.model.florence2 import Florence2Model
+from florence2.tasks import AnswerKind
 
-SPECIAL = SpecialIds(decoder_start=2, bos=0, eos=2)
+LOCATIONS = range(40, 60)
+SPECIAL = SpecialIds(decoder_start=2, bos=0, eos=2, locations=LOCATIONS)
 PAD = 1
+# Ids 3 to 5 are <sep>, <poly> and </poly>; the others up to the locations are letters and pairs.
+PIECES = tuple(f"{letter}".encode() for letter in "abcdefghij klmn<>") + tuple(
+    pair.encode() for pair in ("ab", "cd", "a cat", " d", "é", "  ", "< ", "s>", "p>", "<se")
+)
+VOCABULARY = Vocabulary(
+    pieces=(*[b""] * 6, *PIECES, *[b""] * (60 - 6 - len(PIECES))),
+    spelled_tokens=re.compile(b"<(?:sep|s|x)>"),
+    locations=LOCATIONS,
+    sep=3,
+    poly_start=4,
+    poly_end=5,
+    bos=0,
+    eos=2,
+)
 CONFIG = Florence2Config(
     vision=VisionConfig(
         embed_dim=(8,),
@@ -50,7 +69,10 @@ class Asked:
     special: SpecialIds = SPECIAL
 
     def together(
-        self, options: GenerationOptions, order: list[int] | None = None
+        self,
+        options: GenerationOptions,
+        order: list[int] | None = None,
+        grammars: list[Grammar | None] | None = None,
     ) -> list[Generated]:
         """Answers of all requests, or of those in `order`, as one padded batch."""
         order = list(range(len(self.prompts))) if order is None else order
@@ -61,7 +83,9 @@ class Asked:
             prompt = self.prompts[place]
             ids[row, : len(prompt)] = torch.tensor(prompt)
             mask[row, : len(prompt)] = 1
-        return generate(self.model, self.image_tokens[order], ids, mask, options, self.special)
+        return generate(
+            self.model, self.image_tokens[order], ids, mask, options, self.special, grammars
+        )
 
     def alone(self, place: int, options: GenerationOptions) -> Generated:
         (answer,) = generate(self.model, *self.inputs(place), None, options, self.special)
@@ -70,6 +94,16 @@ class Asked:
     def inputs(self, place: int) -> tuple[Tensor, Tensor]:
         """Image tokens and unpadded prompt of one request."""
         return self.image_tokens[place : place + 1], torch.tensor([self.prompts[place]])
+
+
+def grammar(kind: AnswerKind, only_asked: bool = False) -> Grammar:
+    """A grammar of the little vocabulary; asked for are `a cat`, `cab` and `d`."""
+    ids: dict[bytes, list[int]] = {}
+    for token, piece in enumerate(VOCABULARY.pieces):
+        if piece:
+            ids.setdefault(piece, []).append(token)
+    phrases = Phrases([(b"a cat", [5]), (b"cab", [3]), (b"d", [1])], ids) if only_asked else None
+    return Grammar(kind, VOCABULARY, phrases)
 
 
 @cache

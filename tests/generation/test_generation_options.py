@@ -13,6 +13,8 @@ def test_defaults_are_the_published_ones() -> None:
     options = GenerationOptions()
     assert (options.num_beams, options.no_repeat_ngram_size, options.max_new_tokens) == (3, 3, 1024)
     assert options.early_stopping is True
+    assert options.end_loops is False
+    assert options.grammar == "repair"  # leaves well-formed answers as they are
     assert (options.length_penalty, options.temperature) == (1.0, 0.0)
 
 
@@ -32,6 +34,8 @@ def test_options_cannot_be_changed() -> None:
         pytest.param({"min_new_tokens": -1}, id="negative-minimum"),
         pytest.param({"min_new_tokens": 9, "max_new_tokens": 8}, id="minimum-above-maximum"),
         pytest.param({"no_repeat_ngram_size": -1}, id="negative-ngram"),
+        pytest.param({"end_loops": 1}, id="number-loops"),
+        pytest.param({"grammar": "always"}, id="unknown-grammar"),
         pytest.param({"length_penalty": float("nan")}, id="nan-penalty"),
         pytest.param({"length_penalty": 10.1}, id="huge-penalty"),
         pytest.param({"length_penalty": "1"}, id="text-penalty"),

@@ -10,15 +10,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lively_models import CONFIG, SPECIAL, Asked, asked
+from lively_models import CONFIG, SPECIAL, Asked, asked, grammar
 from torch import Tensor
 
 from florence2.errors import ConfigError
 from florence2.generation.naive import generate_naive
 from florence2.generation.options import Generated, GenerationOptions
-from florence2.generation.rules import NgramBan
+from florence2.generation.rules import Rules
 from florence2.generation.search import BeamSearch, Candidate, Hypothesis, draw, generate, uniform
 from florence2.model.florence2 import Florence2Model
+from florence2.tasks import AnswerKind
 
 BOS, EOS, START = SPECIAL.bos, SPECIAL.eos, SPECIAL.decoder_start
 TOLERANCE = 1e-6  # relative (below 1 absolute), of sums of up to 48 numbers in float32
@@ -53,6 +54,7 @@ def any_options(draw: st.DrawFn) -> GenerationOptions:
         max_new_tokens=limit,
         min_new_tokens=draw(st.integers(0, min(limit, 8))),
         no_repeat_ngram_size=draw(st.integers(0, 4)),
+        end_loops=draw(st.booleans()),
         length_penalty=draw(st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0])),
         early_stopping=draw(st.sampled_from([True, False, "never"])),
         temperature=draw(st.sampled_from([0.0, 0.5, 1.5])) if num_beams == 1 else 0.0,
@@ -70,6 +72,26 @@ def test_the_search_writes_what_its_naive_twin_writes(
     requests = asked(seed)
     for place, answer in enumerate(requests.together(options)):
         twin = generate_naive(requests.model, *requests.inputs(place), options, requests.special)
+        assert same(answer, twin)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    seed=st.integers(0, 30),
+    options=any_options(),
+    kinds=st.lists(st.sampled_from([None, *AnswerKind]), min_size=4, max_size=4),
+    only_asked=st.booleans(),
+)
+def test_with_grammars_too_the_search_writes_what_its_naive_twin_writes(
+    seed: int, options: GenerationOptions, kinds: list[AnswerKind | None], only_asked: bool
+) -> None:
+    """Requests of one batch keep to grammars of their own."""
+    requests = asked(seed)
+    grammars = [kind and grammar(kind, only_asked) for kind in kinds]
+    answers = requests.together(options, grammars=grammars)
+    for place, (answer, its_grammar) in enumerate(zip(answers, grammars, strict=True)):
+        inputs = requests.inputs(place)
+        twin = generate_naive(requests.model, *inputs, options, requests.special, its_grammar)
         assert same(answer, twin)
 
 
@@ -216,7 +238,8 @@ def opened(
     options = GenerationOptions(
         num_beams=2, early_stopping=early_stopping, length_penalty=length_penalty
     )
-    return BeamSearch(Hypothesis(NgramBan(0)), options, eos=EOS, limit=10)
+    rules = Rules(options, SPECIAL, limit=10)
+    return BeamSearch(Hypothesis(rules, rules.trace()), options, eos=EOS, limit=10)
 
 
 def candidates(*rows: tuple[int, int, float]) -> list[Candidate]:

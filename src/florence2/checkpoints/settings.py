@@ -78,6 +78,7 @@ _GENERATION_KEYS = (
     "early_stopping",
     "length_penalty",
     "max_new_tokens",
+    "end_loops",  # of this package alone; other tools read over it
 )
 # What this package computes one way only; another value would give wrong answers in silence.
 _FIXED_TEXT = {
@@ -354,6 +355,8 @@ def _vision_section(config: Florence2Config, keys: Mapping[str, str]) -> dict[st
 def generation_config(text: TextConfig, options: GenerationOptions) -> dict[str, Any]:
     """generation_config.json for both layouts."""
     stated = {key: getattr(options, key) for key in _GENERATION_KEYS}
+    if not options.end_loops:
+        del stated["end_loops"]
     # Other tools do not stop by themselves at the end of the position table.
     stated["max_new_tokens"] = min(options.max_new_tokens, text.max_position_embeddings)
     return {

@@ -6,6 +6,7 @@ malformed, model, timings_ms; for a picture that cannot be answered: image, task
   florence2 run street.jpg --task od --draw out/
   florence2 run *.png --task ocr > answers.jsonl
   florence2 run street.jpg --task caption_to_phrase_grounding --text "a red car"
+  florence2 run street.jpg --task od --min-score 0.3
   florence2 run street.jpg --task region_to_category --region 10,20,200,180
 """
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from florence2.results import Result
 
 
+# The word on the command line, and the value of `GenerationOptions.grammar`.
+GRAMMARS: dict[str, bool | str] = {"repair": "repair", "always": True, "never": False}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(task.name.lower() for task in Task)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
@@ -42,6 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beams", type=int, metavar="N", help="beams (published default 3)")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer in tokens")
     parser.add_argument(
+        "--min-score", type=float, default=0.0, metavar="P", help="leave out objects below (0 to 1)"
+    )
+    parser.add_argument(
+        "--grammar",
+        choices=sorted(GRAMMARS),
+        help="keep to the task's grammar: where an answer broke it (repair), always, never",
+    )
+    parser.add_argument(
+        "--end-loops",
+        action="store_true",
+        help="allow repetition and end loops, in place of the published ban of repeated 3-grams",
+    )
+    parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, ... (default: CUDA where there is one)"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -54,6 +72,7 @@ def main(arguments: argparse.Namespace) -> int:
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
     from florence2.api import Florence2, Request  # torch: only once the arguments are good
 
+    request = Request("", task, arguments.text, region, arguments.min_score)
     model = Florence2.load(arguments.model, device=arguments.device)
     options = generation_options(model.generation, arguments)
     progress = Progress(len(arguments.images), arguments.quiet)
@@ -61,7 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
     for name in arguments.images:
         line: dict[str, Any] = {"image": name, "task": task.token}
         try:
-            answered = model.answer([Request(name, task, arguments.text, region)], options)[0]
+            answered = model.answer([replace(request, image=name)], options)[0]
             line |= to_json(answered, model.name)
             if drawings is not None:
                 drawings.write(name, task, answered.result)
@@ -92,7 +111,13 @@ def generation_options(
     defaults: "GenerationOptions", arguments: argparse.Namespace
 ) -> "GenerationOptions":
     """The model's own defaults with the flags that were given."""
-    given = {"num_beams": arguments.beams, "max_new_tokens": arguments.max_new_tokens}
+    given = {
+        "num_beams": arguments.beams,
+        "max_new_tokens": arguments.max_new_tokens,
+        "grammar": GRAMMARS.get(arguments.grammar),
+        "end_loops": True if arguments.end_loops else None,
+        "no_repeat_ngram_size": 0 if arguments.end_loops else None,
+    }
     return replace(defaults, **{key: value for key, value in given.items() if value is not None})
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from florence2.geometry import bounding_box, box_area, polygon_area
-from florence2.results import Array, Boxes, Mixed, Polygons, Result, Scores, check_fits
+from florence2.results import Array, Boxes, Mixed, Polygons, Result, check_fits
 from florence2.tasks import AnswerKind, Task
 
 
@@ -60,12 +60,7 @@ def clockwise(points: Array) -> Array:
 def _ordered_boxes(boxes: Boxes, task: Task) -> Boxes:
     areas = box_area(boxes.xyxy).tolist()
     rows = _order(boxes.labels, areas, boxes.xyxy.tolist(), task)
-    return replace(
-        boxes,
-        xyxy=boxes.xyxy[rows],
-        labels=tuple(boxes.labels[row] for row in rows),
-        scores=_picked(boxes.scores, rows),
-    )
+    return boxes.select(rows)
 
 
 def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
@@ -76,12 +71,7 @@ def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
     areas = [float(sum(map(polygon_area, parts))) for parts in instances]
     boxes = [bounding_box(np.concatenate(parts)).tolist() for parts in instances]
     rows = _order(polygons.labels, areas, boxes, task)
-    return replace(
-        polygons,
-        polygons=tuple(tuple(instances[row]) for row in rows),
-        labels=tuple(polygons.labels[row] for row in rows),
-        scores=_picked(polygons.scores, rows),
-    )
+    return replace(polygons, polygons=tuple(map(tuple, instances))).select(rows)
 
 
 def _order(
@@ -97,7 +87,3 @@ def _order(
         else:
             ranks.setdefault(label, (row,))
     return sorted(range(len(labels)), key=lambda row: (ranks[labels[row]], -areas[row], boxes[row]))
-
-
-def _picked(scores: Scores | None, rows: Sequence[int]) -> Scores | None:
-    return None if scores is None else tuple(scores[row] for row in rows)

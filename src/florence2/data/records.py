@@ -26,6 +26,8 @@ class Record:
         region: `(x_min, y_min, x_max, y_max)` in pixels for region tasks, else `None`.
         result: the answer; its `image_size` is that of the picture.
         source: where the record comes from, for tracing a bad one.
+        prompt: a question in a checkpoint's own words, sent as it is in place of the task's
+            sentence; the task then tells only how the answer is written. `None` for the task's.
     """
 
     image: NDArray[np.uint8] | Path
@@ -34,21 +36,27 @@ class Record:
     region: Box | None
     result: Result
     source: str
+    prompt: str | None = None
 
     def __post_init__(self) -> None:
         check_fits(self.result, self.task)
-        if bool(self.text_input) != self.task.needs_text:
-            verb = "needs" if self.task.needs_text else "takes no"
+        own = self.prompt is not None
+        if own and not (self.prompt or "").strip():
             raise DataError(
-                f"a record of task {self.task.token!r} {verb} text input; got {self.text_input!r} "
-                f"(record {self.source!r})"
+                f"a record has the empty prompt {self.prompt!r}; write a question, or leave it out "
+                f"for the sentence of task {self.task.token!r} (record {self.source!r})"
             )
-        if (self.region is not None) != self.task.needs_region:
-            verb = "needs" if self.task.needs_region else "takes no"
+        what = "a record with its own prompt" if own else f"a record of task {self.task.token!r}"
+        needs_text = self.task.needs_text and not own
+        if bool(self.text_input) != needs_text:
+            verb = "needs" if needs_text else "takes no"
             raise DataError(
-                f"a record of task {self.task.token!r} {verb} region; got {self.region!r} "
-                f"(record {self.source!r})"
+                f"{what} {verb} text input; got {self.text_input!r} (record {self.source!r})"
             )
+        needs_region = self.task.needs_region and not own
+        if (self.region is not None) != needs_region:
+            verb = "needs" if needs_region else "takes no"
+            raise DataError(f"{what} {verb} region; got {self.region!r} (record {self.source!r})")
 
     def picture(self) -> Image.Image:
         """The image as a Pillow RGB picture, read if it is a path."""

@@ -23,7 +23,8 @@ from florence2.formats.rows import Picture, asked_record, record_row
 from florence2.images import open_image
 from florence2.tasks import Task
 
-COLUMNS = ("image", "task", "text_input", "region", "result", "source")
+REQUIRED_COLUMNS = ("image", "task", "text_input", "region", "result")
+COLUMNS = (*REQUIRED_COLUMNS, "source", "prompt")
 ROWS_AT_ONCE = 64
 
 
@@ -38,7 +39,7 @@ def read_parquet(
         except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
             raise DataError(f"file {str(file)!r} cannot be read as Parquet ({error})") from error
         with table:
-            if missing := sorted(set(COLUMNS[:-1]) - set(table.schema_arrow.names)):
+            if missing := sorted(set(REQUIRED_COLUMNS) - set(table.schema_arrow.names)):
                 raise DataError(
                     f"file {str(file)!r} has no column {missing[0]!r}; records have the columns "
                     f"{', '.join(COLUMNS)}"
@@ -95,7 +96,7 @@ def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) 
     parquet = optional_library("pyarrow.parquet", "parquet")
     text = arrow.string()
     image = arrow.struct([("bytes", arrow.binary()), ("path", text)])
-    types = (image, text, text, arrow.list_(arrow.float64()), text, text)
+    types = (image, text, text, arrow.list_(arrow.float64()), text, text, text)
     schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
     pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
     remaining = iter(records)

@@ -3,10 +3,12 @@
     {"image": "1.jpg", "prefix": "<OD>", "suffix": "cat<loc_1><loc_2><loc_3><loc_4>"}
 
 `prefix` is a task token with the text or the four location tokens that the task needs behind it,
-or the sentence that the token stands for. Any other prompt has no answer grammar, so no record can
-hold it: such rows are counted as lost, not guessed at. So are suffixes that break the grammar of
-their task, above all those with `<loc_1000>`, which kits write that round where the model floors.
+or the sentence that the token stands for. Suffixes that break the grammar of their task are counted
+as lost, above all those with `<loc_1000>`, which kits write that round where the model floors.
 Objects are put into the model's own order.
+
+Any other prompt (`<DocVQA>What is the total?`) is one of the checkpoint's own: it is sent as it is,
+and its suffix is trained to the letter, if it is written like the answer of some task.
 """
 
 import json
@@ -14,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from florence2.answers import format_answer, parse_answer
+from florence2.answers import POLY_START, format_answer, parse_answer
 from florence2.data.ordering import canonical
 from florence2.data.records import Box, Record
 from florence2.errors import DataError, Florence2Error, TaskError
@@ -43,6 +45,11 @@ _WORDED = frozenset(
         Task.REGION_TO_DESCRIPTION,
     )
 )
+# How an answer to a prompt of a checkpoint's own may be written; the first that reads it is taken.
+_OWN_GRAMMARS = (
+    *(Task.DENSE_REGION_CAPTION, Task.REGION_PROPOSAL, Task.OCR_WITH_REGION),
+    *(Task.REFERRING_EXPRESSION_SEGMENTATION, Task.OPEN_VOCABULARY_DETECTION),
+)
 
 
 def read_prefix_suffix(
@@ -58,29 +65,39 @@ def read_prefix_suffix(
             report.add(Problem.ROW, where, error)
             continue
         try:
-            task, words = split_prompt(prefix)
+            asked = split_prompt(prefix)
         except TaskError as error:
             report.add(Problem.PROMPT, where, error)
             continue
-        if tasks and task not in tasks:
-            report.add(Problem.OTHER_TASK, where, task.token)
+        if asked is None:
+            report.add(Problem.OWN_PROMPT, where, repr(prefix))
+        elif tasks and asked[0] not in tasks:
+            report.add(Problem.OTHER_TASK, where, asked[0].token)
             continue
         found = named_picture(name, folders, report, where)
         if found is None:
             continue
         image, size = found
         try:
-            result = _result(suffix, task, size)
+            if asked is None:
+                task, result = _own_result(suffix, size)
+                record = Record(image, task, "", None, result, where, prefix.strip())
+            else:
+                task, words = asked
+                region = _region(words, size) if task.needs_region else None
+                text_input = words if task.needs_text else ""
+                result = _result(suffix, task, size)
+                record = Record(image, task, text_input, region, result, where)
         except Florence2Error as error:
             report.add(Problem.ANSWER, where, error)
             continue
-        region = _region(words, size) if task.needs_region else None
-        text_input = words if task.needs_text else ""
-        yield from report.accept(Record(image, task, text_input, region, result, where), where)
+        yield from report.accept(record, where)
 
 
-def split_prompt(prompt: str) -> tuple[Task, str]:
+def split_prompt(prompt: str) -> tuple[Task, str] | None:
     """Return the task of a prompt and the words or location tokens that go with it.
+
+    `None` is returned for a prompt that is none of a task.
 
     >>> split_prompt("<OPEN_VOCABULARY_DETECTION>wheels")
     (Task.OPEN_VOCABULARY_DETECTION, 'wheels')
@@ -93,22 +110,42 @@ def split_prompt(prompt: str) -> tuple[Task, str]:
     for task, sentence in _SENTENCES:
         if found is None and (match := sentence.fullmatch(prompt.strip())):
             found = task, "".join(match.groups())
-    if found is None:
+    if not prompt.strip():
         raise TaskError(
-            f"prefix {prompt!r} is the prompt of no task; write one of "
-            f"{', '.join(task.token for task in Task)}, with the text for it behind"
+            f"prefix {prompt!r} is empty; write one of {', '.join(task.token for task in Task)}, "
+            "with the text for it behind, or a prompt of your own"
         )
-    found[0].prompt(found[1])  # refuses missing and surplus input
+    if found is not None:
+        found[0].prompt(found[1])  # refuses missing and surplus input
     return found
 
 
-def _result(suffix: str, task: Task, size: Size) -> Result:
-    """Read a suffix, refusing whatever a model must not learn to write."""
+def _own_result(suffix: str, size: Size) -> tuple[Task, Result]:
+    """Read the answer to a prompt that is no task, together with the task that writes it so."""
+    _check_bins(suffix)
+    written = suffix.strip()
+    located = _BIN.search(written) or POLY_START in written
+    for task in _OWN_GRAMMARS if located else (Task.CAPTION,):
+        result = parse_answer(written, task, size)
+        if not result.malformed and written and format_answer(result, task) == written:
+            return task, result
+    raise DataError(
+        f"suffix {suffix!r} is written like the answer of no task; give words, or labels with "
+        "locations behind them"
+    )
+
+
+def _check_bins(suffix: str) -> None:
     if match := _BEYOND.search(suffix):
         raise DataError(
             f"suffix holds {match[0]}, which no vocabulary has: the last token is <loc_999>, and "
             "bins are floor(1000 * x / width); make the file again with a kit that floors"
         )
+
+
+def _result(suffix: str, task: Task, size: Size) -> Result:
+    """Read a suffix, refusing whatever a model must not learn to write."""
+    _check_bins(suffix)
     result = parse_answer(suffix, task, size)
     if result.malformed:
         raise DataError(
@@ -135,7 +172,7 @@ def write_prefix_suffix(records: Iterable[Record], path: Path) -> None:
         for record in records:
             row = {
                 "image": relative_name(pictures.path_of(record), path.parent),
-                "prefix": record.task.token + _input(record),
+                "prefix": record.prompt or record.task.token + _input(record),
                 "suffix": format_answer(record.result, record.task),
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

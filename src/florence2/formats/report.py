@@ -32,12 +32,13 @@ class Problem(Enum):
     NO_AREA = ("boxes or polygons without area", Severity.LOSS)
     OUTSIDE = ("boxes or polygons outside of the picture", Severity.LOSS)
     NO_TEXT = ("pictures without a text", Severity.LOSS)
-    PROMPT = ("prompts that are no task", Severity.LOSS)
+    PROMPT = ("prompts that no task understands", Severity.LOSS)
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     CROWD = ("crowds left out", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
+    OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
     OTHER_TASK = ("records of tasks not asked for", Severity.NOTE)
 
     def __init__(self, words: str, severity: Severity) -> None:

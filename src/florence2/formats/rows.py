@@ -25,6 +25,7 @@ def record_row(record: Record) -> dict[str, Any]:
         "region": None if record.region is None else [float(side) for side in record.region],
         "result": record.result.to_dict(),
         "source": record.source,
+        "prompt": record.prompt,
     }
 
 
@@ -39,7 +40,9 @@ def row_record(row: dict[str, Any], picture: Picture, size: tuple[int, int], whe
         raise DataError(f"the result is for {result.image_size!r} pixels, the picture has {size!r}")
     region = _region(row.get("region"))
     text_input = field_of(row, "text_input", "")
-    return Record(picture, task, text_input, region, result, field_of(row, "source", where))
+    source = field_of(row, "source", where)
+    prompt = None if row.get("prompt") is None else field_of(row, "prompt")
+    return Record(picture, task, text_input, region, result, source, prompt)
 
 
 def _region(given: Any) -> Box | None:

@@ -1,8 +1,8 @@
 """The slow twin of `search.py`: one request, no caches, every step from the beginning.
 
 Written to be read and believed; the tests compare `search.generate` with it. It shares nothing
-with its twin but the options and the numbers that tokens are drawn by, so it states the rules
-again, in their plainest form.
+with its twin but the options, the grammars and the numbers that tokens are drawn by, so it states
+the rules again, in their plainest form.
 """
 
 import math
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from florence2.generation.options import Generated, GenerationOptions, SpecialIds
+from florence2.generation.grammar import Choice, Grammar, State
+from florence2.generation.options import FinishReason, Generated, GenerationOptions, SpecialIds
 from florence2.generation.search import uniform
 from florence2.model.florence2 import Florence2Model
+from florence2.tasks import AnswerKind
 
 
 @torch.inference_mode()
@@ -23,13 +25,14 @@ def generate_naive(
     prompt_ids_1L: Tensor,
     options: GenerationOptions,
     special: SpecialIds,
+    grammar: Grammar | None = None,
 ) -> Generated:
     """Answer one request, whose prompt has no padding; otherwise as `search.generate`."""
-    writer = _Writer(model, image_tokens_1ID, prompt_ids_1L, options, special)
+    writer = _Writer(model, image_tokens_1ID, prompt_ids_1L, options, special, grammar)
     answer = writer.single() if options.num_beams == 1 else writer.beams()
     return Generated(
         token_ids=answer.tokens,
-        finish_reason="length" if len(answer.tokens) == writer.limit else "stop",
+        finish_reason=writer.reason(answer.tokens),
         token_logprobs=tuple(
             writer.logprobs(answer.tokens[:step])[token] for step, token in enumerate(answer.tokens)
         ),
@@ -51,11 +54,13 @@ class _Writer:
         prompt_ids_1L: Tensor,
         options: GenerationOptions,
         special: SpecialIds,
+        grammar: Grammar | None,
     ) -> None:
         self.model = model
         self.memory_1SD = model.encode(image_tokens_1ID, prompt_ids_1L)
         self.options = options
         self.special = special
+        self.grammar = grammar
         self.limit = min(options.max_new_tokens, model.config.text.max_position_embeddings)
 
     def logprobs(self, tokens: tuple[int, ...]) -> list[float]:
@@ -72,14 +77,36 @@ class _Writer:
         if not answer.tokens:
             return [_Answer((self.special.bos,), answer.score)]
         return [
-            _Answer((*answer.tokens, token), answer.score + logprob)
-            for token, logprob in enumerate(self.logprobs(answer.tokens))
-            if self.may(answer.tokens, token)
+            _Answer((*answer.tokens, token), answer.score + logprobs[token])
+            for logprobs in [self.logprobs(answer.tokens)]
+            for token in self.allowed(answer.tokens, len(logprobs))
         ]
 
+    def allowed(self, tokens: tuple[int, ...], vocab_size: int) -> list[int]:
+        """The tokens that the rules allow after these; the grammar outranks the bans."""
+        everything = range(vocab_size)
+        if self.grammar is not None:
+            choice = self.choice(tokens)
+            grammatical = [token for token in everything if self.grammar.permits(choice, token)]
+            return [token for token in grammatical if self.may(tokens, token)] or grammatical
+        if self.loops(tokens):
+            return [self.special.eos]
+        return [token for token in everything if self.may(tokens, token)]
+
+    def choice(self, tokens: tuple[int, ...]) -> Choice:
+        """What the grammar allows after these."""
+        assert self.grammar is not None, "asked for without a grammar"
+        state = State()
+        for token in tokens:
+            state = self.grammar.advance(state, token)
+        room = self.limit - len(tokens)
+        return self.grammar.choice(state, self.grammar.cost(state) if self.loops(tokens) else room)
+
     def may(self, tokens: tuple[int, ...], token: int) -> bool:
-        """Whether the rules allow a token after these."""
+        """Whether the bans allow a token after these."""
         if token == self.special.eos and len(tokens) < self.options.min_new_tokens:
+            return False
+        if token == self.special.bos and self.options.end_loops:
             return False
         size = self.options.no_repeat_ngram_size
         written = (self.special.decoder_start, *tokens)
@@ -87,6 +114,33 @@ class _Writer:
         return size == 0 or all(
             written[start : start + size] != ngram for start in range(len(written))
         )
+
+    def loops(self, tokens: tuple[int, ...]) -> bool:
+        """Whether these tokens, or fewer of them, ended in equal runs."""
+        return self.options.end_loops and any(
+            self.ends_in_runs(tokens[:length]) for length in range(1, len(tokens) + 1)
+        )
+
+    def ends_in_runs(self, tokens: tuple[int, ...]) -> bool:
+        for size in range(1, len(tokens) + 1):
+            run, repeats = tokens[-size:], 1
+            while tokens[: -size * repeats][-size:] == run:
+                repeats += 1
+            has_location = any(token in self.special.locations for token in run)
+            wanted, least = (3, 12) if has_location else (8, 64)
+            if repeats >= wanted and size * repeats >= least:
+                return True
+        return False
+
+    def reason(self, tokens: tuple[int, ...]) -> FinishReason:
+        """Why an answer ended."""
+        before = tokens[:-1]
+        if self.loops(tokens):
+            return "loop"
+        if self.grammar is not None and self.grammar.kind is not AnswerKind.TEXT:
+            at_limit = len(tokens) == self.limit
+            return "grammar" if at_limit or self.choice(before).is_tight else "stop"
+        return "length" if len(tokens) == self.limit else "stop"
 
     def ends(self, answer: _Answer) -> bool:
         return answer.tokens[-1] == self.special.eos

@@ -1,7 +1,7 @@
 """What a caller may choose about writing an answer, and what is written; torch-free.
 
 The defaults are the published ones: three beams, no three-gram twice, no sampling. The ban is
-load-bearing: without it the large model can repeat `<s>` for ever.
+load-bearing: without it, or `end_loops`, the large model can repeat `<s>` for ever.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from florence2.errors import ConfigError
 MAX_LENGTH_PENALTY = 10.0
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1000.0
 
+FinishReason = Literal["stop", "length", "loop", "grammar"]
+
 
 @dataclass(frozen=True)
 class GenerationOptions:
@@ -25,6 +27,12 @@ class GenerationOptions:
             positions may allow less.
         min_new_tokens: `</s>` is not written before this many tokens.
         no_repeat_ngram_size: no run of this many tokens occurs twice in an answer; 0 allows all.
+        end_loops: `<s>` occurs once, and an answer that goes round in circles is ended. Allows
+            repeated words, numbers and coordinates, so set no_repeat_ngram_size=0 with it.
+        grammar: keep to the grammar of the task. "repair": an answer that broke it is written
+            once more within it, all others stay as they are. True: every answer is written
+            within it, and names only what was asked. False: never. The search keeps to the
+            grammars that it is given; what it is given is the business of `Florence2`.
         length_penalty: beams compare by log-probability / length ** length_penalty, so larger
             values prefer longer answers.
         early_stopping: when a beam search ends. True: as soon as `num_beams` answers are
@@ -41,6 +49,8 @@ class GenerationOptions:
     max_new_tokens: int = 1024
     min_new_tokens: int = 0
     no_repeat_ngram_size: int = 3
+    end_loops: bool = False
+    grammar: bool | Literal["repair"] = "repair"
     length_penalty: float = 1.0
     early_stopping: bool | Literal["never"] = True
     temperature: float = 0.0
@@ -58,6 +68,10 @@ class GenerationOptions:
                 f"min_new_tokens {self.min_new_tokens!r} is above max_new_tokens"
                 f" {self.max_new_tokens!r}; lower the one or raise the other"
             )
+        if not isinstance(self.end_loops, bool):
+            raise ConfigError(f"end_loops {self.end_loops!r} is unknown; give True or False")
+        if not isinstance(self.grammar, bool) and self.grammar != "repair":
+            raise ConfigError(f"grammar {self.grammar!r} is unknown; give True, False or 'repair'")
         if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
             raise ConfigError(
                 f"early_stopping {self.early_stopping!r} is unknown; give True, False or 'never'"
@@ -95,6 +109,7 @@ class SpecialIds:
     decoder_start: int  # fed first and never part of the answer
     bos: int  # always the first token of the answer
     eos: int  # ends the answer
+    locations: range = range(0)  # ids of the location tokens, for `end_loops`
 
 
 @dataclass(frozen=True)
@@ -103,8 +118,9 @@ class Generated:
 
     Attributes:
         token_ids: from the forced `bos` to `eos`, without `decoder_start`. Padding never occurs.
-        finish_reason: "stop" if the model ended the answer, "length" if the limit did, in which
-            case the last `eos` was forced.
+        finish_reason: "stop" if the model ended the answer; "length" if the limit did, in which
+            case the last `eos` was forced; "loop" if the answer went round in circles; "grammar"
+            if the limit was so near that another object had no room.
         token_logprobs: the log-probability of each token under the model alone: natural
             logarithms, before bans, temperature and `top_p`, also for the forced tokens.
         sequence_score: what beams are ranked by: the sum of the log-probabilities of the tokens
@@ -112,6 +128,6 @@ class Generated:
     """
 
     token_ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
     token_logprobs: tuple[float, ...]
     sequence_score: float

@@ -1,17 +1,28 @@
 """What an answer may not or must say next, whatever the model thinks.
 
 First token forced to `bos`, last possible one forced to `eos`, no n-gram twice, no `eos` before
-the minimum length. Rules look at token ids only; `ban` writes them into scores.
+the minimum length; the grammar of the task and the end of loops, where they are wanted. Rules look
+at token ids only; `Masks` writes them into scores.
 
 Shapes: `R` rows decoded, `V` vocabulary.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.generation.grammar import Choice, Grammar, Kinds, State
+from florence2.generation.options import FinishReason, GenerationOptions, SpecialIds
+from florence2.tasks import AnswerKind
+
+# Equal runs in a row that are a loop, and the least number of tokens they have together.
+OBJECT_REPEATS = 3
+OBJECT_LOOP = OBJECT_REPEATS, 12
+WORDS_LOOP = 8, 64
+START = State()
 
 
 class NgramBan:
@@ -48,6 +59,50 @@ class NgramBan:
         return twin
 
 
+def in_loop(tokens: Sequence[int], locations: range) -> bool:
+    """Whether an answer has ended up in a loop: the same run of tokens again and again.
+
+    Runs with a location are objects, which come once: three equal ones, 12 tokens or more, are a
+    loop. Runs of words may be lines of a table: 8 equal ones, 64 tokens or more, are a loop.
+    """
+    last = tokens[-1]
+    if tokens.count(last) < OBJECT_REPEATS:
+        return False
+    for size in range(1, len(tokens) // OBJECT_REPEATS + 1):
+        if tokens[-1 - size] == last:
+            run = tokens[-size:]
+            is_object = any(token in locations for token in run)
+            repeats, least = OBJECT_LOOP if is_object else WORDS_LOOP
+            total = size * max(repeats, -(-least // size))
+            # Equal to itself one run later.
+            if total <= len(tokens) and tokens[-total:-size] == tokens[size - total :]:
+                return True
+    return False
+
+
+@dataclass
+class Trace:
+    """What the rules remember of one hypothesis."""
+
+    ngrams: NgramBan
+    grammar: Grammar | None = None
+    state: State = START
+    is_tight: bool = False  # the last step had less to choose from, for want of room
+    is_looping: bool = False
+
+    def fork(self) -> "Trace":
+        """An equal trace that grows on its own."""
+        ngrams = self.ngrams.fork()
+        return Trace(ngrams, self.grammar, self.state, self.is_tight, self.is_looping)
+
+
+class Ruling(NamedTuple):
+    """What a hypothesis may write next: one of `choice`, but nothing `banned`."""
+
+    banned: tuple[int, ...] = ()
+    choice: Choice | None = None
+
+
 class Rules:
     """The rules of one call; `step` counts the tokens that an answer has already."""
 
@@ -55,6 +110,22 @@ class Rules:
         self.limit = limit  # tokens an answer may have at most
         self._special = special
         self._min_new_tokens = options.min_new_tokens
+        self._ngram_size = options.no_repeat_ngram_size
+        self._end_loops = options.end_loops
+
+    def trace(self, grammar: Grammar | None = None) -> Trace:
+        """The memory of an answer that has not begun."""
+        ngrams = NgramBan(self._ngram_size)
+        ngrams.append(self._special.decoder_start)  # the published ban counts the start token too
+        return Trace(ngrams, grammar)
+
+    def note(self, trace: Trace, tokens: Sequence[int]) -> None:
+        """Take note of the last of the tokens."""
+        trace.ngrams.append(tokens[-1])
+        if trace.grammar is not None:
+            trace.state = trace.grammar.advance(trace.state, tokens[-1])
+        if self._end_loops and not trace.is_looping:
+            trace.is_looping = in_loop(tokens, self._special.locations)
 
     def forced(self, step: int) -> int | None:
         """The only token allowed next, if there is but one; the end outranks the beginning."""
@@ -62,10 +133,85 @@ class Rules:
             return self._special.eos
         return self._special.bos if step == 0 else None
 
-    def banned(self, ngrams: NgramBan, step: int) -> tuple[int, ...]:
-        """Tokens that may not come next, where none is forced."""
-        too_early = (self._special.eos,) if step < self._min_new_tokens else ()
-        return ngrams.banned() + too_early
+    def ruling(self, trace: Trace, step: int) -> Ruling:
+        """What may come next, where no token is forced.
+
+        The grammar outranks the bans: where they leave nothing of it, they are off.
+        """
+        banned = trace.ngrams.banned()
+        if step < self._min_new_tokens:
+            banned += (self._special.eos,)
+        if self._end_loops:
+            banned += (self._special.bos,)
+        if trace.grammar is None:
+            end = Choice(Kinds.NONE, only=(self._special.eos,))
+            return Ruling((), end) if trace.is_looping else Ruling(banned)
+        room = trace.grammar.cost(trace.state) if trace.is_looping else self.limit - step
+        choice = trace.grammar.choice(trace.state, room)
+        trace.is_tight = choice.is_tight
+        stands = not banned or trace.grammar.leaves(choice, banned)
+        return Ruling(banned if stands else (), choice)
+
+    def reason(self, trace: Trace, num_tokens: int) -> FinishReason:
+        """Why an answer of so many tokens ended."""
+        if trace.is_looping:
+            return "loop"
+        at_limit = num_tokens == self.limit
+        if trace.grammar is not None and trace.grammar.kind is not AnswerKind.TEXT:
+            return "grammar" if at_limit or trace.is_tight else "stop"
+        return "length" if at_limit else "stop"
+
+
+class Masks:
+    """Writes rulings into scores; keeps a mask for each set of classes."""
+
+    def __init__(self, width: int, device: torch.device) -> None:
+        self._device = device
+        self._masks: dict[tuple[int, Kinds], Tensor] = {}
+        self._nothing = torch.zeros(width, dtype=torch.bool, device=device)
+
+    def apply(
+        self,
+        scores_RV: Tensor,
+        rulings: Sequence[Ruling],
+        grammars: Sequence[Grammar | None],
+    ) -> None:
+        """Set the scores of all that may not come next to minus infinity, in place."""
+        if any(ruling.choice is not None for ruling in rulings):
+            kept = [
+                (row, index, scores_RV[row, index])
+                for row, ruling in enumerate(rulings)
+                if ruling.choice is not None and ruling.choice.only
+                for index in [torch.tensor(ruling.choice.only, device=self._device)]
+            ]
+            pairs = zip(rulings, grammars, strict=True)
+            masks = [self._mask(ruling.choice, grammar) for ruling, grammar in pairs]
+            scores_RV.masked_fill_(torch.stack(masks), -torch.inf)
+            for row, (ruling, grammar) in enumerate(zip(rulings, grammars, strict=True)):
+                if grammar is not None and ruling.choice is not None and ruling.choice.bins:
+                    first, (low, high) = grammar.vocabulary.locations.start, ruling.choice.bins
+                    scores_RV[row, first : first + low] = -torch.inf
+                    scores_RV[row, first + high : grammar.vocabulary.locations.stop] = -torch.inf
+            for row, index, scores in kept:
+                scores_RV[row, index] = scores
+        without = [ruling.choice.without if ruling.choice else () for ruling in rulings]
+        ban(
+            scores_RV,
+            [ruling.banned + extra for ruling, extra in zip(rulings, without, strict=True)],
+        )
+
+    def _mask(self, choice: Choice | None, grammar: Grammar | None) -> Tensor:
+        """True for every token that is of none of the classes of a choice."""
+        if choice is None:
+            return self._nothing
+        key = (0 if grammar is None else id(grammar.vocabulary), choice.kinds)
+        if key not in self._masks:
+            mask = ~self._nothing
+            if grammar is not None:
+                outside = grammar.vocabulary.kind_values & int(choice.kinds) == 0
+                mask[: len(outside)] = torch.from_numpy(outside).to(self._device)
+            self._masks[key] = mask
+        return self._masks[key]
 
 
 def ban(scores_RV: Tensor, banned: Sequence[Sequence[int]]) -> None:

@@ -6,7 +6,8 @@
 
 Choosing and banning happen on tensors, for all requests at once; what becomes of the few
 candidates of a request is decided in plain Python. The semantics are those of the published
-generation code; `naive.py` says the same thing slowly.
+generation code; `naive.py` says the same thing slowly. Where the rules leave fewer continuations
+than there are beams, the places are filled with dead hypotheses, of score minus infinity.
 
 Shapes: `B` requests, `R` rows decoded (the hypotheses of one request in consecutive rows), `I`
 image tokens, `L` prompt length, `S` source length, `D` width, `V` vocabulary, `C` candidates.
@@ -15,13 +16,15 @@ image tokens, `L` prompt length, `S` source length, `D` width, `V` vocabulary, `
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import torch
 from torch import Tensor
 
 from florence2.errors import ConfigError
-from florence2.generation.options import Generated, GenerationOptions, SpecialIds
-from florence2.generation.rules import NgramBan, Rules, ban
+from florence2.generation.grammar import Grammar
+from florence2.generation.options import FinishReason, Generated, GenerationOptions, SpecialIds
+from florence2.generation.rules import Masks, Rules, Trace
 from florence2.model.florence2 import Florence2Model
 
 
@@ -29,20 +32,31 @@ from florence2.model.florence2 import Florence2Model
 class Hypothesis:
     """One answer so far; `score` is the sum of the log-probabilities of its unforced tokens."""
 
-    ngrams: NgramBan
+    rules: Rules
+    trace: Trace
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     score: float = 0.0
 
     def fork(self) -> "Hypothesis":
         """An equal hypothesis that grows on its own."""
-        return Hypothesis(self.ngrams.fork(), self.tokens.copy(), self.logprobs.copy(), self.score)
+        copies = self.trace.fork(), self.tokens.copy(), self.logprobs.copy()
+        return Hypothesis(self.rules, *copies, self.score)
 
     def append(self, token: int, logprob: float, score: float) -> None:
-        self.ngrams.append(token)
         self.tokens.append(token)
         self.logprobs.append(logprob)
         self.score = score
+        self.rules.note(self.trace, self.tokens)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the rules forbid this answer; it only fills a place among the beams."""
+        return self.score == -inf
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        return self.rules.reason(self.trace, len(self.tokens))
 
     def rank(self, length_penalty: float, length: int | None = None) -> float:
         """What hypotheses of different lengths are compared by, as if it had `length` tokens."""
@@ -105,7 +119,7 @@ class BeamSearch:
         for place, candidate in enumerate(candidates):
             if candidate.token != self._eos:
                 survivors.append(candidate)
-            elif place < num_beams:
+            elif place < num_beams and candidate.score > -inf:
                 self._finish(self._extended(candidate))
         self.parents = [candidate.parent for candidate in survivors[:num_beams]]
         self.running = [self._extended(candidate) for candidate in survivors[:num_beams]]
@@ -127,6 +141,8 @@ class BeamSearch:
 
     def _is_settled(self) -> bool:
         """Whether the finished hypotheses are enough, by the chosen kind of early stopping."""
+        if self.running[0].is_dead:
+            return True
         if len(self._finished) < self._options.num_beams:
             return False
         if self._options.early_stopping is True:
@@ -178,6 +194,7 @@ def generate(
     prompt_mask_BL: Tensor | None,
     options: GenerationOptions,
     special: SpecialIds,
+    grammars: Sequence[Grammar | None] | None = None,
 ) -> list[Generated]:
     """Write one answer for each request; an answer does not depend on the rest of the batch.
 
@@ -188,19 +205,24 @@ def generate(
         prompt_mask_BL: `(B, L)`, 1 where the prompt is real; None if all of it is.
         options: how to search.
         special: ids of the start, of the forced first token and of the last token.
+        grammars: what the answer of each request is made of, None for any tokens.
     """
     limit = answer_limit(model, options)
     rules = Rules(options, special, limit)
-    searches = [_open(options, special, limit) for _ in range(len(prompt_ids_BL))]
+    searches = [
+        _open(rules, grammar, options, special, limit)
+        for grammar in grammars or [None] * len(prompt_ids_BL)
+    ]
     if not searches:
         return []
     memory_BSD = model.encode(image_tokens_BID, prompt_ids_BL, prompt_mask_BL)
     batch = Batch(model, memory_BSD, model.memory_mask(image_tokens_BID, prompt_mask_BL))
+    masks = Masks(model.config.text.vocab_size, memory_BSD.device)
     waiting = searches
     tokens = [special.decoder_start] * len(waiting)
     for step in range(limit):
         logits_RV = batch.decode(tokens)
-        candidates = _candidates(logits_RV, waiting, rules, step, options)
+        candidates = _candidates(logits_RV, waiting, rules, masks, step, options)
         for search, its_candidates in zip(waiting, candidates, strict=True):
             search.advance(its_candidates)
         width = len(tokens) // len(waiting)
@@ -212,7 +234,7 @@ def generate(
             batch.keep(rows, kept)
         waiting = [waiting[place] for place in kept]
         tokens = [hypothesis.tokens[-1] for search in waiting for hypothesis in search.running]
-    return [_generated(search.best(), options, limit) for search in searches]
+    return [_generated(search.best(), options) for search in searches]
 
 
 def answer_limit(model: Florence2Model, options: GenerationOptions) -> int:
@@ -226,17 +248,21 @@ def answer_limit(model: Florence2Model, options: GenerationOptions) -> int:
     return min(options.max_new_tokens, model.config.text.max_position_embeddings)
 
 
-def _open(options: GenerationOptions, special: SpecialIds, limit: int) -> Search:
-    ngrams = NgramBan(options.no_repeat_ngram_size)
-    ngrams.append(special.decoder_start)  # the published ban counts the start token too
+def _open(
+    rules: Rules,
+    grammar: Grammar | None,
+    options: GenerationOptions,
+    special: SpecialIds,
+    limit: int,
+) -> Search:
     kind = SingleSearch if options.num_beams == 1 else BeamSearch
-    return kind(Hypothesis(ngrams), options, special.eos, limit)
+    return kind(Hypothesis(rules, rules.trace(grammar)), options, special.eos, limit)
 
 
-def _generated(hypothesis: Hypothesis, options: GenerationOptions, limit: int) -> Generated:
+def _generated(hypothesis: Hypothesis, options: GenerationOptions) -> Generated:
     return Generated(
         token_ids=tuple(hypothesis.tokens),
-        finish_reason="length" if len(hypothesis.tokens) == limit else "stop",
+        finish_reason=hypothesis.finish_reason,
         token_logprobs=tuple(hypothesis.logprobs),
         sequence_score=hypothesis.rank(options.length_penalty),
     )
@@ -246,6 +272,7 @@ def _candidates(
     logits_RV: Tensor,
     waiting: Sequence[Search],
     rules: Rules,
+    masks: Masks,
     step: int,
     options: GenerationOptions,
 ) -> list[list[Candidate]]:
@@ -253,12 +280,16 @@ def _candidates(
     forced = rules.forced(step)
     if forced is not None:
         return _forced_candidates(logits_RV, waiting, forced)
-    banned = [
-        rules.banned(hypothesis.ngrams, step) for search in waiting for hypothesis in search.running
-    ]
+    traces = [hypothesis.trace for search in waiting for hypothesis in search.running]
+    rulings = [rules.ruling(trace, step) for trace in traces]
+    logprobs_RV = logits_RV.log_softmax(-1)
+    # Beams compare sums of log-probabilities. One token alone is chosen by logits, not by
+    # log-probabilities, whose rounding can make two logits equal.
+    scores_RV = logits_RV if options.num_beams == 1 else logprobs_RV
+    masks.apply(scores_RV, rulings, [trace.grammar for trace in traces])
     if options.num_beams > 1:
-        return _beam_candidates(logits_RV, waiting, banned, options.num_beams)
-    return _single_candidates(logits_RV, waiting, banned, step, options)
+        return _beam_candidates(logprobs_RV, waiting, options.num_beams)
+    return _single_candidates(logits_RV, logprobs_RV, waiting, step, options)
 
 
 def _forced_candidates(
@@ -276,18 +307,13 @@ def _forced_candidates(
 
 
 def _beam_candidates(
-    logits_RV: Tensor,
-    waiting: Sequence[Search],
-    banned: Sequence[Sequence[int]],
-    num_beams: int,
+    logprobs_RV: Tensor, waiting: Sequence[Search], num_beams: int
 ) -> list[list[Candidate]]:
     """The best 2 * num_beams continuations over all hypotheses of a request.
 
     At most one continuation of each hypothesis ends, so at least `num_beams` of them do not.
     """
-    vocab_size = logits_RV.shape[-1]
-    logprobs_RV = logits_RV.log_softmax(-1)
-    ban(logprobs_RV, banned)
+    vocab_size = logprobs_RV.shape[-1]
     scores = [hypothesis.score for search in waiting for hypothesis in search.running]
     totals_RV = logprobs_RV + logprobs_RV.new_tensor(scores)[:, None]
     top_BC = totals_RV.view(len(waiting), -1).topk(2 * num_beams)
@@ -304,17 +330,12 @@ def _beam_candidates(
 
 def _single_candidates(
     logits_RV: Tensor,
+    logprobs_RV: Tensor,
     waiting: Sequence[Search],
-    banned: Sequence[Sequence[int]],
     step: int,
     options: GenerationOptions,
 ) -> list[list[Candidate]]:
-    """The most likely or a drawn token for each request.
-
-    Chosen by logits, not by log-probabilities, whose rounding can make two logits equal.
-    """
-    logprobs_RV = logits_RV.log_softmax(-1)
-    ban(logits_RV, banned)
+    """The most likely or a drawn token for each request."""
     if options.temperature > 0:
         height = uniform(options.seed, step)
         tokens_R = draw(logits_RV / options.temperature, options.top_p, height)

@@ -1,0 +1,92 @@
+"""Answer text to result and back: `parse_answer` and `format_answer` are inverse functions.
+
+The grammars, with `box` for four location tokens, `quad` for eight, `part` for three pairs or more:
+
+    text                text box*                                   captions, OCR, REGION_TO_*
+    class boxes         (label box+)*                               object detection
+    phrase boxes        (phrase box+)*                              dense captions, grounding
+    boxes               box*                                        region proposal
+    quads               (text quad)*                                OCR with regions
+    polygons            parts | (<poly> parts </poly>)*             segmentation
+    boxes or polygons   (label (box | <poly> parts </poly>)+)*      open-vocabulary detection
+    parts               part (<sep> part)*
+
+The model is not the user, so reading never raises. Whatever breaks the grammar is counted in
+`malformed`; what can be understood is kept, and all of it stays readable in `answer`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from florence2.answers.reading import Reader
+from florence2.answers.tokens import PADDING, POLY_END, POLY_START, SEP
+from florence2.answers.writing import Writer
+from florence2.locations import check_image_size
+from florence2.results import Mixed, Polygons, Quads, Result, Text, check_fits
+from florence2.scores import Piece
+from florence2.tasks import Task
+
+__all__ = ["PADDING", "POLY_END", "POLY_START", "SEP", "format_answer", "parse_answer"]
+
+
+def parse_answer(
+    answer: str | Sequence[Piece],
+    task: Task | str,
+    image_size: tuple[int, int],
+    *,
+    token_ids: Sequence[int] = (),
+    finish_reason: str | None = None,
+) -> Result:
+    """Read what the model wrote; no text makes it raise.
+
+    Args:
+        answer: the decoded text, with or without `<s>`, `</s>` and `<pad>`; or its pieces with
+            their log-probabilities, which give the result scores.
+        task: the task that was asked.
+        image_size: `(width, height)` of the original image; the result is in its frame.
+        token_ids: the generated ids, kept in the result.
+        finish_reason: why generation ended, kept in the result.
+
+    >>> found = parse_answer("</s><s>car<loc_52><loc_332><loc_932>", "od", (640, 480))
+    >>> found.labels, found.malformed
+    ((), 1)
+    """
+    task = Task.parse(task)
+    pieces = [Piece(answer)] if isinstance(answer, str) else answer
+    reader = Reader(pieces, check_image_size(image_size))
+    result = reader.read(task.answer_kind)
+    return replace(
+        result,
+        answer=reader.answer,
+        token_ids=tuple(token_ids),
+        finish_reason=finish_reason,
+        malformed=reader.malformed,
+    )
+
+
+def format_answer(result: Result, task: Task | str) -> str:
+    """Write the text that `parse_answer` reads as this result: the target to train on.
+
+    Coordinates are quantised. Objects stay in the caller's order, with one exception: object
+    detection writes a class once, so boxes move up to the first box of their class. Dense
+    captions and grounding write a phrase once for boxes that follow each other directly;
+    open-vocabulary detection writes its boxes before its polygons. Scores are not written.
+
+    >>> from florence2.results import Boxes
+    >>> boxes = Boxes([[0, 0, 9, 9], [5, 5, 9, 9]], ["car", "car"], image_size=(10, 10))
+    >>> format_answer(boxes, Task.OD)
+    'car<loc_0><loc_0><loc_900><loc_900><loc_500><loc_500><loc_900><loc_900>'
+    """
+    task = Task.parse(task)
+    check_fits(result, task)
+    writer = Writer(task)
+    match result:
+        case Text():
+            return writer.text(result)
+        case Quads():
+            return writer.quads(result)
+        case Polygons():
+            return writer.polygons(result)
+        case Mixed():
+            return writer.mixed(result)
+    return writer.boxes(result)

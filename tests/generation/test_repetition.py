@@ -1,0 +1,150 @@
+"""Repetition on constructed logits: what may come back does, what goes round in circles ends."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lively_models import CONFIG, LOCATIONS, SPECIAL, grammar
+from torch import Tensor
+
+from florence2.generation.grammar import Grammar
+from florence2.generation.options import Generated, GenerationOptions
+from florence2.generation.search import generate
+from florence2.tasks import AnswerKind
+
+BOS, EOS = SPECIAL.bos, SPECIAL.eos
+LOC = list(LOCATIONS)
+LOOPS = GenerationOptions(num_beams=1, no_repeat_ngram_size=0, end_loops=True)
+PUBLISHED = GenerationOptions(num_beams=1)
+
+
+class Histories:
+    """What each row has been fed; stands in for the cache of keys and values."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+
+    def reorder(self, rows: Tensor, *_: object) -> None:
+        self.rows = [list(self.rows[row]) for row in rows.tolist()]
+
+
+class Script:
+    """A model that is sure what to write after so many words, whatever they are.
+
+    Args:
+        tokens: what it wants to write, and then
+        then: over and over.
+        flood: how much surer it is of `<s>`, always.
+    """
+
+    def __init__(
+        self, tokens: Sequence[int], then: Sequence[int] = (EOS,), flood: float = 0.0
+    ) -> None:
+        text = SimpleNamespace(vocab_size=60, max_position_embeddings=400)
+        self.config = SimpleNamespace(text=text)
+        self.tokens, self.then, self.flood = tokens, then, flood
+
+    def encode(self, image_tokens: Tensor, *_: object) -> Tensor:
+        return image_tokens
+
+    def memory_mask(self, *_: object) -> None:
+        return None
+
+    def new_cache(self) -> Histories:
+        return Histories()
+
+    def decode(self, token_ids: Tensor, _memory: Tensor, _mask: None, cache: Histories) -> Tensor:
+        cache.rows = cache.rows or [[] for _ in range(len(token_ids))]
+        logits = torch.zeros(len(token_ids), 1, 60)
+        for row, token in enumerate(token_ids[:, 0].tolist()):
+            cache.rows[row].append(token)
+            words = sum(each != BOS for each in cache.rows[row][1:])
+            logits[row, 0, self.wanted(words)] = 20.0
+        if self.flood:
+            logits[:, :, BOS] = 20.0 + self.flood
+        return logits
+
+    def wanted(self, words: int) -> int:
+        beyond = words - len(self.tokens)
+        return self.then[beyond % len(self.then)] if beyond >= 0 else self.tokens[words]
+
+
+def written(script: Script, options: GenerationOptions, rules: Grammar | None = None) -> Generated:
+    images, prompts = torch.zeros(1, 2, CONFIG.text.d_model), torch.zeros(1, 1, dtype=torch.long)
+    (answer,) = generate(script, images, prompts, None, options, SPECIAL, [rules])  # type: ignore[arg-type]
+    return answer
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        pytest.param([10, 11, 12, 13] * 4, id="a line four times"),
+        pytest.param([10, 20, 11, 20, 12, 20] + [20] * 20, id="equal numbers of a table"),
+        pytest.param(
+            [10, *(t for right in range(8) for t in (*LOC[:3], LOC[9 + right]))],
+            id="boxes that share three coordinates",
+        ),
+        pytest.param([10, *LOC[:4], *LOC[:4]], id="a box twice"),
+    ],
+)
+def test_repetition_survives_which_the_published_ban_destroys(tokens: list[int]) -> None:
+    answer = written(Script(tokens), LOOPS)
+    assert list(answer.token_ids) == [BOS, *tokens, EOS]
+    assert answer.finish_reason == "stop"
+    assert list(written(Script(tokens), PUBLISHED).token_ids) != [BOS, *tokens, EOS]
+
+
+@pytest.mark.parametrize(
+    ("cycle", "length"),
+    [
+        pytest.param([10, 11], 64, id="two words"),
+        pytest.param(list(range(6, 26)), 160, id="a long line"),
+        pytest.param([10, *LOC[:4]], 15, id="a box with its name"),
+        pytest.param(LOC[:4], 12, id="a box"),
+    ],
+)
+def test_loops_end(cycle: list[int], length: int) -> None:
+    answer = written(Script([], then=cycle), LOOPS)
+    assert answer.finish_reason == "loop"
+    assert list(answer.token_ids) == [BOS, *(cycle * length)[:length], EOS]
+
+
+def test_within_the_grammar_a_loop_ends_behind_a_whole_object() -> None:
+    """The box in front ends as the others do, so three equal runs end inside a box."""
+    first, box = [10, LOC[1], LOC[0], LOC[2], LOC[3]], [10, *LOC[:4]]
+    script = Script(first, then=box)
+    cut = written(script, LOOPS)
+    assert list(cut.token_ids) == [BOS, *first, *box * 2, *box[:3], EOS]
+    whole = written(script, LOOPS, grammar(AnswerKind.PHRASE_BOXES))
+    assert list(whole.token_ids) == [BOS, *first, *box * 3, EOS]
+    assert cut.finish_reason == whole.finish_reason == "loop"
+
+
+def test_a_flood_of_bos_is_dammed_in_both_ways() -> None:
+    tokens = [10, 11, 12]
+    answer = written(Script(tokens, flood=5.0), LOOPS)
+    assert list(answer.token_ids) == [BOS, *tokens, EOS]
+    published = list(written(Script(tokens, flood=5.0), PUBLISHED).token_ids)
+    assert published[:4] == [BOS, BOS, BOS, 10]
+    endless = GenerationOptions(num_beams=1, no_repeat_ngram_size=0, max_new_tokens=30)
+    answer = written(Script(tokens, flood=5.0), endless)
+    assert {*answer.token_ids[:-1]} == {BOS}
+    assert answer.finish_reason == "length"
+
+
+def test_near_the_limit_the_last_object_is_whole() -> None:
+    script = Script([], then=[10, *LOC[:2], LOC[5], LOC[6]])
+    options = GenerationOptions(num_beams=1, no_repeat_ngram_size=0, max_new_tokens=20)
+    cut = written(script, options)
+    assert cut.finish_reason == "length"
+    whole = written(script, options, grammar(AnswerKind.CLASS_BOXES))
+    assert whole.finish_reason == "grammar"
+    assert len(whole.token_ids) == 1 + 3 * 5 + 1
+    assert whole.token_ids == (*cut.token_ids[:16], EOS)
+
+
+def test_a_text_at_the_limit_is_cut() -> None:
+    options = GenerationOptions(num_beams=1, no_repeat_ngram_size=0, max_new_tokens=20)
+    answer = written(Script([], then=[10, 11]), options, grammar(AnswerKind.TEXT))
+    assert (answer.finish_reason, len(answer.token_ids)) == ("length", 20)
