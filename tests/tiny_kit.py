@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from florence2.worlds.building.kit import KitWriter
-from florence2.worlds.kit import Font, Split, Sprite, Texture
+from florence2.worlds.kit import Font, Icon, Split, Sprite, Texture
 
 # One pure channel per category, so that a pixel of a clean scene tells what it shows.
 CHANNELS = {"blue disc": 2, "green ring": 1, "red box": 0}
@@ -52,7 +52,16 @@ def write_tiny_kit(path: Path) -> None:
         fonts.append(Font(name, family, split, capitals_only, missing="€£"))
     grain = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     writer.add("textures/grain.jpg", _bytes(Image.fromarray(grain), "JPEG"), author="this test")
+    icons = []
+    for name, split, size in (
+        ("dot", "train", (20, 20)),
+        ("bar", "train", (24, 9)),
+        ("box", "val", (9, 9)),
+    ):
+        path_inside = f"icons/{name}.png"
+        writer.add(path_inside, _bytes(Image.new("L", size, 255), "PNG"), author="this test")
+        icons.append(Icon(path_inside, name, split))
     words = "the\t100\nflorence\t9\nquay\t4\nincomprehensibilities\t1\n"
     writer.add("text/words.tsv", words.encode(), author="this test")
     writer.add("text/phrases.txt", b"a quick brown fox\nover the lazy dog\n", author="this test")
-    writer.write(path, sprites, fonts, [Texture("textures/grain.jpg", "grain")])
+    writer.write(path, sprites, fonts, [Texture("textures/grain.jpg", "grain")], icons)

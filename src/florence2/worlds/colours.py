@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.worlds.pixels import Pixels, as_pixels
+
 Colour = tuple[int, int, int]  # RGB, 0-255
 
 # Upper hue bound (OpenCV hue, 0-180) of each name, walking round the circle.
@@ -86,3 +88,14 @@ def contrasting_colour(
             return colour
     shade = int(rng.integers(0, 30))
     return (shade, shade, shade) if level > 127 else (255 - shade, 255 - shade, 255 - shade)
+
+
+def recoloured(rng: np.random.Generator, image: Pixels) -> Pixels:
+    """Turn the hues of an RGB picture and change how strong they are, from grey to vivid."""
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    strength = rng.uniform(0.0, 1.2)
+    grey = np.full((3, 3), 1.0 / 3.0)
+    # A turn about the grey axis: Rodrigues' formula.
+    axis = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3.0)
+    turn = np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * axis
+    return as_pixels(cv2.transform(image, grey + strength * turn))

@@ -2,9 +2,11 @@
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
+from florence2.data.ordering import canonical
 from florence2.data.records import Box, Record
 from florence2.errors import DataError
 from florence2.geometry import bounding_box
@@ -33,10 +35,10 @@ from florence2.worlds.scenes import Scene, SceneObject
 
 
 def ordered_boxes(objects: Sequence[SceneObject], image_size: Size) -> Boxes:
-    """Order boxes as Florence-2 writes them: by label, and from large to small within a label."""
-    rows = sorted(objects, key=lambda item: (item.label, -area(item), item.box_xyxy))
-    xyxy = np.array([item.box_xyxy for item in rows], dtype=np.float64).reshape(-1, 4)
-    return Boxes(image_size=image_size, xyxy=xyxy, labels=tuple(item.label for item in rows))
+    """Return the boxes of objects in the order in which Florence-2 writes them."""
+    xyxy = np.array([item.box_xyxy for item in objects], dtype=np.float64).reshape(-1, 4)
+    boxes = Boxes(xyxy, tuple(item.label for item in objects), image_size=image_size)
+    return cast(Boxes, canonical(boxes, Task.OD))
 
 
 def _size(made: Scene | TextLine | Page) -> Size:

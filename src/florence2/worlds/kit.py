@@ -1,8 +1,8 @@
 """The kit: one zip file of sprites, fonts, texts and textures, opened fast and decoded lazily.
 
 Files inside: `index.json` (what there is, and the packages it was built from),
-`ATTRIBUTION.tsv` (whose each file is, under which licence), `sprites/`, `fonts/`, `textures/`,
-`text/`, `licences/`. The file is mapped into memory, so worker processes share it.
+`ATTRIBUTION.tsv` (whose each file is, under which licence), `sprites/`, `fonts/`, `icons/`,
+`textures/`, `text/`, `licences/`. The file is mapped into memory, so worker processes share it.
 """
 
 import io
@@ -64,6 +64,15 @@ class Texture:
     name: str
 
 
+@dataclass(frozen=True)
+class Icon:
+    """One icon of user interfaces, a picture of coverage."""
+
+    path: str
+    name: str  # what it shows: "shopping cart"
+    split: Split
+
+
 class Kit:
     """An open kit; `Kit(path)` is cheap, and pickles as its path."""
 
@@ -78,7 +87,7 @@ class Kit:
         except (OSError, zipfile.BadZipFile, ValueError) as error:
             raise DataError(
                 f"kit {str(self.path)!r} cannot be read ({error}); build one with "
-                "'python -m florence2.worlds.building KIT.zip'"
+                "'florence2 worlds build KIT.zip'"
             ) from None
         if index.get("format") != FORMAT_VERSION:
             raise DataError(
@@ -88,6 +97,8 @@ class Kit:
         self.sprites = tuple(Sprite(**row) for row in index["sprites"])
         self.fonts = tuple(Font(**row) for row in index["fonts"])
         self.textures = tuple(Texture(**row) for row in index["textures"])
+        # Kits of before there were screens have none.
+        self.icons = tuple(Icon(**row) for row in index.get("icons", ()))
         self.packages: tuple[dict[str, str], ...] = tuple(index["packages"])
         self.categories = tuple(sorted({sprite.category for sprite in self.sprites}))
         self._by_category: dict[tuple[str, Split], tuple[tuple[Sprite, ...], ...]] = {}
@@ -161,6 +172,27 @@ class Kit:
             "train": tuple(font for font in self.fonts if font.split == "train"),
             "val": tuple(font for font in self.fonts if font.split == "val"),
         }
+
+    def icons_of(self, split: Split) -> tuple[Icon, ...]:
+        """Return the icons of a split."""
+        return self._icons_by_split[split]
+
+    @cached_property
+    def _icons_by_split(self) -> dict[Split, tuple[Icon, ...]]:
+        return {
+            "train": tuple(icon for icon in self.icons if icon.split == "train"),
+            "val": tuple(icon for icon in self.icons if icon.split == "val"),
+        }
+
+    def coverage(self, icon: Icon) -> Pixels:
+        """Return an icon as coverage `(H, W)` uint8."""
+        if icon.path not in self._icon_pixels:
+            self._icon_pixels[icon.path] = np.asarray(_open(self.read(icon.path)).convert("L"))
+        return self._icon_pixels[icon.path]
+
+    @cached_property
+    def _icon_pixels(self) -> dict[str, Pixels]:
+        return {}
 
     def pixels(self, sprite: Sprite, halvings: int = 0) -> Pixels:
         """Return premultiplied RGBA uint8 `(H, W, 4)`, halved in size so many times."""

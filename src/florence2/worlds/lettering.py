@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from florence2.worlds.pixels import Pixels
 
 EM = 48  # pixels; lines are set at this size and scaled to the wanted one
-MAX_CACHED_SIZES = 3  # of one font
+MAX_CACHED_SIZES = 12  # of one font
 MIN_INK = 24  # coverage below this is anti-aliasing haze, not ink
 
 

@@ -57,6 +57,8 @@ class PageOptions:
 
 
 DEFAULT_OPTIONS = PageOptions()
+# Cuttings of pages, for pictures of 128 pixels: a few words in letters that can still be read.
+CUTTINGS = PageOptions(min_lines=1, max_lines=4, min_letter=10.0, max_letter=22.0)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Page:
 
     image: Pixels  # (H, W, 3) RGB
     lines: tuple[PageLine, ...]  # in reading order, at least one
+    letter_map: Pixels  # (H, W) code point of the letter at a pixel; 0 none, 255 beyond Latin-1
     kind: str
     source: str  # "page/train/0/17"
 
@@ -113,7 +116,8 @@ def page(
         )
         for line in press.lines
     )
-    return Page(image, lines, kind, f"page/{split}/{seed}/{index}")
+    letters = _turned_layer(press.letters, matrix, cv2.INTER_NEAREST)
+    return Page(image, lines, letters, kind, f"page/{split}/{seed}/{index}")
 
 
 def _printed(
@@ -203,12 +207,14 @@ def _coloured(
     return image
 
 
-def _turned_layer(layer: Pixels, matrix: NDArray[np.float64] | None) -> Pixels:
+def _turned_layer(
+    layer: Pixels, matrix: NDArray[np.float64] | None, flags: int = cv2.INTER_LINEAR
+) -> Pixels:
     if matrix is None:
         return layer
     by_centres = matrix.copy()  # edges of pixels lie half a pixel outside their centres
     by_centres[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    return as_pixels(cv2.warpAffine(layer, by_centres, layer.shape[::-1], flags=cv2.INTER_LINEAR))
+    return as_pixels(cv2.warpAffine(layer, by_centres, layer.shape[::-1], flags=flags))
 
 
 def _paper(rng: np.random.Generator, kit: Kit, size: tuple[int, int]) -> Pixels:

@@ -21,6 +21,7 @@ class Face:
         self.font = font
         self.em = typeface.em
         self._typeface = typeface
+        self.x_height = typeface.glyph("x").mask.shape[0]
         self._missing = frozenset(font.missing)
 
     @classmethod
@@ -82,13 +83,14 @@ class Item:
 
 
 class Press:
-    """A square page under print: three layers of coverage, and the lines printed so far."""
+    """A square page under print: layers of coverage and letters, and the lines printed so far."""
 
     def __init__(self, side: int) -> None:
         self.side = side
         self.ink = np.zeros((side, side), np.uint8)
         self.accent = np.zeros((side, side), np.uint8)
         self.rules = np.zeros((side, side), np.uint8)  # lines and frames
+        self.letters = np.zeros((side, side), np.uint8)  # as Page.letter_map
         self.lines: list[Printed] = []
 
     def print_row(self, items: Sequence[Item], baseline: int, block: int) -> bool:
@@ -103,15 +105,19 @@ class Press:
         for item, words in zip(items, placed, strict=True):
             layer = self.accent if item.accent else self.ink
             for glyphs, _ in words:
-                for glyph, x, y in glyphs:
+                for char, glyph, x, y in glyphs:
                     height, width = glyph.mask.shape
                     area = layer[y : y + height, x : x + width]
                     np.maximum(area, glyph.mask, out=area)
+                    low, high = min(y, baseline - item.face.x_height), max(y + height, baseline)
+                    self.letters[max(0, low) : high, x : x + width] = min(ord(char), 255)
             boxes = tuple(box for _, box in words)
             self.lines.append(Printed(item.text, _around(boxes), boxes, block))
         return True
 
-    def _place(self, item: Item, baseline: int) -> list[tuple[list[tuple[Glyph, int, int]], Box]]:
+    def _place(
+        self, item: Item, baseline: int
+    ) -> list[tuple[list[tuple[str, Glyph, int, int]], Box]]:
         """Return the glyphs of every word with their top left corners, and the word's box."""
         words = []
         pen = item.x
@@ -124,7 +130,7 @@ class Press:
                 if glyph.mask.size:
                     x, y = round(pen) + glyph.left, baseline + glyph.top
                     height, width = glyph.mask.shape
-                    glyphs.append((glyph, x, y))
+                    glyphs.append((char, glyph, x, y))
                     boxes.append((float(x), float(y), float(x + width), float(y + height)))
                 pen += max(1.0, glyph.advance)
             if boxes:
@@ -150,7 +156,7 @@ class Press:
 
     def shift(self, down: int) -> None:
         """Move everything down, over room that must be empty."""
-        for layer in (self.ink, self.accent, self.rules):
+        for layer in (self.ink, self.accent, self.rules, self.letters):
             layer[down:] = layer[: self.side - down].copy()
             layer[:down] = 0
         self.lines = [line.moved(down) for line in self.lines]

@@ -13,13 +13,15 @@ from PIL import Image
 from florence2.worlds.building.categories import NUM_CATEGORIES, read_categories
 from florence2.worlds.building.fonts import build_fonts, held_out_family
 from florence2.worlds.building.packages import Package, fetch_npm, fetch_pypi
-from florence2.worlds.building.sprites import SOURCES, build_sprites, held_out_styles
+from florence2.worlds.building.sprites import build_sprites, held_out_styles
 from florence2.worlds.building.text import build_text
+from florence2.worlds.building.ui_icons import HELD_OUT_SETS, UI_SOURCES, build_icons
 from florence2.worlds.kit import (
     ATTRIBUTION_FILE,
     FORMAT_VERSION,
     INDEX_FILE,
     Font,
+    Icon,
     Split,
     Sprite,
     Texture,
@@ -100,6 +102,7 @@ class KitWriter:
         sprites: Sequence[Sprite],
         fonts: Sequence[Font],
         textures: Sequence[Texture],
+        icons: Sequence[Icon] = (),
     ) -> None:
         """Write the zip, with the index and the table of origins."""
         author = "the florence2 project"
@@ -109,6 +112,7 @@ class KitWriter:
             "sprites": list(map(asdict, sprites)),
             "fonts": list(map(asdict, fonts)),
             "textures": list(map(asdict, textures)),
+            "icons": list(map(asdict, icons)),
         }
         self.add(INDEX_FILE, json.dumps(index, ensure_ascii=False).encode(), author=author)
         self.add(ATTRIBUTION_FILE, b"", author=author)
@@ -117,7 +121,7 @@ class KitWriter:
         with zipfile.ZipFile(path, "w") as archive:
             for name, data in sorted(self.files.items()):
                 info = zipfile.ZipInfo(name, EPOCH)
-                stored = name.endswith((".webp", ".jpg"))
+                stored = name.endswith((".webp", ".jpg", ".png"))
                 info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
                 info.external_attr = 0o644 << 16
                 archive.writestr(info, data, compresslevel=9)
@@ -135,18 +139,16 @@ def _add_sprites(
         styles_of.setdefault(sprite.category, set()).add(sprite.style)
     rows: list[Sprite] = []
     for sprite in sprites:
-        source = SOURCES[sprite.style]
         path = f"sprites/{sprite.style}/{sprite.code}.webp"
         held_out = sprite.style in held_out_styles(sprite.category, styles_of[sprite.category])
-        package = fetch_npm(source.package, source.version, cache)
         writer.add(
             path,
             sprite.webp,
-            (package,),
-            licence=source.licence,
-            author=source.author,
-            url=source.url,
-            changes="drawn at 128 px, cropped, stored as WebP",
+            (sprite.package,),
+            licence=sprite.licence,
+            author=sprite.author,
+            url=sprite.url,
+            changes=sprite.changes,
         )
         split: Split = "val" if held_out else "train"
         rows.append(Sprite(path, sprite.category, sprite.style, split, sprite.colour))
@@ -220,6 +222,25 @@ def _add_textures(writer: KitWriter, cache: Path) -> list[Texture]:
     return rows
 
 
+def _add_icons(writer: KitWriter, cache: Path) -> list[Icon]:
+    rows: list[Icon] = []
+    for icon in build_icons(cache):
+        source = UI_SOURCES[icon.style]
+        path = f"icons/{icon.style}/{icon.code}.png"
+        writer.add(
+            path,
+            icon.png,
+            (icon.package,),
+            licence=source.licence,
+            author=source.author,
+            url=source.url,
+            changes="drawn at 48 px as coverage, cropped",
+        )
+        split: Split = "val" if icon.style in HELD_OUT_SETS else "train"
+        rows.append(Icon(path, icon.name, split))
+    return rows
+
+
 def _add_text(writer: KitWriter, cache: Path) -> None:
     text = build_text(cache)
     writer.add(
@@ -259,7 +280,8 @@ def build_kit(
     sprites = _add_sprites(writer, styles, num_categories, cache)
     fonts = _add_fonts(writer, cache)
     textures = _add_textures(writer, cache)
+    icons = _add_icons(writer, cache)
     _add_licences(writer, cache)
     _add_text(writer, cache)
-    writer.write(path, sprites, fonts, textures)
+    writer.write(path, sprites, fonts, textures, icons)
     logger.info("wrote %s: %d files, %d bytes", path, len(writer.files), path.stat().st_size)

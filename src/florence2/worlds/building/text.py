@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from florence2.worlds.building.manners import is_fit_to_print
 from florence2.worlds.building.packages import Package, fetch_debian
 
 MAX_WORDS = 30_000
@@ -47,7 +48,9 @@ def build_text(cache: Path) -> BuiltText:
         counts.update(word.lower() for word in WORD.findall(text))
     words_file = dictionary.folder / "usr/share/dict/american-english"
     known = {
-        word for word in words_file.read_text(encoding="utf-8").split() if WORD.fullmatch(word)
+        word
+        for word in words_file.read_text(encoding="utf-8").split()
+        if WORD.fullmatch(word) and is_fit_to_print(word)
     }
     ranked = sorted(
         ((word, counts[word.lower()]) for word in known if counts[word.lower()]),
@@ -58,7 +61,9 @@ def build_text(cache: Path) -> BuiltText:
         {
             gloss
             for gloss in glosses
-            if shortest <= len(gloss) <= longest and ALPHABET.fullmatch(gloss)
+            if shortest <= len(gloss) <= longest
+            and ALPHABET.fullmatch(gloss)
+            and is_fit_to_print(gloss)
         }
     )
     step = max(1, len(suitable) // MAX_PHRASES)  # spread over the whole alphabet

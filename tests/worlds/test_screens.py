@@ -1,0 +1,101 @@
+"""Screens hold what their records say."""
+
+import cv2
+import numpy as np
+import pytest
+
+from florence2.answers import format_answer, parse_answer
+from florence2.errors import DataError
+from florence2.tasks import Task
+from florence2.worlds.kinds import records_of
+from florence2.worlds.kit import Kit
+from florence2.worlds.screen_records import SCREEN_TASKS
+from florence2.worlds.screens import MIN_SIDE, Screen, screen
+
+SCREENS = 12
+
+
+@pytest.fixture(scope="module")
+def screens(kit: Kit) -> list[Screen]:
+    return [screen(kit, 0, index, side=256) for index in range(SCREENS)]
+
+
+def test_the_same_screen_is_made_again_and_another_differs(kit: Kit) -> None:
+    first, again, other = (screen(kit, 3, index, side=256) for index in (5, 5, 6))
+    assert np.array_equal(first.image, again.image)
+    assert (first.elements, first.lines) == (again.elements, again.lines)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_making_other_screens_before_changes_nothing(kit: Kit, screens: list[Screen]) -> None:
+    alone = screen(Kit(kit.path), 0, SCREENS - 1, side=256)
+    assert np.array_equal(alone.image, screens[-1].image)
+
+
+def test_everything_lies_inside_and_nothing_overlaps(screens: list[Screen]) -> None:
+    for made in screens:
+        for item in made.elements:
+            x_min, y_min, x_max, y_max = item.box_xyxy
+            assert 0 <= x_min < x_max <= 256
+            assert 0 <= y_min < y_max <= 256
+        taken = np.zeros((256, 256), int)
+        for item in made.elements:
+            x_min, y_min, x_max, y_max = map(int, item.box_xyxy)
+            taken[y_min:y_max, x_min:x_max] += 1
+        assert taken.max() <= 1
+
+
+def test_a_line_covers_ink_and_leaves_none_beside_it(kit: Kit) -> None:
+    """Around the box of a text, its row is as quiet as the ground that it stands on."""
+    for index in range(SCREENS):
+        made = screen(kit, 4, index, side=256)
+        edges = cv2.Canny(cv2.cvtColor(made.image, cv2.COLOR_RGB2GRAY), 40, 90)
+        for line in made.lines:
+            x_min, y_min, x_max, y_max = map(int, line.box)
+            assert edges[y_min - 1 : y_max + 1, x_min - 1 : x_max + 1].any(), line
+
+
+def test_elements_are_found_by_their_pixels(kit: Kit) -> None:
+    """A button's box is where its own colour ends."""
+    seen = 0
+    for index in range(40):
+        made = screen(kit, 7, index, side=256)
+        for item in made.elements:
+            if item.label == "text field":
+                x_min, y_min, x_max, y_max = map(int, item.box_xyxy)
+                inside = made.image[y_min + 2, x_min + 2].astype(int)
+                beside = made.image[y_min - 2, x_min + 2].astype(int)
+                corner = made.image[y_max - 3, x_max - 3].astype(int)
+                seen += 1
+                assert np.abs(inside - corner).max() < 25
+                assert made.image[y_min, x_min + 3].astype(int).mean() < inside.mean() or (
+                    beside.mean() < 128
+                )
+    assert seen > 10
+
+
+def test_every_record_is_written_and_read_back(kit: Kit) -> None:
+    tasks = set()
+    for index in range(SCREENS):
+        for record in records_of(kit, "screens", 0, index, side=256, split="train", tasks=()):
+            text = format_answer(record.result, record.task)
+            parsed = parse_answer(text, record.task, record.result.image_size)
+            assert parsed.malformed == 0
+            assert format_answer(parsed, record.task) == text
+            tasks.add(record.task)
+    assert tasks == set(SCREEN_TASKS)
+
+
+def test_an_icon_is_told_by_what_it_shows(kit: Kit) -> None:
+    shown = {item.shows for i in range(20) for item in screen(kit, 1, i).elements}
+    assert {"", "dot", "bar"} <= shown
+    for index in range(20):
+        for record in records_of(
+            kit, "screens", 1, index, side=256, split="train", tasks=(Task.DENSE_REGION_CAPTION,)
+        ):
+            assert all(" icon" in label or "icon" not in label for label in record.result.labels)
+
+
+def test_a_screen_too_small_for_anything_is_refused(kit: Kit) -> None:
+    with pytest.raises(DataError, match=str(MIN_SIDE)):
+        screen(kit, 0, 0, side=MIN_SIDE - 1)
