@@ -1,10 +1,10 @@
 """nano: the small model inside the package, trained from scratch on pictures made on the fly.
 
-    python -m florence2.worlds.building KIT.zip
+    florence2 worlds build KIT.zip
     python recipes/nano.py KIT.zip runs/nano
 
 Start it again to go on where it was stopped. What it takes and what it reaches stands in
-docs/LOG.md.
+docs/LOG.md; the shipped weights came from these stages, in other portions.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from torch.utils.data import Dataset
 
 from florence2.evaluation.worlds import Asker, evaluate_worlds
 from florence2.model.config import nano
@@ -21,9 +22,16 @@ from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
-from florence2.training.loop import Recipe, Stage, Trainer
+from florence2.training.batches import Example
+from florence2.training.loop import Trainer
+from florence2.training.recipe import Recipe, Stage
 from florence2.training.targets import smooth_rows
-from florence2.training.world_examples import NUM_LETTERS, Mixture, WorldExamples
+from florence2.training.world_examples import (
+    NUM_LETTERS,
+    Alternating,
+    WorldExamples,
+    WorldMixture,
+)
 from florence2.worlds.describe import brief_caption
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions
@@ -35,31 +43,68 @@ SEED = 1
 # positions are added: positions of 0.5 were drowned, and boxes did not come.
 POSITION_STD = 4.0
 
-EASY_SCENES = SceneOptions(min_objects=1, max_objects=3, min_size=0.3, max_size=0.75)
-SCENES = SceneOptions(min_objects=1, max_objects=5, min_size=0.2, max_size=0.7)
-SHORT_LINES = LineOptions(
-    max_chars=8, kinds=(("word", 0.7), ("number", 0.15), ("price", 0.1), ("time", 0.05))
-)
+SCENES = SceneOptions(min_objects=1, max_objects=6, min_size=0.18, max_size=0.75)
 LINES = LineOptions(
-    max_chars=12,
-    kinds=(("word", 0.55), ("phrase", 0.15), ("number", 0.1), ("price", 0.1), ("date", 0.1)),
+    max_chars=14,
+    kinds=(
+        *(("word", 0.5), ("phrase", 0.2), ("number", 0.1), ("price", 0.08), ("date", 0.07)),
+        *(("time", 0.02), ("code", 0.03)),
+    ),
 )
-SCENE_TASKS = {
-    Task.OD: 0.6,
-    Task.CAPTION: 0.12,
-    Task.CAPTION_TO_PHRASE_GROUNDING: 0.08,
-    Task.OPEN_VOCABULARY_DETECTION: 0.1,
-    Task.REGION_TO_CATEGORY: 0.1,
-}
-EASY = Mixture(0.5, SCENE_TASKS, EASY_SCENES, SHORT_LINES)
-FULL = Mixture(0.25, SCENE_TASKS, SCENES, LINES)
+# The tower alone: classes of cells, letters of lines and pages.
+DENSE = WorldMixture(
+    line_share=0.15,
+    scene_tasks={Task.OD: 1.0},
+    scenes=SCENES,
+    lines=LINES,
+    page_share=0.3,
+    recolour=0.3,
+)
+SHORT = WorldMixture(
+    line_share=0.2,
+    scene_tasks={
+        Task.OD: 0.44,
+        Task.CAPTION_TO_PHRASE_GROUNDING: 0.18,
+        Task.OPEN_VOCABULARY_DETECTION: 0.12,
+        Task.CAPTION: 0.07,
+        Task.REGION_PROPOSAL: 0.07,
+        Task.DENSE_REGION_CAPTION: 0.06,
+        Task.REGION_TO_CATEGORY: 0.06,
+    },
+    scenes=SCENES,
+    lines=LINES,
+    page_share=0.12,
+    page_tasks={Task.REGION_TO_OCR: 0.6, Task.OCR: 0.4},
+    recolour=0.3,
+)
+PAGES = WorldMixture(
+    line_share=0.05,
+    scene_tasks={Task.OD: 1.0},
+    scenes=SCENES,
+    lines=LINES,
+    page_share=0.8,
+    page_tasks={Task.OCR_WITH_REGION: 1.0},
+    recolour=0.3,
+)
+LONG = WorldMixture(
+    line_share=0.0,
+    scene_tasks={
+        Task.REFERRING_EXPRESSION_SEGMENTATION: 0.5,
+        Task.REGION_TO_SEGMENTATION: 0.2,
+        Task.DETAILED_CAPTION: 0.12,
+        Task.MORE_DETAILED_CAPTION: 0.1,
+        Task.REGION_TO_DESCRIPTION: 0.08,
+    },
+    scenes=SCENES,
+    lines=LINES,
+    recolour=0.3,
+)
+CYCLE = (SHORT, PAGES, SHORT, LONG, SHORT, PAGES, SHORT, LONG, SHORT, PAGES)
 
 STAGES = (
-    Stage("dense", 2000, 32, 128, 1.5e-3, warmup_steps=200, final_share=0.1, joint=False),
-    Stage("joint", 3700, 32, 128, 6e-4, warmup_steps=400, dense_weight=0.3),
-    Stage("polish", 950, 32, 128, 4e-4, warmup_steps=50, dense_weight=0.3),
+    Stage("dense", 7000, 32, 128, 1.2e-3, warmup_steps=200, final_share=0.3, joint=False),
+    Stage("joint", 8000, 32, 128, 6e-4, warmup_steps=400, dense_weight=0.3),
 )
-MIXTURES = {"dense": EASY, "joint": FULL, "polish": FULL}
 
 
 def train_tokenizer(kit: Kit) -> Tokenizer:
@@ -110,14 +155,20 @@ def main() -> None:
     tokenizer.save(saved)
     model = new_model(tokenizer)
 
-    def examples(stage: Stage) -> WorldExamples:
-        return WorldExamples(
-            kit,
-            Processor(tokenizer, replace(model.config, image_side=stage.image_side)),
-            MIXTURES[stage.name],
-            map_side=model.config.vision.map_side(stage.image_side),
-            seed=SEED + [each.name for each in STAGES].index(stage.name),
-        )
+    def examples(stage: Stage) -> Dataset[Example]:
+        processor = Processor(tokenizer, replace(model.config, image_side=stage.image_side))
+        kinds = {
+            id(mixture): WorldExamples(
+                kit,
+                processor,
+                mixture,
+                map_side=model.config.vision.map_side(stage.image_side),
+                seed=SEED + number,
+            )
+            for number, mixture in enumerate((DENSE, SHORT, PAGES, LONG))
+        }
+        cycle = CYCLE if stage.joint else (DENSE,)
+        return Alternating([kinds[id(mixture)] for mixture in cycle], stage.batch_size)
 
     recipe = Recipe(
         stages=tuple(

@@ -13,6 +13,7 @@ from florence2.generation.options import GenerationOptions
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
 from florence2.tokenizer import Tokenizer
+from florence2.training.run_files import trained_weights
 
 PACKAGE = Path(__file__).parents[1] / "src" / "florence2" / "nano"
 
@@ -24,14 +25,14 @@ def main() -> None:
     arguments = parser.parse_args()
     tokenizer = Tokenizer.from_file(arguments.run / "tokenizer.json")
     model = Florence2Model(nano(tokenizer.vocab_size))
-    state = torch.load(arguments.run / "checkpoint.pt", weights_only=True)
-    model.load_state_dict(state["model"])
+    model.load_state_dict(trained_weights(arguments.run))
     save_checkpoint(
         model,
         arguments.to,
         tokenizer=tokenizer,
         dtype=torch.bfloat16,
-        generation=GenerationOptions(max_new_tokens=256),
+        # Texts are spelled, so three equal letters in a row are no loop: detect real ones instead.
+        generation=GenerationOptions(max_new_tokens=256, no_repeat_ngram_size=0, end_loops=True),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from florence2.cli import worlds
 from florence2.cli.main import build_parser, main
 
 KEYS = {"image", "task", "result", "answer", "finish_reason", "malformed", "model", "timings_ms"}
@@ -39,7 +40,10 @@ def test_flags_are_frozen() -> None:
                 "--beams",
                 "--device",
                 "--draw",
+                "--end-loops",
+                "--grammar",
                 "--max-new-tokens",
+                "--min-score",
                 "--model",
                 "--quiet",
                 "--region",
@@ -47,7 +51,69 @@ def test_flags_are_frozen() -> None:
                 "--text",
             ]
         ),
+        "train": sorted(
+            [
+                *common,
+                "--alpha",
+                "--batch-size",
+                "--device",
+                "--dry-run",
+                "--epochs",
+                "--held-out",
+                "--learning-rate",
+                "--merge",
+                "--mode",
+                "--model",
+                "--no-augment",
+                "--output",
+                "--rank",
+                "--seed",
+                "--side",
+                "--steps",
+                "--targets",
+                "--task",
+                "--workers",
+            ]
+        ),
+        "eval": sorted(
+            [
+                *common,
+                "--beams",
+                "--count",
+                "--data",
+                "--device",
+                "--kit",
+                "--manuals",
+                "--model",
+                "--output",
+                "--peers",
+                "--sheet",
+                "--split",
+                "--stamps",
+                "--suites",
+                "--table",
+                "--test-styles",
+            ]
+        ),
         "doctor": common,
+        "worlds": common,
+    }
+
+
+def test_flags_of_worlds_are_frozen() -> None:
+    parser = argparse.ArgumentParser()
+    worlds.add_arguments(parser)
+    actions = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    flags = {
+        name: sorted(flag for action in each._actions for flag in action.option_strings)
+        for name, each in actions.choices.items()
+    }
+    common = ["--help", "-h"]
+    made = ["--count", "--kind", "--seed", "--side", "--split", "--task"]
+    assert flags == {
+        "build": sorted([*common, "--cache", "--categories", "--test-styles"]),
+        "preview": sorted([*common, *made, "--output"]),
+        "export": sorted([*common, *made, "--format"]),
     }
 
 
@@ -60,7 +126,8 @@ def test_run_prints_one_object_for_each_picture(
     assert [set(line) for line in lines] == [KEYS, KEYS]
     assert lines[0]["task"] == "<OD>"
     assert lines[0]["result"]["type"] == "boxes"
-    assert {"read", "resize", "vision", "generate", "parse"} == set(lines[0]["timings_ms"])
+    stages = {"read", "resize", "vision", "generate"}
+    assert stages <= set(lines[0]["timings_ms"]) <= stages | {"repair"}
 
 
 def test_draw_writes_a_picture_for_each_input(
@@ -106,6 +173,7 @@ def test_region_and_text_reach_the_task(
         pytest.param(["--task", "region_to_ocr", "--region", "1,2,3"], "four numbers", id="short region"),
         pytest.param(["--task", "od", "--model", "no/such/folder"], "no/such/folder", id="model"),
         pytest.param(["--task", "od", "--beams", "0"], "num_beams", id="beams"),
+        pytest.param(["--task", "od", "--min-score", "1.5"], "min_score", id="min score"),
         pytest.param(["--task", "od", "--device", "toaster"], "toaster", id="device"),
     ],
 )  # fmt: skip

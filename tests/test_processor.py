@@ -1,5 +1,6 @@
 """Pictures, questions and ids on their way into the model and out of it."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from florence2.answers import parse_answer
 from florence2.errors import TaskError
 from florence2.images import preprocess
 from florence2.locations import encode_boxes
@@ -29,6 +31,11 @@ class Ids:
 
     token_ids: tuple[int, ...]
     finish_reason: str = "stop"
+
+    @property
+    def token_logprobs(self) -> tuple[float, ...]:
+        """One half for every token."""
+        return (math.log(0.5),) * len(self.token_ids)
 
 
 @cache
@@ -171,3 +178,47 @@ def test_what_is_asked_comes_back() -> None:
     result = processor().result(Ids(tuple(ids)), Task.CAPTION, SIZE)
     assert isinstance(result, Text)
     assert result.text == Task.CAPTION.prompt()
+
+
+# ---- pieces
+
+
+@given(st.lists(st.integers(-2, 1500) | st.integers(4, 260), max_size=20))
+def test_pieces_spell_the_answer_and_hold_every_token_once(token_ids: list[int]) -> None:
+    logprobs = [-float(place) for place in range(len(token_ids))]
+    pieces = processor().pieces(token_ids, logprobs)
+    assert "".join(piece.text for piece in pieces) == processor().tokenizer.decode(token_ids)
+    assert all(piece.text for piece in pieces)
+    told = [logprob for piece in pieces for logprob in piece.logprobs]
+    known = range(processor().tokenizer.vocab_size)
+    expected = [logprobs[at] for at, token_id in enumerate(token_ids) if token_id in known]
+    # An id in `known` that no token has spells nothing, and belongs to what follows.
+    assert told == expected[: len(told)]
+    assert len(told) == len(expected) or not pieces or pieces[-1].logprobs[-1] == told[-1]
+
+
+def test_a_character_in_several_tokens_is_one_piece() -> None:
+    ids = processor().tokenizer.encode("a日b")[1:-1]
+    assert len(ids) == 5
+    pieces = processor().pieces(ids, [-1.0, -2.0, -3.0, -4.0, -5.0])
+    assert pieces == [("a", (-1.0,)), ("日", (-2.0, -3.0, -4.0)), ("b", (-5.0,))]
+
+
+@pytest.mark.parametrize("start", ["<s>", "<s><s><s>", ""])
+def test_scores_belong_to_their_tokens_whatever_stands_before(start: str) -> None:
+    """A run of `<s>` moves every token; the label's and the locations' scores stay theirs."""
+    answer = f"{start}cat<loc_1><loc_2><loc_3><loc_4><loc_5><loc_6><loc_7><loc_8></s>"
+    ids = processor().tokenizer.encode(answer)[1:-1]
+    text = [processor().tokenizer.decode([token_id]) for token_id in ids]
+    probability = [
+        0.9 if each.startswith("<loc_") and int(each[5:-1]) <= 4
+        else 0.4 if each.startswith("<loc_")
+        else 0.01 if each.startswith("<") else 0.25
+        for each in text
+    ]  # fmt: skip
+    pieces = processor().pieces(ids, [math.log(each) for each in probability])
+    boxes = parse_answer(pieces, Task.OD, SIZE)
+    assert isinstance(boxes, Boxes)
+    assert boxes.label_scores == pytest.approx((0.25, 0.25))
+    assert boxes.location_scores == pytest.approx((0.9, 0.4))
+    assert boxes.scores == pytest.approx((0.225**0.5, 0.1**0.5))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
     from florence2.tasks import Task
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "answers": ("format_answer", "parse_answer"),

@@ -1,8 +1,16 @@
 """Reading measured in characters."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
-from florence2.evaluation.text import character_error_rate
+from florence2.evaluation.text import (
+    character_error_rate,
+    common_words,
+    normalized,
+    slow_edit_distance,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,3 +25,27 @@ from florence2.evaluation.text import character_error_rate
 )
 def test_character_error_rate(pairs: list[tuple[str, str]], rate: float) -> None:
     assert character_error_rate(pairs) == rate
+
+
+@given(st.text("abc ", max_size=12), st.text("abc ", max_size=12))
+def test_edits_counted_without_the_library_are_the_same(read: str, truth: str) -> None:
+    assert slow_edit_distance(read, truth) == Levenshtein.distance(read, truth)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param(" a \n b\u00a0c ", "a b c", id="white space"),
+        pytest.param("\u201eo\ufb03ce\u201d", '"office"', id="quotes and ligature"),
+        pytest.param("1\u20132 \u2212 x\u00ady", "1-2 - xy", id="hyphens"),
+        pytest.param("Straße €5", "Straße €5", id="others stay"),
+    ],
+)
+def test_look_alikes_are_spelt_in_one_way(text: str, spelt: str) -> None:
+    assert normalized(text) == spelt
+
+
+def test_common_words_are_counted_as_often_as_both_have_them() -> None:
+    assert common_words("The cat, the cat!", "the cat") == (2, 4, 2)
+    assert common_words("", "") == (0, 0, 0)

@@ -19,7 +19,7 @@ from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Batch, Example, collate
 from florence2.training.preflight import check_batches, picture_of, preview
-from florence2.training.world_examples import Mixture, WorldExamples
+from florence2.training.world_examples import WorldExamples, WorldMixture
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions
 from florence2.worlds.scenes import SceneOptions
@@ -106,7 +106,7 @@ def test_answers_of_every_grammar_are_let_through(
 
 
 def test_what_the_worlds_make_is_let_through(kit: Kit, tokenizer: Tokenizer) -> None:
-    mixture = Mixture(0.5, {Task.OD: 1.0}, SceneOptions(), LineOptions(max_chars=8))
+    mixture = WorldMixture(0.5, {Task.OD: 1.0}, SceneOptions(), LineOptions(max_chars=8))
     config = with_vocab_size(replace(CONFIG, image_side=64), tokenizer.vocab_size)
     config = replace(config, text=replace(config.text, max_position_embeddings=200))
     map_side = config.vision.map_side(64)

@@ -12,7 +12,7 @@ from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example, collate
 from florence2.training.dense import CELLS
-from florence2.training.world_examples import LETTERS, Mixture, WorldExamples
+from florence2.training.world_examples import LETTERS, WorldExamples, WorldMixture
 from florence2.worlds.describe import line_records, scene_records
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions, line
@@ -32,7 +32,7 @@ def make_examples(
     kit: Kit, tokenizer: Tokenizer, line_share: float, task: Task = Task.OD
 ) -> WorldExamples:
     config = replace(nano(tokenizer.vocab_size), image_side=SIDE)
-    mixture = Mixture(line_share, {task: 1.0}, SCENES, LINES)
+    mixture = WorldMixture(line_share, {task: 1.0}, SCENES, LINES)
     processor = Processor(tokenizer, config)
     return WorldExamples(kit, processor, mixture, map_side=MAP_SIDE, seed=SEED)
 

@@ -20,6 +20,7 @@ from florence2.checkpoints.settings import (
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
+    INDEX,
     PREPROCESSOR,
     TOKENIZER,
     WEIGHTS,
@@ -47,6 +48,7 @@ def save_checkpoint(
     layout: str = "native",
     dtype: torch.dtype | None = None,
     generation: GenerationOptions | None = None,
+    max_part_bytes: int | None = None,
 ) -> Path:
     """Write a checkpoint folder; returns it.
 
@@ -61,15 +63,22 @@ def save_checkpoint(
     Args:
         dtype: dtype to store; None keeps the model's.
         generation: settings for generation_config.json; None for the published ones.
+        max_part_bytes: write the weights in parts of at most so many bytes, with the index that
+            every reader of safetensors understands; None for one file. Native layout only.
     """
-    from florence2.model.weight_files import write_weights
+    from florence2.model.weight_files import write_weights, write_weights_in_parts
     from florence2.model.weights import LAYOUTS, to_public
 
     if layout not in _WEIGHTS_OF_LAYOUT:
         raise ConfigError(f"layout {layout!r} is unknown; choose 'native' or 'original'")
+    if max_part_bytes is not None and layout != "native":
+        raise ConfigError(
+            f"layout {layout!r} is written in one file; leave max_part_bytes {max_part_bytes!r}"
+            " out, or choose 'native'"
+        )
     check_vocabulary(tokenizer, model.config)
     folder, weights = Path(folder), _WEIGHTS_OF_LAYOUT[layout]
-    _refuse_other_weights(folder, weights)
+    _refuse_other_weights(folder, weights if max_part_bytes is None else weights + INDEX)
     rows = _rows(tokenizer, model.config, layout)
     public = to_public(model, LAYOUTS[layout], vocab_size=rows, dtype=dtype)
     stored = str(dtype or model.shared.weight.dtype).removeprefix("torch.")
@@ -79,7 +88,10 @@ def save_checkpoint(
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as staging:
-        write_weights(public, Path(staging, weights))
+        if max_part_bytes is None:
+            write_weights(public, Path(staging, weights))
+        else:
+            write_weights_in_parts(public, Path(staging, weights), max_part_bytes)
         for name, values in contents.items():
             text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
             Path(staging, name).write_text(text, encoding="utf-8")
@@ -88,6 +100,7 @@ def save_checkpoint(
         for path in sorted(Path(staging).iterdir()):
             path.chmod(mode)  # the safetensors writer makes files that only their owner can read
             os.replace(path, folder / path.name)
+    _remove_other_parts(folder, weights)
     return folder
 
 
@@ -139,6 +152,17 @@ def _write_tokenizer(tokenizer: Tokenizer, layout: str, path: Path) -> None:
         added = values["added_tokens"]
         values["added_tokens"] = [token for token in added if token["content"] != IMAGE]
         path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def _remove_other_parts(folder: Path, weights: str) -> None:
+    """Delete parts of an earlier checkpoint that was cut otherwise."""
+    index = folder / f"{weights}{INDEX}"
+    if index.exists():
+        kept = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        stem, suffix = weights.rsplit(".", 1)
+        for path in folder.glob(f"{stem}-*-of-*.{suffix}"):
+            if path.name not in kept:
+                path.unlink()
 
 
 def _refuse_other_weights(folder: Path, weights: str) -> None:

@@ -12,6 +12,9 @@ from florence2.errors import Florence2Error
 # Each command is a module with `add_arguments(parser)` and `main(arguments) -> exit code`.
 COMMANDS = {
     "run": "ask about pictures",
+    "train": "fine-tune a model on your own pictures, or run a recipe",
+    "eval": "measure a model on held-out pictures, or on a dataset of your own",
+    "worlds": "make exactly annotated pictures: build, preview or export them",
     "doctor": "explain a checkpoint: what it is, what was repaired, what is wrong",
 }
 

@@ -1,14 +1,79 @@
 """Read text against true text."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
-from rapidfuzz.distance import Levenshtein
+_fast_distance: Callable[[str, str], int] | None
+try:
+    from rapidfuzz.distance import Levenshtein
+except ImportError:  # a bare training machine: slower there, and the same numbers
+    _fast_distance = None
+else:
+    _fast_distance = Levenshtein.distance
+
+# Printers and text layers write one of these where readers write the other: no error of reading.
+# fmt: off
+LOOK_ALIKES = str.maketrans({
+    "\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl",
+    "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u02bc": "'", "`": "'", "\u00b4": "'",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"',
+    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
+    "\u00ad": "", "\u2026": "...", "\u00a0": " ", "\u2022": "\u00b7",
+})
+# fmt: on
+
+
+def normalized(text: str) -> str:
+    """Spell ligatures, quotes, hyphens and white space in one way.
+
+    >>> normalized("\u201cthe \ufb01rst\u201d\\nof  two")
+    '"the first" of two'
+    """
+    return " ".join(text.translate(LOOK_ALIKES).split())
+
+
+def edit_distance(read: str, truth: str) -> int:
+    """Count the characters to insert, delete or replace.
+
+    >>> edit_distance("kitten", "sitting")
+    3
+    """
+    return (
+        slow_edit_distance(read, truth) if _fast_distance is None else _fast_distance(read, truth)
+    )
+
+
+def slow_edit_distance(read: str, truth: str) -> int:
+    """Count edits without a library."""
+    row = list(range(len(truth) + 1))
+    for down, char in enumerate(read, start=1):
+        diagonal, row[0] = row[0], down
+        for right, other in enumerate(truth, start=1):
+            replaced = diagonal + (char != other)
+            diagonal = row[right]
+            row[right] = min(replaced, diagonal + 1, row[right - 1] + 1)
+    return row[-1]
 
 
 def character_error_rate(pairs: Iterable[tuple[str, str]]) -> float:
     """Edits needed over all `(read, truth)` pairs, as a share of the true characters."""
     edits = characters = 0
     for read, truth in pairs:
-        edits += Levenshtein.distance(read, truth)
+        edits += edit_distance(read, truth)
         characters += len(truth)
     return edits / characters if characters else 0.0
+
+
+def common_words(told: str, truth: str) -> tuple[int, int, int]:
+    """Count words in common, told and true, whatever their order and case.
+
+    >>> common_words("A cat, a dog", "a dog")
+    (2, 4, 2)
+    """
+    first, second = (Counter(_words(text)) for text in (told, truth))
+    return (first & second).total(), first.total(), second.total()
+
+
+def _words(text: str) -> list[str]:
+    stripped = (word.strip(".,;:!?\"'()") for word in normalized(text).lower().split())
+    return [word for word in stripped if word]

@@ -1,5 +1,6 @@
 """Weight files on disk: safetensors and torch's own format, read by memory map, written."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -14,6 +15,7 @@ from torch import Tensor
 from florence2.errors import WeightsError
 
 _NAMES_SHOWN = 3
+_HEADER_BYTES, _HEADER_BYTES_A_WEIGHT = 256, 160  # of safetensors files, at most
 
 
 def read_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
@@ -79,6 +81,52 @@ def write_weights(public: Mapping[str, Tensor], path: Path) -> None:
     # torch.save writes whole storages: a view of a mapped file would drag all of it along.
     whole = {id(tensor): _own_storage(tensor) for tensor in public.values()}
     torch.save({name: whole[id(tensor)] for name, tensor in public.items()}, path)
+
+
+def write_weights_in_parts(public: Mapping[str, Tensor], path: Path, max_bytes: int) -> None:
+    """Write safetensors parts beside `path`, and an index that says which weight is in which part.
+
+    Args:
+        path: the name that a single file would have.
+        max_bytes: of one part, its header included.
+
+    Raises:
+        WeightsError: a weight alone is larger than a part; nothing was written.
+    """
+    parts = _parts(public, max_bytes)
+    names = [
+        f"{path.stem}-{number:05d}-of-{len(parts):05d}{path.suffix}"
+        for number in range(1, len(parts) + 1)
+    ]
+    for name, part in zip(names, parts, strict=True):
+        write_weights(part, path.with_name(name))
+    index = {
+        "metadata": {"total_size": sum(tensor.nbytes for tensor in public.values())},
+        "weight_map": {each: n for n, part in zip(names, parts, strict=True) for each in part},
+    }
+    text = json.dumps(index, indent=2) + "\n"
+    path.with_name(f"{path.name}.index.json").write_text(text, encoding="utf-8")
+
+
+def _parts(public: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:
+    """Fill parts in the order of the weights."""
+    parts: list[dict[str, Tensor]] = [{}]
+    filled = _HEADER_BYTES
+    for name, tensor in public.items():
+        # The header holds the name, the shape and two places of each weight.
+        size = tensor.nbytes + len(name.encode()) + _HEADER_BYTES_A_WEIGHT
+        if _HEADER_BYTES + size > max_bytes:
+            raise WeightsError(
+                f"weight {name!r} has {tensor.nbytes:,} bytes, which does not fit into a part of"
+                f" {max_bytes:,}; allow parts of {_HEADER_BYTES + size:,} bytes or more, or store"
+                " a smaller dtype"
+            )
+        if filled + size > max_bytes:
+            parts.append({})
+            filled = _HEADER_BYTES
+        parts[-1][name] = tensor
+        filled += size
+    return parts
 
 
 def _own_storage(tensor: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Examples and batches: what the training loop consumes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from florence2.model.florence2 import IGNORE_INDEX
 from florence2.tasks import Task
-from florence2.training.dense import CELLS, COLUMNS, DenseTargets
+from florence2.training.dense import CELLS, COLUMNS, GLYPHS, DenseTargets
 from florence2.training.targets import pad_ids
 
 
@@ -22,7 +23,7 @@ class Example:
         pixels: float32 `(3, side, side)`, normalised.
         task: the task asked.
         prompt_ids, label_ids: token ids, both `<s> ... </s>`.
-        cells, columns, boxes: dense targets as in `DenseTargets`, without the batch axis;
+        cells, columns, glyphs, boxes: dense targets as in `DenseTargets`, without the batch axis;
             None where the maker knows none.
     """
 
@@ -32,6 +33,7 @@ class Example:
     label_ids: list[int]
     cells: NDArray[np.int64] | None = None
     columns: NDArray[np.int64] | None = None
+    glyphs: NDArray[np.int64] | None = None
     boxes: NDArray[np.float32] | None = None
 
 
@@ -46,6 +48,29 @@ class Batch:
     tasks: tuple[Task, ...]
     dense: DenseTargets
 
+    def to(self, device: torch.device) -> "Batch":
+        """All tensors on a device; from pinned memory without waiting for the copy."""
+        return _mapped(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """All tensors in pinned memory; the data loader calls this."""
+        return _mapped(self, Tensor.pin_memory)
+
+
+_Tensors = TypeVar("_Tensors", Batch, DenseTargets)
+
+
+def _mapped(tensors: _Tensors, change: Callable[[Tensor], Tensor]) -> _Tensors:
+    """A copy of a dataclass, each tensor in it changed."""
+    changed: dict[str, Any] = {}
+    for field in fields(tensors):
+        value = getattr(tensors, field.name)
+        if isinstance(value, Tensor):
+            changed[field.name] = change(value)
+        elif isinstance(value, DenseTargets):
+            changed[field.name] = _mapped(value, change)
+    return replace(tensors, **changed)
+
 
 def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
     """Stack examples of one image side; `map_side` is the side of the tower's feature map."""
@@ -53,12 +78,15 @@ def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
     rows = len(examples)
     cells = torch.full((rows, CELLS * map_side, CELLS * map_side), IGNORE_INDEX)
     columns = torch.full((rows, COLUMNS * map_side), IGNORE_INDEX)
+    glyphs = torch.full((rows, GLYPHS[0] * map_side, GLYPHS[1] * map_side), IGNORE_INDEX)
     boxes = torch.full((rows, 4, map_side, map_side), torch.nan)
     for row, example in enumerate(examples):
         if example.cells is not None:
             cells[row] = torch.from_numpy(example.cells)
         if example.columns is not None:
             columns[row] = torch.from_numpy(example.columns)
+        if example.glyphs is not None:
+            glyphs[row] = torch.from_numpy(example.glyphs)
         if example.boxes is not None:
             boxes[row] = torch.from_numpy(example.boxes)
     return Batch(
@@ -67,5 +95,5 @@ def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
         prompt_mask=pad_ids([[1] * len(prompt) for prompt in prompts], 0),
         labels=pad_ids([example.label_ids for example in examples], IGNORE_INDEX),
         tasks=tuple(example.task for example in examples),
-        dense=DenseTargets(cells, columns, boxes),
+        dense=DenseTargets(cells, columns, glyphs, boxes),
     )

@@ -16,6 +16,9 @@ from florence2.model.florence2 import IGNORE_INDEX
 
 CELLS = 4  # class cells on each axis of one position of the feature map
 COLUMNS = 2  # letter columns of one position
+GLYPHS = 2, 4  # rows and columns of letter cells in one position
+# Of what is nothing in the loss: background fills most pictures and would drown the rest.
+WEIGHTS_OF_NONE = {"cells": 0.2, "columns": 1.0, "glyphs": 0.1}
 
 
 @dataclass(frozen=True)
@@ -25,65 +28,70 @@ class DenseTargets:
     Attributes:
         cells: int64 `(B, 4H, 4W)`, class of each cell, 0 is background.
         columns: int64 `(B, 2W)`, letter above each column of a text line, 0 is a gap.
+        glyphs: int64 `(B, 2H, 4W)`, letter at each cell of a page, 0 is none.
         boxes: float `(B, 4, H, W)`, for positions inside an object the distances to the left, top,
             right and bottom edge of its box as shares of the picture; NaN elsewhere.
     """
 
     cells: Tensor
     columns: Tensor
+    glyphs: Tensor
     boxes: Tensor
 
 
 class DenseHeads(nn.Module):
-    """Linear readings of the feature map: classes, letters, box edges."""
+    """Linear readings of the feature map: classes, letters of a line and of a page, box edges."""
 
     def __init__(self, width: int, num_classes: int, num_letters: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.cells = nn.Linear(width, CELLS * CELLS * (num_classes + 1))
         self.columns = nn.Linear(width, COLUMNS * (num_letters + 1))
+        self.glyphs = nn.Linear(width, GLYPHS[0] * GLYPHS[1] * (num_letters + 1))
         self.boxes = nn.Linear(width, 4)
 
-    def forward(self, map_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Feature map to class logits `(B, K, 4H, 4W)`, letter logits `(B, A, 2W)`, box edges."""
+    def forward(self, map_BCHW: Tensor) -> dict[str, Tensor]:
+        """Feature map to logits of cells `(B, K, 4H, 4W)`, of columns `(B, A, 2W)`, of glyphs
+        `(B, A, 2H, 4W)`, and edges of boxes `(B, 4, H, W)`.
+        """
         x_BHWC = self.norm(map_BCHW.permute(0, 2, 3, 1))
         cells = F.pixel_shuffle(self.cells(x_BHWC).permute(0, 3, 1, 2), CELLS)
         columns = self.columns(x_BHWC.mean(dim=1))  # B W (COLUMNS * A): a line fills the height
         batch, width, _ = columns.shape
         columns = columns.view(batch, width * COLUMNS, -1).transpose(1, 2)
-        return cells, columns, self.boxes(x_BHWC).permute(0, 3, 1, 2)
+        rows, across = GLYPHS
+        height = x_BHWC.shape[1]
+        glyphs = self.glyphs(x_BHWC).view(batch, height, width, rows, across, -1)
+        glyphs = glyphs.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, height * rows, width * across)
+        boxes = self.boxes(x_BHWC).permute(0, 3, 1, 2)
+        return {"cells": cells, "columns": columns, "glyphs": glyphs, "boxes": boxes}
 
     def loss(self, map_BCHW: Tensor, targets: DenseTargets) -> dict[str, Tensor]:
         """Mean losses by name; a kind without any target in the batch is left out."""
-        cells, columns, boxes = self(map_BCHW)
+        read = self(map_BCHW)
         losses = {}
-        if (targets.cells != IGNORE_INDEX).any():
-            # Background fills most pictures: a fixed low weight keeps it from drowning classes.
-            weight = cells.new_ones(cells.shape[1])
-            weight[0] = 0.2
-            losses["cells"] = F.cross_entropy(
-                cells.float(), targets.cells, weight.float(), ignore_index=IGNORE_INDEX
-            )
-        if (targets.columns != IGNORE_INDEX).any():
-            losses["columns"] = F.cross_entropy(
-                columns.float(), targets.columns, ignore_index=IGNORE_INDEX
-            )
+        for name, weight_of_none in WEIGHTS_OF_NONE.items():
+            wanted = getattr(targets, name)
+            if (wanted != IGNORE_INDEX).any():
+                logits = read[name].float()
+                weight = logits.new_ones(logits.shape[1])
+                weight[0] = weight_of_none
+                losses[name] = F.cross_entropy(logits, wanted, weight, ignore_index=IGNORE_INDEX)
         known = ~torch.isnan(targets.boxes)
         if known.any():
-            losses["boxes"] = 4.0 * (boxes.float() - targets.boxes)[known].abs().mean()
+            losses["boxes"] = 4.0 * (read["boxes"].float() - targets.boxes)[known].abs().mean()
         return losses
 
 
 @torch.no_grad()
 def accuracy(heads: DenseHeads, map_BCHW: Tensor, targets: DenseTargets) -> dict[str, float]:
-    """Share of object cells and of inked columns named rightly."""
-    cells, columns, _ = heads(map_BCHW)
+    """Share of object cells, inked columns and inked glyph cells named rightly."""
+    read = heads(map_BCHW)
     out = {}
-    for name, logits, target in (
-        ("cells", cells, targets.cells),
-        ("columns", columns, targets.columns),
-    ):
+    for name in WEIGHTS_OF_NONE:
+        target = getattr(targets, name)
         inked = target > 0
         if inked.any():
-            out[f"{name}_accuracy"] = (logits.argmax(1) == target)[inked].float().mean().item()
+            right = (read[name].argmax(1) == target)[inked]
+            out[f"{name}_accuracy"] = right.float().mean().item()
     return out

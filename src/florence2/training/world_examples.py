@@ -1,7 +1,7 @@
-"""Examples made on the fly from the worlds: scenes of sprites and printed lines."""
+"""Examples made on the fly from the worlds: scenes of sprites, printed lines and pages."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +12,56 @@ from florence2.images import preprocess
 from florence2.processor import Processor
 from florence2.tasks import Task
 from florence2.training.batches import Example
-from florence2.training.dense import CELLS, COLUMNS
+from florence2.training.dense import CELLS, COLUMNS, GLYPHS
 from florence2.training.targets import TargetEncoder
-from florence2.worlds.describe import line_records, scene_records
+from florence2.worlds.colours import recoloured
+from florence2.worlds.describe import line_records, page_records, scene_records
 from florence2.worlds.kit import Kit, Split
 from florence2.worlds.lines import LineOptions, TextLine, line
+from florence2.worlds.pages import CUTTINGS, Page, PageOptions, page
 from florence2.worlds.scenes import Scene, SceneOptions, scene
 
 STREAM = 11  # keeps the draws of this module apart from those of the makers
 LETTERS = "".join(map(chr, range(33, 127)))  # what the letter head tells apart; others are "other"
 NUM_LETTERS = len(LETTERS) + 1
+# Questions about names and places alone: colours may be turned without making the answer wrong.
+COLOURLESS = frozenset(
+    {
+        Task.OD,
+        Task.OPEN_VOCABULARY_DETECTION,
+        Task.REGION_PROPOSAL,
+        Task.REGION_TO_CATEGORY,
+        Task.REGION_TO_SEGMENTATION,
+    }
+)
+PAGE_SIDE = 256  # pixels; cuttings are printed larger than they are seen, as scans are
 
 
 @dataclass(frozen=True)
-class Mixture:
+class WorldMixture:
     """What a run trains on.
 
     Attributes:
-        line_share: share of examples that are printed lines; the rest are scenes.
-        scene_tasks: how often each task is asked about a scene.
-        scenes, lines: options of the makers.
+        line_share, page_share: shares of examples that are printed lines and cuttings of
+            pages; the rest are scenes.
+        scene_tasks, page_tasks: how often each task is asked.
+        scenes, lines, pages: options of the makers; letters of pages are measured in pictures of
+            128 pixels.
+        recolour: share of the scenes whose colours are turned or bleached, so that things are
+            known by their form.
+        max_answer: tokens of the longest answer about a scene; the question is replaced by
+            detection where it would be longer.
     """
 
     line_share: float
     scene_tasks: Mapping[Task, float]
     scenes: SceneOptions
     lines: LineOptions
+    page_share: float = 0.0
+    page_tasks: Mapping[Task, float] = field(default_factory=lambda: {Task.OCR_WITH_REGION: 1.0})
+    pages: PageOptions = CUTTINGS
+    recolour: float = 0.0
+    max_answer: int = 140
 
 
 class WorldExamples(Dataset[Example]):
@@ -47,7 +71,7 @@ class WorldExamples(Dataset[Example]):
         self,
         kit: Kit,
         processor: Processor,
-        mixture: Mixture,
+        mixture: WorldMixture,
         *,
         map_side: int,
         seed: int,
@@ -57,17 +81,23 @@ class WorldExamples(Dataset[Example]):
         self.targets = TargetEncoder(processor.tokenizer)
         self.image_side, self.map_side = processor.image_side, map_side
         self.seed, self.split = seed, split
-        self.tasks = tuple(mixture.scene_tasks)
-        weights = np.array([mixture.scene_tasks[task] for task in self.tasks], dtype=float)
-        self.task_shares = weights / weights.sum()
+        grown = PAGE_SIDE / 128
+        self.page_options = replace(
+            mixture.pages,
+            min_letter=mixture.pages.min_letter * grown,
+            max_letter=mixture.pages.max_letter * grown,
+        )
 
     def __getitem__(self, index: int) -> Example:
         rng = np.random.default_rng([self.seed, index, STREAM])
-        if rng.random() < self.mixture.line_share:
+        draw = rng.random()
+        if draw < self.mixture.line_share:
             return self._line(index)
-        return self._scene(index, self.tasks[int(rng.choice(len(self.tasks), p=self.task_shares))])
+        if draw < self.mixture.line_share + self.mixture.page_share:
+            return self._page(index, drawn(rng, self.mixture.page_tasks))
+        return self._scene(index, rng, drawn(rng, self.mixture.scene_tasks))
 
-    def _scene(self, index: int, task: Task) -> Example:
+    def _scene(self, index: int, rng: np.random.Generator, task: Task) -> Example:
         made = scene(
             self.kit,
             self.seed,
@@ -77,9 +107,25 @@ class WorldExamples(Dataset[Example]):
             options=self.mixture.scenes,
         )
         # A scene without objects has no region to ask about; detection then answers nothing.
-        record = (*scene_records(made, (task,)), *scene_records(made, (Task.OD,)))[0]
-        cells = center_samples(made.class_map, CELLS * self.map_side).astype(np.int64)
+        asked = scene_records(made, (task,), vocabulary=self.kit.categories)
+        short = (each for each in asked if len(self._labels(each)) <= self.mixture.max_answer)
+        record = (*short, *scene_records(made, (Task.OD,)))[0]
+        if record.task in COLOURLESS and rng.random() < self.mixture.recolour:
+            record = replace(record, image=recoloured(rng, made.image))
+        cells = center_samples(made.class_map, (CELLS * self.map_side,) * 2).astype(np.int64)
         return self._example(record, cells=cells, boxes=self._edges(made))
+
+    def _page(self, index: int, task: Task) -> Example:
+        made = page(
+            self.kit,
+            self.seed,
+            index,
+            side=PAGE_SIDE,
+            split=self.split,
+            options=self.page_options,
+        )
+        (record,) = page_records(made, (task,))
+        return self._example(record, glyphs=self._glyphs(made))
 
     def _line(self, index: int) -> Example:
         made = line(self.kit, self.seed, index, split=self.split, options=self.mixture.lines)
@@ -91,6 +137,7 @@ class WorldExamples(Dataset[Example]):
         record: Record,
         cells: NDArray[np.int64] | None = None,
         columns: NDArray[np.int64] | None = None,
+        glyphs: NDArray[np.int64] | None = None,
         boxes: NDArray[np.float32] | None = None,
     ) -> Example:
         picture = record.picture()
@@ -100,15 +147,19 @@ class WorldExamples(Dataset[Example]):
             prompt_ids=self.processor.prompt_ids(
                 record.task, record.text_input, record.region, picture.size
             ),
-            label_ids=self.targets.label_ids(record.task, record.result),
+            label_ids=self._labels(record),
             cells=cells,
             columns=columns,
+            glyphs=glyphs,
             boxes=boxes,
         )
 
+    def _labels(self, record: Record) -> list[int]:
+        return self.targets.label_ids(record.task, record.result)
+
     def _edges(self, made: Scene) -> NDArray[np.float32]:
         """Distances to the edges of the object under each position, as shares of the side."""
-        numbers = center_samples(made.instance_map, self.map_side)
+        numbers = center_samples(made.instance_map, (self.map_side,) * 2)
         centres = (np.arange(self.map_side) + 0.5) / self.map_side
         y, x = np.meshgrid(centres, centres, indexing="ij")
         edges = np.full((4, self.map_side, self.map_side), np.nan, np.float32)
@@ -132,8 +183,43 @@ class WorldExamples(Dataset[Example]):
                 )
         return columns
 
+    def _glyphs(self, made: Page) -> NDArray[np.int64]:
+        """Letter at the centre of each cell of a page, 0 between letters."""
+        codes = center_samples(
+            made.letter_map, (GLYPHS[0] * self.map_side, GLYPHS[1] * self.map_side)
+        )
+        return np.asarray(LETTER_OF_CODE[codes])
 
-def center_samples(values: NDArray[np.generic], count: int) -> NDArray[np.generic]:
-    """Sample a square map at the centres of `count` by `count` equal cells."""
-    places = ((np.arange(count) + 0.5) * values.shape[0] / count).astype(int)
-    return values[np.ix_(places, places)]
+
+# Code point to its number among the letters; 0 stays 0.
+LETTER_OF_CODE = np.array(
+    [0, *(LETTERS.find(chr(code)) + 1 or NUM_LETTERS for code in range(1, 256))]
+)
+
+
+def drawn(rng: np.random.Generator, shares: Mapping[Task, float]) -> Task:
+    """Draw a task by its share."""
+    bounds = np.cumsum(list(shares.values()))
+    return list(shares)[int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right"))]
+
+
+def center_samples(values: NDArray[np.generic], counts: tuple[int, int]) -> NDArray[np.generic]:
+    """Sample a map at the centres of so many rows and columns of equal cells."""
+    rows, columns = (
+        ((np.arange(count) + 0.5) * side / count).astype(int)
+        for count, side in zip(counts, values.shape, strict=True)
+    )
+    return values[np.ix_(rows, columns)]
+
+
+class Alternating(Dataset[Example]):
+    """Batches of one kind after another, in a cycle: row `i` is row `i` of the kind of its batch.
+
+    A batch is padded to its longest answer, so long answers travel in batches of their own.
+    """
+
+    def __init__(self, cycle: Sequence[Dataset[Example]], batch_size: int):
+        self.cycle, self.batch_size = tuple(cycle), batch_size
+
+    def __getitem__(self, index: int) -> Example:
+        return self.cycle[index // self.batch_size % len(self.cycle)][index]

@@ -1,0 +1,165 @@
+"""Fine-tune a model on your own pictures, or run a recipe.
+
+Prints one JSON object on stdout: where the checkpoint is, and how good the model was on held-out
+pictures before and after; everything for people goes to stderr. Start it again to go on where it
+was stopped.
+
+  florence2 train annotations.json --output runs/mine
+  florence2 train photos.json kit.zip:0.5 --output runs/mixed --mode lora --merge
+  florence2 train annotations.json --output runs/mine --dry-run    # checks, preview.png, no step
+  florence2 train recipes/nano.py KIT.zip runs/nano                # like `python recipes/nano.py`
+"""
+
+import argparse
+import json
+import logging
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from florence2.errors import ConfigError
+from florence2.tasks import Task
+from florence2.training.options import MODES, FinetuneOptions, WeightedPath
+
+if TYPE_CHECKING:
+    from florence2.training.finetune import Finetuning
+
+RECIPE_SUFFIX = ".py"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that are not given stay away, so that the defaults stand in one place."""
+    parser.argument_default = argparse.SUPPRESS
+
+    def add(flag: str, words: str, **settings: Any) -> None:
+        parser.add_argument(flag, help=words, default=argparse.SUPPRESS, **settings)
+
+    names = ", ".join(task.name.lower() for task in Task)
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="DATA",
+        help="datasets (COCO, YOLO, VOC, JSON lines, ...) and kits, PATH or PATH:WEIGHT; or one"
+        " recipe and its arguments, with -- in front of those that begin with a dash",
+    )
+    add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
+    add("--model", "what to start from, as in `florence2 run` (default nano)", metavar="MODEL")
+    add("--mode", f"what trains: {', '.join(MODES)} (default full)", metavar="MODE")
+    add(
+        "--task",
+        f"what to ask about each picture, several with commas (default: what the data is made"
+        f" for): {names}",
+        metavar="TASKS",
+    )
+    add("--steps", "length in steps (default: by the size of model and data)", type=int)
+    add("--epochs", "length in passes over the data instead", type=float)
+    add("--batch-size", "pictures of a step (default 8)", type=int)
+    add("--learning-rate", "peak learning rate (default: by model and mode)", type=float)
+    add("--side", "side of pictures in pixels (default: the model's)", type=int)
+    add("--held-out", "share of pictures to measure on (default 0.2)", type=float)
+    add("--no-augment", "show pictures as they are", action="store_true")
+    add("--rank", "of the adapter in mode lora (default 16)", type=int)
+    add("--alpha", "strength of the adapter (default 32)", type=float)
+    add("--targets", "linears to adapt, with commas (default: text parts and projector)")
+    add("--merge", "in mode lora, write a whole checkpoint too", action="store_true")
+    add("--workers", "processes that read pictures (default 1)", type=int)
+    add("--seed", "of order, changes and held-out pictures (default 0)", type=int)
+    add("--device", "cpu, cuda, ... (default: CUDA where there is one)")
+    add("--dry-run", "look at data and model, write preview.png, stop", action="store_true")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    given = vars(arguments).copy()
+    sources = given.pop("sources")
+    for name in ("command", "main"):
+        given.pop(name, None)
+    if Path(sources[0]).suffix.lower() == RECIPE_SUFFIX:
+        return run_recipe(sources, given)
+    dry = given.pop("dry_run", False)
+    options = finetune_options(sources, given)
+    try:
+        from florence2.training.finetune import prepare
+    except ImportError as error:
+        raise ConfigError(
+            f"training needs {error.name!r}, which is not installed; pip install 'florence2[train]'"
+        ) from None
+    logging.getLogger("florence2").setLevel(logging.INFO)
+    ready = prepare(options)
+    print(ready.look(), file=sys.stderr)
+    line = planned(ready) if dry else trained(ready)
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+    return 0
+
+
+def run_recipe(sources: Sequence[str], given: dict[str, Any]) -> int:
+    """Run a Python file as `python FILE ARGUMENTS` would."""
+    recipe, arguments = sources[0], list(sources[1:])
+    if given:
+        flag = "--" + next(iter(given)).replace("_", "-")
+        raise ConfigError(
+            f"{flag} is for datasets, and {recipe!r} is a recipe, which has options of its own;"
+            f" write them behind --, as in: florence2 train {recipe} -- {flag} ..."
+        )
+    if not Path(recipe).is_file():
+        raise ConfigError(f"recipe {recipe!r} does not exist; check the path")
+    argv = sys.argv
+    sys.argv = [recipe, *arguments]
+    try:
+        runpy.run_path(recipe, run_name="__main__")
+    finally:
+        sys.argv = argv
+    return 0
+
+
+def finetune_options(sources: Sequence[str], given: dict[str, Any]) -> FinetuneOptions:
+    """What was given on the command line as options."""
+    values = dict(given)
+    if "output" not in values:
+        raise ConfigError("say where the run belongs, such as --output runs/mine")
+    if "task" in values:
+        values["tasks"] = tuple(Task.parse(name) for name in values.pop("task").split(","))
+    if "targets" in values:
+        values["targets"] = tuple(name.strip() for name in values["targets"].split(","))
+    if values.pop("no_augment", False):
+        values["augment"] = False
+    return FinetuneOptions(data=tuple(map(WeightedPath.parse, sources)), **values)
+
+
+def planned(ready: "Finetuning") -> dict[str, Any]:
+    """What is printed of a run that was only looked at."""
+    from florence2.training.finetune import PREVIEW
+    from florence2.training.freezing import trainable_report
+
+    report = trainable_report(ready.model)
+    return {
+        "output": str(ready.options.output),
+        "preview": str(ready.options.output / PREVIEW),
+        "records": len(ready.data.stored),
+        "held_out": len(ready.data.held_out),
+        "steps": ready.stage.steps,
+        "parameters": report.parameters,
+        "trainable": report.trainable,
+    }
+
+
+def trained(ready: "Finetuning") -> dict[str, Any]:
+    """Train; what is printed of it."""
+    line = planned(ready)
+    outcome = ready.run()
+    for name, path in (("checkpoint", outcome.checkpoint), ("adapter", outcome.adapter)):
+        line[name] = None if path is None else str(path)
+    rounded = [
+        {name: round(value, 4) for name, value in numbers.items()}
+        for numbers in (outcome.before, outcome.after)
+    ]
+    line["before"], line["after"] = rounded
+    for name in rounded[1]:
+        was = rounded[0].get(name, float("nan"))
+        print(f"held out  {name:<28}{was:>8.3f}  ->{rounded[1][name]:>8.3f}", file=sys.stderr)
+    made = outcome.checkpoint or outcome.adapter
+    print(f"written   {made}", file=sys.stderr)
+    if outcome.checkpoint is not None:
+        print(f"try       florence2 run PICTURE --task od --model {made}", file=sys.stderr)
+    return line

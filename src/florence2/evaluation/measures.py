@@ -1,0 +1,264 @@
+"""The measure of each task: answers against truth, as numbers with intervals.
+
+Every measure also gives each answer a quality in [0, 1], by which a sheet of good and bad
+answers is chosen. What breaks the grammar of a task counts as far as it can be understood.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+from florence2.evaluation.asking import Answered
+from florence2.evaluation.average_precision import BoxRanking, Pair
+from florence2.evaluation.detection import count_boxes
+from florence2.evaluation.estimates import Estimate, mean, ratio, resampled
+from florence2.evaluation.masks import mask_overlap
+from florence2.evaluation.text import common_words, edit_distance, normalized
+from florence2.evaluation.words import words_of
+from florence2.results import Boxes, Mixed, Polygons, Quads, Text
+from florence2.tasks import Task
+
+AP_RESAMPLES = 200
+AND = "<and>"  # between the names that open-vocabulary detection is asked for
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out.
+
+    Attributes:
+        numbers: by name.
+        qualities: one for each answer, in [0, 1].
+        notes: how a number came about, where there are several ways.
+    """
+
+    numbers: dict[str, Estimate]
+    qualities: list[float]
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+Measure = Callable[[Sequence[Answered]], Measured]
+
+
+def measure_reading(answered: Sequence[Answered]) -> Measured:
+    """Text: character error rate, and the share read without an error."""
+    pairs = [
+        (normalized(cast(Text, found).text), normalized(cast(Text, record.result).text))
+        for found, record in answered
+    ]
+    edits = [edit_distance(read, truth) for read, truth in pairs]
+    exact = [float(read == truth) for read, truth in pairs]
+    lengths = [len(truth) for _, truth in pairs]
+    qualities = [
+        max(0.0, 1 - wrong / max(length, 1)) for wrong, length in zip(edits, lengths, strict=True)
+    ]
+    return Measured({"cer": ratio(edits, lengths), "exact": mean(exact)}, qualities)
+
+
+def measure_words(answered: Sequence[Answered]) -> Measured:
+    """Text with places: words at IoU 0.5 and spelt alike."""
+    pairs = [
+        (words_of(cast(Quads, found)), words_of(cast(Quads, record.result)))
+        for found, record in answered
+    ]
+    return _matching(pairs)
+
+
+def measure_detection(answered: Sequence[Answered]) -> Measured:
+    """Boxes with names: F1 and AP, and both for the boxes alone."""
+    pairs = _box_pairs(answered)
+    named = _matching(pairs)
+    bare = _matching(pairs, use_labels=False)
+    own = all(found.scores is not None and None not in found.scores for found, _ in pairs)
+    numbers = {
+        **named.numbers,
+        **_average_precision(pairs, use_labels=True),
+        "box_f1": bare.numbers["f1"],
+        **{
+            f"box_{name}": value
+            for name, value in _average_precision(pairs, use_labels=False).items()
+        },
+    }
+    ranking = "scores of the model" if own else "order in which boxes were written"
+    return Measured(numbers, named.qualities, {"ranked_by": ranking})
+
+
+def measure_dense_captions(answered: Sequence[Answered]) -> Measured:
+    """Boxes with descriptions: F1 of both exactly, and of the boxes alone."""
+    pairs = _box_pairs(answered)
+    whole, bare = _matching(pairs), _matching(pairs, use_labels=False)
+    return Measured({**whole.numbers, "box_f1": bare.numbers["f1"]}, whole.qualities)
+
+
+def measure_proposals(answered: Sequence[Answered]) -> Measured:
+    """Boxes without names."""
+    return _matching(_box_pairs(answered), use_labels=False)
+
+
+def measure_open_detection(answered: Sequence[Answered]) -> Measured:
+    """Boxes of asked names; a name that is not there should get none."""
+    pairs = _box_pairs(answered)
+    measured = _matching(pairs)
+    absent = [_absent_names(record.text_input, truth) for (_, record), (_, truth) in
+              zip(answered, pairs, strict=True)]  # fmt: skip
+    return _with_silence(measured, pairs, absent)
+
+
+def measure_grounding(
+    answered: Sequence[Answered], phrases_of: Callable[[str], Sequence[str]] | None = None
+) -> Measured:
+    """Boxes of phrases; a phrase for which there is nothing should get none.
+
+    Args:
+        phrases_of: finds the phrases of a caption; without it only those questions have an
+            absent phrase that have no true box at all.
+    """
+    pairs = _box_pairs(answered)
+    absent = []
+    for (_, record), (_, truth) in zip(answered, pairs, strict=True):
+        parts = phrases_of(record.text_input) if phrases_of and truth.labels else ()
+        missing = [part for part in parts if part not in truth.labels]
+        absent.append(missing if truth.labels else [record.text_input])
+    return _with_silence(_matching(pairs), pairs, absent)
+
+
+def measure_masks(answered: Sequence[Answered]) -> Measured:
+    """Outlines: the mean of the IoU of pictures, and the IoU of all pixels together."""
+    overlaps = [
+        mask_overlap(cast(Polygons, found), cast(Polygons, record.result))
+        for found, record in answered
+    ]
+    common, either = zip(*overlaps, strict=True)
+    qualities = [part / whole if whole else 1.0 for part, whole in overlaps]
+    return Measured({"mean_iou": mean(qualities), "all_iou": ratio(common, either)}, qualities)
+
+
+def measure_names(answered: Sequence[Answered]) -> Measured:
+    """The name of a region: the share that is right."""
+    right = [
+        float(_plain(cast(Text, found).text) == _plain(cast(Text, record.result).text))
+        for found, record in answered
+    ]
+    return Measured({"accuracy": mean(right)}, right)
+
+
+def measure_captions(answered: Sequence[Answered], names: Mapping[str, str]) -> Measured:
+    """Captions: their words, and which of the things that the true one names they name.
+
+    Args:
+        names: every name that may occur, with its plural.
+    """
+    told = [_named(cast(Text, found).text, names) for found, _ in answered]
+    truth = [_named(cast(Text, record.result).text, names) for _, record in answered]
+    common = [len(found & there) for found, there in zip(told, truth, strict=True)]
+    numbers = {
+        "names_precision": ratio(common, list(map(len, told))),
+        "names_recall": ratio(common, list(map(len, truth))),
+    }
+    sentences = measure_sentences(answered)
+    return Measured(numbers | sentences.numbers, sentences.qualities)
+
+
+def measure_sentences(answered: Sequence[Answered]) -> Measured:
+    """Sentences: F1 of their words, and the share that is word for word the true one."""
+    texts = [(cast(Text, found).text, cast(Text, record.result).text) for found, record in answered]
+    counts = [common_words(told, truth) for told, truth in texts]
+    common = [2 * both for both, _, _ in counts]
+    total = [first + second for _, first, second in counts]
+    exact = [float(_plain(told) == _plain(truth)) for told, truth in texts]
+    qualities = [part / whole if whole else 1.0 for part, whole in zip(common, total, strict=True)]
+    return Measured({"word_f1": ratio(common, total), "exact": mean(exact)}, qualities)
+
+
+MEASURES: Mapping[Task, Measure] = {
+    Task.CAPTION: measure_sentences,
+    Task.DETAILED_CAPTION: measure_sentences,
+    Task.MORE_DETAILED_CAPTION: measure_sentences,
+    Task.OD: measure_detection,
+    Task.DENSE_REGION_CAPTION: measure_dense_captions,
+    Task.REGION_PROPOSAL: measure_proposals,
+    Task.OCR: measure_reading,
+    Task.OCR_WITH_REGION: measure_words,
+    Task.CAPTION_TO_PHRASE_GROUNDING: measure_grounding,
+    Task.OPEN_VOCABULARY_DETECTION: measure_open_detection,
+    Task.REFERRING_EXPRESSION_SEGMENTATION: measure_masks,
+    Task.REGION_TO_SEGMENTATION: measure_masks,
+    Task.REGION_TO_CATEGORY: measure_names,
+    Task.REGION_TO_DESCRIPTION: measure_sentences,
+    Task.REGION_TO_OCR: measure_reading,
+}
+
+
+def _matching(pairs: Sequence[Pair], *, use_labels: bool = True) -> Measured:
+    """Precision, recall and F1 at IoU 0.5."""
+    counts = [count_boxes(found, truth, use_labels=use_labels) for found, truth in pairs]
+    right = [each.right_boxes for each in counts]
+    found = [each.found_boxes for each in counts]
+    truth = [each.true_boxes for each in counts]
+    both = [each.found_boxes + each.true_boxes for each in counts]
+    numbers = {
+        "precision": ratio(right, found),
+        "recall": ratio(right, truth),
+        "f1": ratio([2 * each for each in right], both),
+    }
+    qualities = [each.f1 if whole else 1.0 for each, whole in zip(counts, both, strict=True)]
+    return Measured(numbers, qualities)
+
+
+def _average_precision(pairs: Sequence[Pair], *, use_labels: bool) -> dict[str, Estimate]:
+    ranking = BoxRanking(pairs, use_labels=use_labels)
+
+    def of(pictures: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[float, float]:
+        found = ranking.measure(np.bincount(pictures, minlength=len(pairs)).astype(float))
+        return found.ap, found.ap50
+
+    ap, ap50 = resampled(of, len(pairs), AP_RESAMPLES)
+    return {"ap": ap, "ap50": ap50}
+
+
+def _with_silence(
+    measured: Measured, pairs: Sequence[Pair], absent: Sequence[Sequence[str]]
+) -> Measured:
+    """Add the share of absent names and phrases that got no box."""
+    silent = [
+        sum(not _answers(found, truth, name) for name in names)
+        for (found, truth), names in zip(pairs, absent, strict=True)
+    ]
+    share = ratio(silent, [len(names) for names in absent])
+    asked = sum(map(len, absent))
+    notes = measured.notes | {"absent_asked": str(asked)}
+    numbers = measured.numbers | ({"absent_silent": share} if asked else {})
+    return Measured(numbers, measured.qualities, notes)
+
+
+def _answers(found: Boxes, truth: Boxes, name: str) -> bool:
+    """Tell whether an absent name got a box; where nothing is there, any box is one too many."""
+    return name in found.labels if truth.labels else bool(found.labels)
+
+
+def _absent_names(asked: str, truth: Boxes) -> list[str]:
+    names = [name.strip() for name in asked.split(AND)]
+    return [name for name in names if name not in truth.labels]
+
+
+def _box_pairs(answered: Sequence[Answered]) -> list[Pair]:
+    return [(_boxes(found), _boxes(record.result)) for found, record in answered]
+
+
+def _boxes(result: object) -> Boxes:
+    return result.boxes if isinstance(result, Mixed) else cast(Boxes, result)
+
+
+def _named(text: str, names: Mapping[str, str]) -> set[str]:
+    """Return the names that a text holds as whole words, in the singular or plural."""
+    words = f" {' '.join(re.findall(r'[a-z0-9]+', text.lower()))} "
+    return {
+        name for name, plural in names.items() if f" {name} " in words or f" {plural} " in words
+    }
+
+
+def _plain(text: str) -> str:
+    return normalized(text).lower()

@@ -1,0 +1,197 @@
+"""Small changes of a picture under which its answer stays right, to the pixel.
+
+Pictures are mirrored, cut and brightened. A record that a change would make wrong is left as it
+is: texts cannot be mirrored, "left" would have to become "right", an object cut in half is none.
+"""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageOps
+
+from florence2.data.ordering import canonical
+from florence2.data.records import Box, Record
+from florence2.geometry import box_area, clip_boxes
+from florence2.results import Array, Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.tasks import Task
+
+FLIP_SHARE = 0.5
+CUT_SHARE = 0.5
+MIN_CUT = 0.6  # of a side
+MIN_REST = 0.7  # of an object that a cut may leave of it
+CUT_TRIES = 8
+BRIGHTNESS = (0.8, 1.25)  # also of contrast
+
+Window = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels
+
+READING_TASKS = frozenset({Task.OCR, Task.OCR_WITH_REGION, Task.REGION_TO_OCR})
+CUT_TASKS = frozenset({Task.OD, Task.REGION_PROPOSAL, Task.REGION_TO_CATEGORY})
+
+# Words that change their meaning in a mirror, in the languages of Latin letters that we know, and
+# words that announce a text to be read.
+_ONE_SIDED = re.compile(
+    r"\b(?:left|right|west|east|clockwise|anti-?clockwise|counter-?clockwise|mirror|revers"
+    r"|links|rechts|gauche|droite|izquierd|derech|sinistr|destr|esquerd|direit"
+    r"|text|letter|word|reads|reading|says|saying|spell|writ)\w*"
+    r'|["“”„«»]',
+    re.IGNORECASE,
+)
+
+
+def augmented(
+    record: Record, picture: Image.Image, rng: np.random.Generator
+) -> tuple[Record, Image.Image]:
+    """Change a picture at random, and the record with it.
+
+    Args:
+        record: with the answer about `picture`.
+        picture: RGB, of the size that the answer is for.
+    """
+    if rng.random() < CUT_SHARE and can_cut(record):
+        record, picture = _cut_somewhere(record, picture, rng)
+    if rng.random() < FLIP_SHARE and can_flip(record):
+        record, picture = flipped(record), ImageOps.mirror(picture)
+    for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast):
+        picture = enhancer(picture).enhance(float(rng.uniform(*BRIGHTNESS)))
+    return record, picture
+
+
+# ---- mirroring
+
+
+def can_flip(record: Record) -> bool:
+    """Tell whether the answer about the mirrored picture is the mirrored answer."""
+    if record.task in READING_TASKS or record.prompt is not None:
+        return False  # the words of an own prompt may ask to read
+    if isinstance(record.result, Text) and record.result.location_bins:
+        return False
+    names = _names(record.result)
+    if any(len(name) <= 2 or name.isdigit() for name in names):
+        return False  # letters and digits as classes: the mirror of b is d
+    return not any(_ONE_SIDED.search(words) for words in (record.text_input, *names))
+
+
+def flipped(record: Record) -> Record:
+    """The record about the mirrored picture."""
+    width = record.result.image_size[0]
+    region = record.region
+    if region is not None:
+        region = (width - region[2], region[1], width - region[0], region[3])
+    result = _in_order(_flipped(record.result), record)
+    return replace(record, region=region, result=result)
+
+
+def _flipped(result: Result) -> Result:
+    match result:
+        case Boxes():
+            return _flipped_boxes(result)
+        case Polygons():
+            return _flipped_polygons(result)
+        case Mixed():
+            return replace(
+                result,
+                boxes=_flipped_boxes(result.boxes),
+                polygons=_flipped_polygons(result.polygons),
+            )
+    return result
+
+
+def _flipped_boxes(boxes: Boxes) -> Boxes:
+    width = boxes.image_size[0]
+    x_min, y_min, x_max, y_max = boxes.xyxy.T
+    return replace(boxes, xyxy=np.stack((width - x_max, y_min, width - x_min, y_max), 1))
+
+
+def _flipped_polygons(polygons: Polygons) -> Polygons:
+    width = polygons.image_size[0]
+    mirrored = (
+        tuple(_mirrored_outline(part, width) for part in parts) for parts in polygons.polygons
+    )
+    return replace(polygons, polygons=tuple(mirrored))
+
+
+def _mirrored_outline(points: Array, width: int) -> Array:
+    """Mirror and reverse, so that a clockwise outline stays one."""
+    return (np.array([width, 0.0]) + np.array([-1.0, 1.0]) * points)[::-1]
+
+
+def _in_order(result: Result, record: Record) -> Result:
+    """Put a changed answer into the model's order if it was in it before."""
+    was_canonical = canonical(record.result, record.task) == record.result
+    return canonical(result, record.task) if was_canonical else result
+
+
+def _names(result: Result) -> tuple[str, ...]:
+    match result:
+        case Text():
+            return (result.text,)
+        case Boxes() | Polygons() | Quads():
+            return tuple(label for label in result.labels if label)
+        case Mixed():
+            return _names(result.boxes) + _names(result.polygons)
+    return ()
+
+
+# ---- cutting
+
+
+def can_cut(record: Record) -> bool:
+    """Tell whether a part of the picture can be asked the same: its objects are all it is about."""
+    return record.task in CUT_TASKS and record.prompt is None
+
+
+def _cut_somewhere(
+    record: Record, picture: Image.Image, rng: np.random.Generator
+) -> tuple[Record, Image.Image]:
+    """Cut out a window that spoils no object; keep the picture where none is found."""
+    size = np.array(picture.size)
+    for _ in range(CUT_TRIES):
+        sides = np.ceil(size * rng.uniform(MIN_CUT, 1.0, 2)).astype(int)
+        left, top = (int(rng.integers(room + 1)) for room in size - sides)
+        window = (left, top, left + int(sides[0]), top + int(sides[1]))
+        if (found := cut(record, window)) is not None:
+            return found, picture.crop(window)
+    return record, picture
+
+
+def cut(record: Record, window: Window) -> Record | None:
+    """The record about a window of the picture; `None` if it would spoil an object.
+
+    Objects outside are left out, those at the edge are cut. An object of which a small part would
+    stay, or a window without objects, is not worth asking about.
+    """
+    if record.region is not None:
+        kept = _cut_boxes(np.array([record.region], dtype=np.float64), window)
+        if kept is None or not kept[1].any():
+            return None
+        x_min, y_min, x_max, y_max = kept[0][0].tolist()
+        region: Box = (x_min, y_min, x_max, y_max)
+        return replace(
+            record, region=region, result=replace(record.result, image_size=_size(window))
+        )
+    boxes = record.result
+    if not isinstance(boxes, Boxes):
+        return None
+    kept = _cut_boxes(boxes.xyxy, window)
+    if kept is None or not kept[1].any():
+        return None
+    rows = np.flatnonzero(kept[1])
+    result = Boxes(
+        kept[0][rows], tuple(boxes.labels[row] for row in rows), image_size=_size(window)
+    )
+    return replace(record, result=_in_order(result, record))
+
+
+def _cut_boxes(xyxy: Array, window: Window) -> tuple[Array, NDArray[np.bool_]] | None:
+    """Boxes in the frame of a window and which of them are in it; `None` if one is spoilt."""
+    inside = clip_boxes(xyxy - np.tile(window[:2], 2), _size(window))
+    rest = box_area(inside) / np.maximum(box_area(xyxy), 1e-9)
+    if ((rest > 0) & (rest < MIN_REST)).any():
+        return None
+    return inside, rest > 0
+
+
+def _size(window: Window) -> tuple[int, int]:
+    return window[2] - window[0], window[3] - window[1]

@@ -1,0 +1,176 @@
+"""A model on records that it was not trained on: the numbers to watch while it trains."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from florence2.data.records import Record
+from florence2.evaluation.detection import count_all
+from florence2.evaluation.text import character_error_rate
+from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.generation.search import generate
+from florence2.geometry import bounding_box
+from florence2.model.florence2 import Florence2Model
+from florence2.processor import Written
+from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.tasks import Task
+from florence2.training.augmentation import READING_TASKS
+from florence2.training.batches import collate
+from florence2.training.mixtures import ExampleMaker
+from florence2.training.targets import answer_loss, location_sigma
+
+BATCH = 16
+ROOM = 1.5  # how much longer than the longest true answer an answer may get
+CAPTION_TASKS = frozenset({Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION})
+
+Pair = tuple[Result, Result]  # found, truth
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Records to measure on; give it to a recipe as `evaluate`."""
+
+    records: tuple[Record, ...]
+    maker: ExampleMaker
+
+    def __call__(self, model: Florence2Model, image_side: int) -> dict[str, float]:
+        """Measure a model: the loss, how many answers break their grammar, and by task
+
+        `f1` of boxes at IoU 0.5, `box_f1` the same without names (for outlines and quads their
+        boxes), `cer` of texts that were read, `exact` the share of texts without a difference.
+        Answers are written greedily.
+        """
+        if not self.records:
+            return {}
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.inference_mode():
+                loss, pairs = self._answers(model, image_side)
+        finally:
+            model.train(was_training)
+        malformed = sum(found.malformed > 0 for found, _ in pairs) / len(pairs)
+        numbers = {"held_out_loss": loss, "malformed": malformed}
+        for task in dict.fromkeys(record.task for record in self.records):
+            mine = [
+                pair
+                for pair, record in zip(pairs, self.records, strict=True)
+                if record.task is task
+            ]
+            own = any(each.prompt for each in self.records if each.task is task)
+            for name, value in _measures(task, mine, own):
+                numbers[f"{task.name.lower()}_{name}"] = value
+        return numbers
+
+    def _answers(self, model: Florence2Model, image_side: int) -> tuple[float, list[Pair]]:
+        """The mean loss of a record, and what the model answers to each."""
+        losses: list[float] = []
+        pairs: list[Pair] = []
+        for start in range(0, len(self.records), BATCH):
+            records = self.records[start : start + BATCH]
+            seen = self._seen(model, records, image_side)
+            losses += self._losses(model, seen, image_side)
+            written = generate(
+                model,
+                seen.image_tokens,
+                seen.prompt_ids,
+                seen.prompt_mask,
+                self._options(model),
+                _special_ids(model),
+            )
+            pairs += [
+                (self._result(each, record), record.result)
+                for each, record in zip(written, records, strict=True)
+            ]
+        return float(np.mean(losses)), pairs
+
+    def _seen(
+        self, model: Florence2Model, records: Sequence[Record], image_side: int
+    ) -> "_SeenBatch":
+        examples = [self.maker.example(record, record.picture()) for record in records]
+        map_side = model.config.vision.map_side(image_side)
+        batch = collate(examples, model.config.text.pad_id, map_side)
+        weights = model.shared.weight
+        return _SeenBatch(
+            model.encode_image(batch.pixels.to(weights.device, weights.dtype)),
+            batch.prompt_ids.to(weights.device),
+            batch.prompt_mask.to(weights.device),
+            batch.labels.to(weights.device),
+        )
+
+    def _losses(self, model: Florence2Model, seen: "_SeenBatch", image_side: int) -> list[float]:
+        memory = model.encode(seen.image_tokens, seen.prompt_ids, seen.prompt_mask)
+        mask = model.memory_mask(seen.image_tokens, seen.prompt_mask)
+        logits = model.decode(model.decoder_inputs(seen.labels), memory, mask)
+        loc_begin = self.maker.processor.tokenizer.loc_begin
+        _, rows = answer_loss(logits.float(), seen.labels, loc_begin, location_sigma(image_side))
+        return [float(row) for row in rows]
+
+    def _options(self, model: Florence2Model) -> GenerationOptions:
+        """Greedy, with room for more than the longest true answer."""
+        labels = (self.maker.targets.label_ids(each.task, each.result) for each in self.records)
+        limit = round(ROOM * max(map(len, labels)))
+        positions = model.config.text.max_position_embeddings
+        return GenerationOptions(
+            num_beams=1, max_new_tokens=min(limit, positions), no_repeat_ngram_size=0
+        )
+
+    def _result(self, written: Written, record: Record) -> Result:
+        return self.maker.processor.result(written, record.task, record.result.image_size)
+
+
+@dataclass(frozen=True)
+class _SeenBatch:
+    """A batch on the device, with its pictures encoded once."""
+
+    image_tokens: Tensor
+    prompt_ids: Tensor
+    prompt_mask: Tensor
+    labels: Tensor
+
+
+def _special_ids(model: Florence2Model) -> SpecialIds:
+    text = model.config.text
+    return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+
+
+def _measures(task: Task, pairs: Sequence[Pair], own_prompt: bool) -> Iterator[tuple[str, float]]:
+    if isinstance(pairs[0][1], Text):
+        if task in CAPTION_TASKS and not own_prompt:
+            return  # a caption may be right in other words: the loss has to tell
+        texts = [(_words(found), _words(truth)) for found, truth in pairs]
+        if task in READING_TASKS:
+            yield "cer", character_error_rate(texts)
+        yield "exact", sum(found == truth for found, truth in texts) / len(texts)
+        return
+    boxes = [(_boxes(found), _boxes(truth)) for found, truth in pairs]
+    if any(label for _, truth in boxes for label in truth.labels):
+        yield "f1", count_all(boxes).f1
+    yield "box_f1", count_all(boxes, use_labels=False).f1
+
+
+def _words(result: Result) -> str:
+    return result.text.strip() if isinstance(result, Text) else ""
+
+
+def _boxes(result: Result) -> Boxes:
+    """The boxes of a result, or those around its outlines and quads."""
+    match result:
+        case Boxes():
+            return result
+        case Quads():
+            outlines, labels = list(result.quads), result.labels
+        case Polygons():
+            outlines = [np.concatenate(parts) for parts in result.polygons]
+            labels = result.labels
+        case Mixed():
+            if result.boxes.labels:
+                return result.boxes
+            return _boxes(result.polygons)
+        case _:
+            outlines, labels = [], ()
+    corners = np.array([bounding_box(points) for points in outlines]).reshape(-1, 4)
+    return Boxes(corners, labels, image_size=result.image_size)

@@ -1,0 +1,58 @@
+"""Where a run starts that does not go on: the weights of another run or of a checkpoint."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from florence2.errors import WeightsError
+from florence2.model.florence2 import Florence2Model
+from florence2.model.weight_files import first_of
+from florence2.training.run_files import MANIFEST, WHOLE, trained_weights
+
+SHARED = "shared.weight"
+
+
+def start_from(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]) -> None:
+    """Put weights into a model, all of them; nothing is guessed.
+
+    Args:
+        weights: folder of a run or its checkpoint file; or a checkpoint as `load_checkpoint` reads
+            it, whose rows of the word embedding behind the model's vocabulary are left out; or a
+            state dict.
+    """
+    if isinstance(weights, str | Path):
+        path = Path(weights)
+        if path.suffix in (".pt", ".json") or any((path / n).exists() for n in (WHOLE, MANIFEST)):
+            weights = trained_weights(path)
+        else:
+            weights = _checkpoint_weights(model, path)
+    _check_names(model, weights)
+    model.load_state_dict(dict(weights))
+
+
+def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:
+    from florence2.checkpoints.sources import find_checkpoint
+    from florence2.model.weights import read_state
+
+    tensors = dict(read_state(find_checkpoint(str(source)).weights).tensors)
+    if SHARED in tensors:
+        tensors[SHARED] = tensors[SHARED][: len(model.shared.weight)]
+    # Computed tables, which no layout is trusted with.
+    return dict(model.named_buffers()) | tensors
+
+
+def _check_names(model: Florence2Model, weights: Mapping[str, Tensor]) -> None:
+    own = model.state_dict()
+    faults = []
+    if missing := [name for name in own if name not in weights]:
+        faults.append(f"{len(missing):,} are missing ({first_of(missing)})")
+    if unknown := [name for name in weights if name not in own]:
+        faults.append(f"{len(unknown):,} unknown ({first_of(unknown)})")
+    if other := [n for n, each in weights.items() if n in own and each.shape != own[n].shape]:
+        faults.append(f"{len(other):,} of another shape ({first_of(other)})")
+    if faults:
+        raise WeightsError(
+            f"the weights to start from do not fit the model: {'; '.join(faults)}; use the model's"
+            " own configuration and tokenizer, and attach adapters after its weights are in place"
+        )
