@@ -84,15 +84,10 @@ def assert_same_state(one: object, other: object, where: str = "") -> None:
 
 
 def assert_alike(expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
-    """Equal within the rounding of sums in another order. Measured: at most MEASURED."""
+    """Equal within the rounding of sums in another order. Measured: at most 4e-6."""
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
-        other = found[name]
-        if name.endswith("k_proj.bias"):
-            continue  # changes nothing, so its gradient is rounding alone, which AdamW scales up
-        if name.endswith("window_attn.qkv.bias"):  # likewise its middle third
-            tensor, other = (each.view(3, -1)[::2] for each in (tensor, other))
-        assert torch.allclose(tensor, other, atol=3e-4), (name, (tensor - other).abs().max())
+        assert torch.allclose(tensor, found[name], rtol=0, atol=5e-5), name
 
 
 def test_both_kinds_of_stage_learn(tmp_path: Path) -> None:
