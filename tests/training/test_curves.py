@@ -21,7 +21,9 @@ def log(tmp_path: Path) -> RunLog:
     for step in range(5, 55, 5):
         losses = {"loss": 3 - step / 25, "loss_od": 2.0, "loss_ocr": 1.0, "dense_boxes": 0.5}
         log.write("joint", step, 2.0, 400 + 8 * step, {"lr": 1e-3, **losses})
-    log.write("joint", 50, 2.0, 800, {"unseen_fonts_cer": 0.2, "seen_styles_f1": float("nan")})
+    log.write(
+        "joint", 50, 2.0, 800, {"unseen_fonts_cer": 0.2, "detection/seen_styles/f1": float("nan")}
+    )
     return log
 
 
@@ -34,7 +36,7 @@ def test_numbers_are_sorted_into_plots(log: RunLog) -> None:
         "dense losses": ["boxes"],
         "dense heads: share named rightly": ["cells"],
         "held out: cer": ["unseen_fonts"],
-        "held out: f1": ["seen_styles"],
+        "held out: detection, f1": ["seen_styles"],
         "learning rate": [""],
     }
     assert curves.stages == ((0.0, "dense"), (400.0, "joint"))

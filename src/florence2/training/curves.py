@@ -1,7 +1,8 @@
 """The log of a run as one picture of small plots, drawn with Pillow alone.
 
-Losses come first, then held-out numbers, one plot for each kind of them (by the last word of
-their names: `f1`, `cer`), then the learning rate and what tells how healthy and fast the run is.
+Losses come first, then held-out numbers, one plot for each kind of them (`detection/SET/f1` of all
+sets, `SET_f1` by the last word), then the learning rate and what tells how healthy and fast the
+run is.
 """
 
 import csv
@@ -119,8 +120,11 @@ def _place(name: str) -> tuple[int, str, str]:
             return rank, title, name.removeprefix(start)
         if start.startswith("_") and name.endswith(start):
             return rank, title, name.removesuffix(start)
-    where, _, kind = name.rpartition("_")
     rank = [start for start, _ in TITLES].index("")
+    if name.count("/") == 2:
+        what, where, kind = name.split("/")
+        return rank, f"held out: {what}, {kind}", where
+    where, _, kind = name.rpartition("_")
     return rank, f"held out: {kind}", where
 
 
@@ -227,7 +231,7 @@ def ticks(low: float, high: float) -> list[float]:
     """Round numbers within a range, four to nine of them.
 
     >>> ticks(0.0, 1.0)
-    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     if high <= low:
         return [low]
