@@ -33,6 +33,7 @@ from florence2.training.mixtures import ExampleMaker, MixedExamples
 from florence2.training.options import FinetuneOptions, first_difference
 from florence2.training.preflight import check_batches, preview
 from florence2.training.recipe import Recipe, Stage
+from florence2.training.run_files import MANIFEST, WHOLE
 from florence2.training.targets import TargetEncoder, spelled_tasks
 
 RUN, BEFORE, RESULTS = "run.json", "before.json", "results.json"
@@ -229,7 +230,7 @@ class Finetuning:
                 )
             return
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "checkpoint.pt").exists():
+        if (folder / WHOLE).exists() or (folder / MANIFEST).exists():
             raise ConfigError(
                 f"folder {str(folder)!r} holds a run that was not started by this command; name"
                 " another folder with --output"
