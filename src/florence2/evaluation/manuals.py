@@ -7,12 +7,8 @@ does not know) are left out. The boxes of the text layer are as high as the font
 could be, so boxes here are drawn around the ink.
 """
 
-import io
-import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +21,9 @@ from florence2.evaluation.text import normalized
 from florence2.geometry import box_to_quad
 from florence2.results import Quads
 from florence2.tasks import Task
+from florence2.worlds.manuals import POINTS_PER_INCH, manual_pages, page_count
 
 DOTS_PER_INCH = 220
-POINTS_PER_INCH = 72
 MIN_CHARS, MAX_CHARS = 10, 14  # of the widest line
 MAX_LINES = 4
 FONT_HEIGHTS = 6.0, 24.0  # points, of boxes of the text layer
@@ -36,11 +32,6 @@ MAX_STRAY_INK = 0.0005  # share of a cutting
 CUTTINGS_PER_PAGE = 4
 TRIES_PER_PAGE = 60
 MAX_EMPTY_PAGES = 200  # in a row, before giving up
-
-_LINE = re.compile(r"<line [^>]*>(.*?)</line>", re.DOTALL)
-_WORD = re.compile(
-    r'<word xMin="([-\d.]+)" yMin="([-\d.]+)" xMax="([-\d.]+)" yMax="([-\d.]+)">(.*?)</word>'
-)
 
 Grey = NDArray[np.uint8]
 
@@ -58,7 +49,7 @@ def manual_records(paths: Sequence[Path], count: int, seed: int) -> list[Record]
     if not files:
         given = ", ".join(repr(str(path)) for path in paths)
         raise DataError(f"there is no PDF in {given}; give PDF files, or folders that hold some")
-    sizes = [_page_count(file) for file in files]
+    sizes = [page_count(file) for file in files]
     rng = np.random.default_rng(seed)
     # Otherwise the thickest book would be nearly all of the test.
     weights = np.sqrt(sizes) / np.sqrt(sizes).sum()
@@ -83,63 +74,26 @@ def _pdfs(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.pdf"))
 
 
-def _page_count(file: Path) -> int:
-    found = re.search(r"^Pages:\s+(\d+)", _poppler("pdfinfo", str(file)).decode(), re.MULTILINE)
-    return int(found.group(1)) if found else 0
-
-
 def _cuttings(rng: np.random.Generator, file: Path, number: int) -> Iterator[Record]:
     """Yield a few cuttings of one page, none where it has hardly any text."""
-    words = _words(file, number)
-    if len(words) < 2 * CUTTINGS_PER_PAGE:
-        return
-    page: Grey | None = None
-    made = 0
-    for _ in range(TRIES_PER_PAGE):
-        window = _window(rng, words)
-        if window is None:
-            continue
-        if page is None:
-            page = _draw(file, number)
-        record = _cut(page, words, *window, source=f"{file.name}, page {number}")
-        if record is not None:
-            yield record
-            made += 1
-        if made == CUTTINGS_PER_PAGE:
+    for page in manual_pages(file, DOTS_PER_INCH, first=number, last=number):
+        words = [
+            _Word(normalized(word.text), word.box, row)
+            for row, line in enumerate(page.lines)
+            for word in line.words
+        ]
+        if len(words) < 2 * CUTTINGS_PER_PAGE:
             return
-
-
-def _words(file: Path, number: int) -> list[_Word]:
-    """Read the text layer of a page."""
-    page = ("-f", str(number), "-l", str(number))
-    layout = _poppler("pdftotext", "-bbox-layout", *page, str(file), "-").decode("utf-8", "replace")
-    scale = DOTS_PER_INCH / POINTS_PER_INCH
-    words: list[_Word] = []
-    for line, row in enumerate(_LINE.findall(layout)):
-        for *corners, text in _WORD.findall(row):
-            x_min, y_min, x_max, y_max = (scale * float(value) for value in corners)
-            words.append(_Word(normalized(unescape(text)), (x_min, y_min, x_max, y_max), line))
-    return words
-
-
-def _draw(file: Path, number: int) -> Grey:
-    page = ("-f", str(number), "-l", str(number))
-    options = ("-r", str(DOTS_PER_INCH), "-gray", "-png")
-    png = _poppler("pdftoppm", *page, *options, str(file))
-    return np.array(Image.open(io.BytesIO(png)).convert("L"))
-
-
-def _poppler(*command: str) -> bytes:
-    try:
-        return subprocess.run(command, capture_output=True, check=True).stdout
-    except FileNotFoundError:
-        raise DataError(
-            f"{command[0]!r} is not installed; manuals are read with Poppler: "
-            "apt-get install poppler-utils"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise DataError(f"{command[-1]!r} cannot be read by {command[0]} ({reason})") from None
+        grey = np.array(Image.fromarray(page.image).convert("L"))
+        made = 0
+        for _ in range(TRIES_PER_PAGE):
+            window = _window(rng, words)
+            record = window and _cut(grey, words, *window, source=f"{file.name}, page {number}")
+            if record is not None:
+                yield record
+                made += 1
+            if made == CUTTINGS_PER_PAGE:
+                return
 
 
 def _window(rng: np.random.Generator, words: Sequence[_Word]) -> tuple[Box, int] | None:

@@ -134,6 +134,12 @@ def _poppler(command: list[str]) -> bytes:
     return done.stdout
 
 
+def page_count(pdf: Path) -> int:
+    """Return the number of pages of a PDF file, with a text layer or without."""
+    found = re.search(rb"^Pages:\s+(\d+)", _poppler(["pdfinfo", str(pdf)]), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
 def manual_pages(
     pdf: str | Path, dpi: float = DEFAULT_DPI, *, first: int = 1, last: int | None = None
 ) -> Iterator[ManualPage]:
