@@ -3,6 +3,7 @@
     florence2 worlds build KIT.zip
     python recipes/nano.py KIT.zip runs/nano
 
+`--weights RUN` goes on from the weights of another run, whose tokenizer.json must be in the folder.
 Start it again to go on where it was stopped. What it takes and what it reaches stands in
 docs/LOG.md; the shipped weights came from these stages, in other portions.
 """
@@ -32,7 +33,7 @@ from florence2.training.world_examples import (
     WorldExamples,
     WorldMixture,
 )
-from florence2.worlds.describe import brief_caption
+from florence2.worlds.captions import brief_caption
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions
 from florence2.worlds.scenes import SceneOptions, scene
@@ -86,20 +87,33 @@ PAGES = WorldMixture(
     page_tasks={Task.OCR_WITH_REGION: 1.0},
     recolour=0.3,
 )
-LONG = WorldMixture(
+OUTLINES = WorldMixture(
     line_share=0.0,
     scene_tasks={
-        Task.REFERRING_EXPRESSION_SEGMENTATION: 0.5,
-        Task.REGION_TO_SEGMENTATION: 0.2,
-        Task.DETAILED_CAPTION: 0.12,
-        Task.MORE_DETAILED_CAPTION: 0.1,
-        Task.REGION_TO_DESCRIPTION: 0.08,
+        Task.REFERRING_EXPRESSION_SEGMENTATION: 0.7,
+        Task.REGION_TO_SEGMENTATION: 0.3,
     },
     scenes=SCENES,
     lines=LINES,
     recolour=0.3,
+    outline_points=16,
 )
-CYCLE = (SHORT, PAGES, SHORT, LONG, SHORT, PAGES, SHORT, LONG, SHORT, PAGES)
+CAPTIONS = WorldMixture(
+    line_share=0.0,
+    scene_tasks={
+        Task.DETAILED_CAPTION: 0.4,
+        Task.MORE_DETAILED_CAPTION: 0.33,
+        Task.REGION_TO_DESCRIPTION: 0.27,
+    },
+    scenes=SCENES,
+    lines=LINES,
+)
+MIXTURES = (DENSE, SHORT, PAGES, OUTLINES, CAPTIONS)
+# Outlines learn slowest and names bound detection.
+CYCLE = (
+    *(SHORT, OUTLINES, SHORT, PAGES, OUTLINES, SHORT),
+    *(CAPTIONS, OUTLINES, SHORT, PAGES, OUTLINES, SHORT),
+)
 
 STAGES = (
     Stage("dense", 7000, 32, 128, 1.2e-3, warmup_steps=200, final_share=0.3, joint=False),
@@ -145,6 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kit", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--weights", help="start from these, with the joint stage")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -165,25 +180,28 @@ def main() -> None:
                 map_side=model.config.vision.map_side(stage.image_side),
                 seed=SEED + number,
             )
-            for number, mixture in enumerate((DENSE, SHORT, PAGES, LONG))
+            for number, mixture in enumerate(MIXTURES)
         }
         cycle = CYCLE if stage.joint else (DENSE,)
         return Alternating([kinds[id(mixture)] for mixture in cycle], stage.batch_size)
 
     recipe = Recipe(
         stages=tuple(
-            replace(each, steps=max(1, round(each.steps * arguments.scale))) for each in STAGES
+            replace(each, steps=max(1, round(each.steps * arguments.scale)))
+            for each in STAGES
+            if each.joint or not arguments.weights
         ),
         examples=examples,
         num_classes=len(kit.categories),
         num_letters=NUM_LETTERS,
+        ema_decay=0.998,
         loc_begin=tokenizer.loc_begin,
         worker_init=one_thread,
         evaluate=lambda model, side: evaluate_worlds(
             Asker(model, tokenizer, image_side=side), kit, count=64
         ),
     )
-    Trainer(model, recipe, arguments.folder).run()
+    Trainer(model, recipe, arguments.folder, weights=arguments.weights).run()
 
 
 if __name__ == "__main__":

