@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 import torch
 
+from florence2.generation.decoding import generate
 from florence2.generation.grammar import State
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.generation.search import generate
 from florence2.grammars import Grammars
 from florence2.locations import NUM_BINS
 from florence2.model.config import with_vocab_size

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from florence2.checkpoints.loading import load_checkpoint
 from florence2.errors import ConfigError, Florence2Error, TaskError
+from florence2.generation.decoding import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.generation.search import generate
 from florence2.grammars import Grammars
 from florence2.images import ImageSource, open_image
 from florence2.locations import NUM_BINS

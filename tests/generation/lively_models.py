@@ -7,10 +7,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from florence2.generation.decoding import generate
 from florence2.generation.grammar import Grammar, Vocabulary
 from florence2.generation.options import Generated, GenerationOptions, SpecialIds
 from florence2.generation.phrases import Phrases
-from florence2.generation.search import generate
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import AnswerKind

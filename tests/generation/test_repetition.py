@@ -8,9 +8,9 @@ import torch
 from lively_models import CONFIG, LOCATIONS, SPECIAL, grammar
 from torch import Tensor
 
+from florence2.generation.decoding import generate
 from florence2.generation.grammar import Grammar
 from florence2.generation.options import Generated, GenerationOptions
-from florence2.generation.search import generate
 from florence2.tasks import AnswerKind
 
 BOS, EOS = SPECIAL.bos, SPECIAL.eos
@@ -20,13 +20,16 @@ PUBLISHED = GenerationOptions(num_beams=1)
 
 
 class Histories:
-    """What each row has been fed; stands in for the cache of keys and values."""
+    """What each row has been fed; stands in for the slots of keys and values."""
 
-    def __init__(self) -> None:
-        self.rows: list[list[int]] = []
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = rows
 
-    def reorder(self, rows: Tensor, *_: object) -> None:
-        self.rows = [list(self.rows[row]) for row in rows.tolist()]
+    def join(self, fresh: "Histories", which: Sequence[int]) -> None:
+        self.rows += [list(fresh.rows[place]) for place in which]
+
+    def keep(self, slots: object, rows: Sequence[int]) -> None:
+        self.rows = [list(self.rows[row]) for row in rows]
 
 
 class Script:
@@ -51,18 +54,24 @@ class Script:
     def memory_mask(self, *_: object) -> None:
         return None
 
-    def new_cache(self) -> Histories:
-        return Histories()
+    def new_slots(self, width: int) -> Histories:
+        return Histories([])
 
-    def decode(self, token_ids: Tensor, _memory: Tensor, _mask: None, cache: Histories) -> Tensor:
-        cache.rows = cache.rows or [[] for _ in range(len(token_ids))]
-        logits = torch.zeros(len(token_ids), 1, 60)
-        for row, token in enumerate(token_ids[:, 0].tolist()):
-            cache.rows[row].append(token)
-            words = sum(each != BOS for each in cache.rows[row][1:])
-            logits[row, 0, self.wanted(words)] = 20.0
+    def open(self, token_ids: Tensor, *_: object) -> tuple[Tensor, Histories]:
+        fed = token_ids.tolist()
+        logits = [[self.logits(row[: end + 1]) for end in range(len(row))] for row in fed]
+        return torch.stack([torch.stack(row) for row in logits]), Histories(fed)
+
+    def step(self, token_ids: Tensor, slots: Histories) -> Tensor:
+        for row, token in zip(slots.rows, token_ids.tolist(), strict=True):
+            row.append(token)
+        return torch.stack([self.logits(row) for row in slots.rows])
+
+    def logits(self, fed: Sequence[int]) -> Tensor:
+        logits = torch.zeros(60)
+        logits[self.wanted(sum(each != BOS for each in fed[1:]))] = 20.0
         if self.flood:
-            logits[:, :, BOS] = 20.0 + self.flood
+            logits[BOS] = 20.0 + self.flood
         return logits
 
     def wanted(self, words: int) -> int:

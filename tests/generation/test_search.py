@@ -14,11 +14,14 @@ from lively_models import CONFIG, SPECIAL, Asked, asked, grammar
 from torch import Tensor
 
 from florence2.errors import ConfigError
+from florence2.generation.choosing import draw, uniform
+from florence2.generation.decoding import generate
 from florence2.generation.naive import generate_naive
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.rules import Rules
-from florence2.generation.search import BeamSearch, Candidate, Hypothesis, draw, generate, uniform
+from florence2.generation.search import BeamSearch, Candidate, Hypothesis
 from florence2.model.florence2 import Florence2Model
+from florence2.model.history import Slots
 from florence2.tasks import AnswerKind
 
 BOS, EOS, START = SPECIAL.bos, SPECIAL.eos, SPECIAL.decoder_start
@@ -176,19 +179,19 @@ def test_models_of_any_precision_answer(dtype: torch.dtype) -> None:
 
 
 class Watched:
-    """A model that notes the shapes it is asked to decode."""
+    """A model that notes how many rows it is asked to decode."""
 
     def __init__(self, model: Florence2Model) -> None:
         self.model = model
-        self.shapes: list[tuple[int, int, int]] = []  # rows, tokens, requests
+        self.rows: list[int] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.model, name)
 
-    def decode(self, token_ids: Tensor, memory: Tensor, mask: Tensor, cache: object) -> Tensor:
-        self.shapes.append((*token_ids.shape, len(memory)))
-        assert len(mask) == len(memory)
-        return self.model.decode(token_ids, memory, mask, cache)
+    def step(self, token_ids: Tensor, slots: Slots) -> Tensor:
+        self.rows.append(len(token_ids))
+        assert len(token_ids) == slots.num_rows
+        return self.model.step(token_ids, slots)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
@@ -198,15 +201,15 @@ def test_only_new_tokens_of_unfinished_requests_are_decoded(num_beams: int) -> N
     watched = Watched(requests.model)
     options = GenerationOptions(num_beams)
     lengths = [len(each.token_ids) for each in replace(requests, model=watched).together(options)]
-    assert all(tokens == 1 for _, tokens, _ in watched.shapes)
-    for step, (rows, _, waiting) in enumerate(watched.shapes):
-        assert rows == waiting * (num_beams if step > 1 else 1)
-        assert waiting >= sum(length > step for length in lengths)
-    waits = [waiting for _, _, waiting in watched.shapes]
+    waits = [rows // num_beams for rows in watched.rows]
+    assert all(
+        waiting >= sum(length > step for length in lengths)
+        for step, waiting in enumerate(waits, start=2)
+    )
     assert waits == sorted(waits, reverse=True)
     assert waits[-1] < len(lengths)
     if num_beams == 1:
-        assert waits == [sum(n > step for n in lengths) for step in range(max(lengths))]
+        assert waits == [sum(n > step for n in lengths) for step in range(2, max(lengths))]
 
 
 def _lengths(requests: Asked, num_beams: int) -> list[int]:

@@ -17,8 +17,9 @@ from transformers import Florence2ForConditionalGeneration as Oracle
 from transformers.generation.logits_process import TopPLogitsWarper
 
 from florence2.checkpoints.settings import native_config
+from florence2.generation.choosing import draw
+from florence2.generation.decoding import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.generation.search import draw, generate
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig
 from florence2.model.florence2 import Florence2Model
 from florence2.model.weights import build_model, detect_layout, to_internal

@@ -78,9 +78,11 @@ def differences(
         memory = ours.encode(image_tokens, prompt, mask)
         memory_mask = ours.memory_mask(image_tokens, mask)
         logits = ours.decode(answer, memory, memory_mask)
-        cache = ours.new_cache()
-        pieces = [answer[:, :2], answer[:, 2:3], answer[:, 3:]]
-        cached = torch.cat([ours.decode(each, memory, memory_mask, cache) for each in pieces], 1)
+        first, fresh = ours.open(answer[:, :2], memory, memory_mask)
+        slots = ours.new_slots(1)
+        slots.join(fresh, range(batch))
+        rest = [ours.step(tokens, slots)[:, None] for tokens in answer[:, 2:].unbind(1)]
+        cached = torch.cat([first, *rest], 1)
     return {
         "image tokens": (image_tokens - theirs[0]).abs().max().item(),
         "logits": (logits - theirs[1]).abs().max().item(),

@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 
 from florence2.data.records import Record
+from florence2.generation.decoding import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.generation.search import generate
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.results import Result

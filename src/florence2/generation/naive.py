@@ -1,6 +1,6 @@
-"""The slow twin of `search.py`: one request, no caches, every step from the beginning.
+"""The slow twin of `decoding.py`: one request, no caches, every step from the beginning.
 
-Written to be read and believed; the tests compare `search.generate` with it. It shares nothing
+Written to be read and believed; the tests compare `decoding.generate` with it. It shares nothing
 with its twin but the options, the grammars and the numbers that tokens are drawn by, so it states
 the rules again, in their plainest form.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from florence2.generation.choosing import uniform
 from florence2.generation.grammar import Choice, Grammar, State
 from florence2.generation.options import FinishReason, Generated, GenerationOptions, SpecialIds
-from florence2.generation.search import uniform
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import AnswerKind
 
@@ -27,7 +27,7 @@ def generate_naive(
     special: SpecialIds,
     grammar: Grammar | None = None,
 ) -> Generated:
-    """Answer one request, whose prompt has no padding; otherwise as `search.generate`."""
+    """Answer one request, whose prompt has no padding; otherwise as `decoding.generate`."""
     writer = _Writer(model, image_tokens_1ID, prompt_ids_1L, options, special, grammar)
     answer = writer.single() if options.num_beams == 1 else writer.beams()
     return Generated(

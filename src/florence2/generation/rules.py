@@ -166,7 +166,7 @@ class Masks:
     """Writes rulings into scores; keeps a mask for each set of classes."""
 
     def __init__(self, width: int, device: torch.device) -> None:
-        self._device = device
+        self.device = device
         self._masks: dict[tuple[int, Kinds], Tensor] = {}
         self._nothing = torch.zeros(width, dtype=torch.bool, device=device)
 
@@ -182,7 +182,7 @@ class Masks:
                 (row, index, scores_RV[row, index])
                 for row, ruling in enumerate(rulings)
                 if ruling.choice is not None and ruling.choice.only
-                for index in [torch.tensor(ruling.choice.only, device=self._device)]
+                for index in [torch.tensor(ruling.choice.only, device=self.device)]
             ]
             pairs = zip(rulings, grammars, strict=True)
             masks = [self._mask(ruling.choice, grammar) for ruling, grammar in pairs]
@@ -209,7 +209,7 @@ class Masks:
             mask = ~self._nothing
             if grammar is not None:
                 outside = grammar.vocabulary.kind_values & int(choice.kinds) == 0
-                mask[: len(outside)] = torch.from_numpy(outside).to(self._device)
+                mask[: len(outside)] = torch.from_numpy(outside).to(self.device)
             self._masks[key] = mask
         return self._masks[key]
 

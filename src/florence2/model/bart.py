@@ -10,65 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from florence2.model.config import TextConfig
+from florence2.model.history import History
 
 POSITION_OFFSET = 2  # BART's position p uses table row p + 2; the first two rows are never read
-
-
-class LayerCache:
-    """Keys and values of one decoder layer.
-
-    Self-attention keys grow by one position a step inside a buffer that doubles when it is
-    full; cross-attention keys are computed at the first step and shared by all beams of a request.
-    """
-
-    def __init__(self) -> None:
-        self.self_kv: Tensor | None = None  # 2 R N capacity K
-        self.cross_k: Tensor | None = None  # B N S K
-        self.cross_v: Tensor | None = None
-        self.length = 0
-
-    def append(self, key_RNTK: Tensor, value_RNTK: Tensor) -> tuple[Tensor, Tensor]:
-        """Store the new positions and return all of them, `(R, N, length, K)` each."""
-        rows, heads, new, width = key_RNTK.shape
-        end = self.length + new
-        if self.self_kv is None or self.self_kv.shape[3] < end:
-            grown = key_RNTK.new_empty(2, rows, heads, max(32, 2 * end), width)
-            if self.self_kv is not None:
-                grown[:, :, :, : self.length] = self.self_kv[:, :, :, : self.length]
-            self.self_kv = grown
-        self.self_kv[0, :, :, self.length : end] = key_RNTK
-        self.self_kv[1, :, :, self.length : end] = value_RNTK
-        self.length = end
-        return self.self_kv[0, :, :, :end], self.self_kv[1, :, :, :end]
-
-    def select(self, rows: Tensor, requests: Tensor | None) -> None:
-        """Keep the named rows, in that order; `requests` likewise for the shared cross keys."""
-        if self.self_kv is not None:
-            kept = self.self_kv[:, :, :, : self.length].index_select(1, rows)
-            if rows.numel() == self.self_kv.shape[1]:
-                self.self_kv[:, :, :, : self.length] = kept
-            else:
-                self.self_kv = kept
-        if requests is not None and self.cross_k is not None and self.cross_v is not None:
-            self.cross_k = self.cross_k.index_select(0, requests)
-            self.cross_v = self.cross_v.index_select(0, requests)
-
-
-class DecoderCache:
-    """The caches of all decoder layers, moved together."""
-
-    def __init__(self, num_layers: int):
-        self.layers = [LayerCache() for _ in range(num_layers)]
-
-    @property
-    def length(self) -> int:
-        """Positions decoded so far."""
-        return self.layers[0].length
-
-    def reorder(self, rows: Tensor, requests: Tensor | None = None) -> None:
-        """Keep decoder rows `rows` (int64), in that order; with `requests`, memory rows too."""
-        for layer in self.layers:
-            layer.select(rows, requests)
 
 
 class Attention(nn.Module):
@@ -162,35 +106,15 @@ class DecoderLayer(Layer):
         )
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
 
-    def forward(
-        self,
-        x_RTD: Tensor,
-        memory_BSD: Tensor,
-        memory_mask: Tensor | None,
-        cache: LayerCache | None,
-    ) -> Tensor:
-        keys, values = self.self_attn.keys_values(x_RTD)
-        causal_mask = None
-        length = x_RTD.shape[1]
-        first_step = cache is None or cache.length == 0
-        if cache is not None:
-            keys, values = cache.append(keys, values)
-        if not first_step and length > 1:
-            total = keys.shape[2]
-            causal_mask = torch.ones(length, total, dtype=torch.bool, device=x_RTD.device)
-            causal_mask = causal_mask.tril(total - length)
-        mixed = self.self_attn(x_RTD, keys, values, causal_mask, causal=first_step and length > 1)
+    def forward(self, x_RTD: Tensor, history: History, layer: int) -> Tensor:
+        keys, values = history.extend(layer, *self.self_attn.keys_values(x_RTD))
+        causal = history.causal and x_RTD.shape[1] > 1
+        mixed = self.self_attn(x_RTD, keys, values, history.mask, causal=causal)
         x_RTD = self.self_attn_layer_norm(self.add(x_RTD, mixed))
-        mixed = self.encoder_attn(x_RTD, *self._cross(memory_BSD, cache), memory_mask)
+        keys, values = history.cross(layer, self.encoder_attn.keys_values)
+        mixed = self.encoder_attn(x_RTD, keys, values, history.memory_mask)
         x_RTD = self.encoder_attn_layer_norm(self.add(x_RTD, mixed))
         return self.feed_forward(x_RTD)
-
-    def _cross(self, memory_BSD: Tensor, cache: LayerCache | None) -> tuple[Tensor, Tensor]:
-        if cache is None:
-            return self.encoder_attn.keys_values(memory_BSD)
-        if cache.cross_k is None or cache.cross_v is None:
-            cache.cross_k, cache.cross_v = self.encoder_attn.keys_values(memory_BSD)
-        return cache.cross_k, cache.cross_v
 
 
 class Embedding(nn.Module):
@@ -203,10 +127,9 @@ class Embedding(nn.Module):
         self.embed_positions = nn.Embedding(rows, config.d_model)
         self.layernorm_embedding = nn.LayerNorm(config.d_model)
 
-    def embed(self, x_BTD: Tensor, start: int) -> Tensor:
-        first = start + POSITION_OFFSET
-        positions_TD = self.embed_positions.weight[first : first + x_BTD.shape[1]]
-        embedded = self.layernorm_embedding(x_BTD + positions_TD)
+    def embed(self, x_BTD: Tensor, positions: Tensor | slice) -> Tensor:
+        table = self.embed_positions.weight[POSITION_OFFSET:]
+        embedded = self.layernorm_embedding(x_BTD + table[positions])
         return F.dropout(embedded, self.dropout, self.training)
 
 
@@ -223,7 +146,7 @@ class TextEncoder(Embedding):
     def forward(self, x_BSD: Tensor, mask_BS: Tensor | None = None) -> Tensor:
         """Embedded source `(B, S, D)` to memory `(B, S, D)`; `mask_BS` true where it is real."""
         mask = None if mask_BS is None else mask_BS[:, None, None, :]
-        x_BSD = self.embed(x_BSD, 0)
+        x_BSD = self.embed(x_BSD, slice(0, x_BSD.shape[1]))
         for layer in self.layers:
             x_BSD = layer(x_BSD, mask)
         return x_BSD
@@ -236,16 +159,9 @@ class TextDecoder(Embedding):
         super().__init__(config)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
 
-    def forward(
-        self,
-        x_RTD: Tensor,
-        memory_BSD: Tensor,
-        memory_mask_BS: Tensor | None = None,
-        cache: DecoderCache | None = None,
-    ) -> Tensor:
-        """Embedded target `(R, T, D)` to hidden states; with a cache, only the new positions."""
-        mask = None if memory_mask_BS is None else memory_mask_BS[:, None, None, :]
-        x_RTD = self.embed(x_RTD, cache.length if cache is not None else 0)
+    def forward(self, x_RTD: Tensor, history: History) -> Tensor:
+        """Embedded target `(R, T, D)`, the positions after `history`, to hidden states."""
+        x_RTD = self.embed(x_RTD, history.positions(x_RTD.shape[1]))
         for index, layer in enumerate(self.layers):
-            x_RTD = layer(x_RTD, memory_BSD, mask, cache.layers[index] if cache else None)
+            x_RTD = layer(x_RTD, history, index)
         return x_RTD

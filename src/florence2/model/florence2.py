@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from florence2.model.bart import DecoderCache, TextDecoder, TextEncoder
+from florence2.model.bart import TextDecoder, TextEncoder
 from florence2.model.config import Florence2Config
 from florence2.model.davit import VisionTower
+from florence2.model.history import Fresh, Slots
 from florence2.model.projector import Projector
 
 IGNORE_INDEX = -100  # labels with this value take no part in the loss
@@ -67,24 +68,33 @@ class Florence2Model(nn.Module):
         source_BSD = torch.cat((image_tokens_BID.to(prompt_BLD.dtype), prompt_BLD), dim=1)
         return self.text_encoder(source_BSD, self.memory_mask(image_tokens_BID, prompt_mask_BL))
 
-    def new_cache(self) -> DecoderCache:
-        """An empty cache for one call sequence of `decode`."""
-        return DecoderCache(self.config.text.decoder_layers)
-
     def decode(
-        self,
-        token_ids_RT: Tensor,
-        memory_BSD: Tensor,
-        memory_mask_BS: Tensor | None = None,
-        cache: DecoderCache | None = None,
+        self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
     ) -> Tensor:
-        """Answer ids `(R, T)` to logits `(R, T, V)`.
+        """Whole answers `(B, T)` to logits `(B, T, V)`."""
+        return self._decoded(token_ids_BT, Fresh(memory_BSD, memory_mask_BS))
 
-        With a cache, `token_ids_RT` holds only the tokens that follow those already in it.
-        `R` may be a multiple of `B`: beams of one request stand in consecutive rows.
-        """
-        hidden = self.text_decoder(self.shared(token_ids_RT), memory_BSD, memory_mask_BS, cache)
-        return self.logits(hidden)
+    def new_slots(self, width: int) -> Slots:
+        """Empty slots of `width` rows for `step`."""
+        return Slots(width)
+
+    def open(
+        self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
+    ) -> tuple[Tensor, Fresh]:
+        """The beginning of answers, as `decode`, and what `Slots` need to go on from there."""
+        fresh = Fresh(memory_BSD, memory_mask_BS, keep=True)
+        return self._decoded(token_ids_BT, fresh), fresh
+
+    def step(self, token_ids_R: Tensor, slots: Slots) -> Tensor:
+        """One more token in each row of the slots to logits `(R, V)` of the next."""
+        slots.begin_step()
+        unused = slots.num_rows - len(token_ids_R)
+        logits_R1V = self._decoded(F.pad(token_ids_R, (0, unused))[:, None], slots)
+        slots.end_step()
+        return logits_R1V[: len(token_ids_R), 0]
+
+    def _decoded(self, token_ids_RT: Tensor, history: Fresh | Slots) -> Tensor:
+        return self.logits(self.text_decoder(self.shared(token_ids_RT), history))
 
     def logits(self, hidden_RTD: Tensor) -> Tensor:
         """Hidden states to logits through the tied word embedding, which has no bias."""

@@ -10,8 +10,8 @@ from torch import Tensor
 from florence2.data.records import Record
 from florence2.evaluation.detection import count_all
 from florence2.evaluation.text import character_error_rate
+from florence2.generation.decoding import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.generation.search import generate
 from florence2.geometry import bounding_box
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Written
