@@ -1,0 +1,206 @@
+"""The model on a CPU: packed weights, passes fused by hand, in float32, bfloat16 or 8-bit integers.
+
+Computes what `florence2.model` computes; the tests compare the two.
+
+Shapes: those of the model; `R` rows decoded.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from florence2.model import bart
+from florence2.model.florence2 import Florence2Model
+from florence2.model.history import Fresh, History, Slots
+from florence2.model.packed.linears import Linear, Norm, Pack, QuantizedLinear
+from florence2.model.packed.tower import PackedTower
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
+
+class PackedModel:
+    """A runtime for CPUs; see `florence2.generation.decoding.Runtime`.
+
+    Args:
+        model: emptied on the way, so that its weights and their packed copies are never all in
+            memory together.
+        precision: "int8" quantizes weights and inputs of the linears of tower and encoder, and of
+            the word embedding where it makes logits; all else is bfloat16.
+    """
+
+    def __init__(self, model: Florence2Model, precision: Precision) -> None:
+        self.config = model.config
+        self.precision = precision
+        self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        self.memory_mask = model.memory_mask
+        self._quantizes = precision == "int8"
+        big: Pack = QuantizedLinear if self._quantizes else Linear
+        model = model.eval().requires_grad_(False).to(self.dtype)
+        self._tower = PackedTower(model.vision_tower, self.config.image_side, big)
+        model.vision_tower = None
+        self._encoder = _Encoder(model.text_encoder, big)
+        model.text_encoder = None
+        self._decoder = _Decoder(model.text_decoder)
+        model.text_decoder = None
+        self._projector, self._words = model.projector, model.shared
+        self._logits = big(model.shared.weight, None)
+
+    def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
+        """See `Florence2Model.encode_image`; one picture at a time, which is as fast."""
+        pictures = pixels_BCHW.to(self.dtype).split(1)
+        return torch.cat([self._projector(self._tower(picture)) for picture in pictures])
+
+    def encode(
+        self,
+        image_tokens_BID: Tensor,
+        prompt_ids_BL: Tensor,
+        prompt_mask_BL: Tensor | None = None,
+    ) -> Tensor:
+        """See `Florence2Model.encode`; one request at a time where inputs are quantized."""
+        prompt_BLD = self._words(prompt_ids_BL)
+        source_BSD = torch.cat((image_tokens_BID.to(prompt_BLD.dtype), prompt_BLD), dim=1)
+        mask = self.memory_mask(image_tokens_BID, prompt_mask_BL)
+        if not self._quantizes:
+            return self._encoder(source_BSD, mask)
+        masks = [None] * len(source_BSD) if mask is None else mask.split(1)
+        pairs = zip(source_BSD.split(1), masks, strict=True)
+        return torch.cat([self._encoder(source, its_mask) for source, its_mask in pairs])
+
+    def new_slots(self, width: int) -> Slots:
+        """See `Florence2Model.new_slots`."""
+        return Slots(width)
+
+    def open(
+        self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
+    ) -> tuple[Tensor, Fresh]:
+        """See `Florence2Model.open`."""
+        fresh = Fresh(memory_BSD, memory_mask_BS, keep=True)
+        return self._scored(self._decoder(self._words(token_ids_BT), fresh)), fresh
+
+    def step(self, token_ids_R: Tensor, slots: Slots) -> Tensor:
+        """See `Florence2Model.step`."""
+        slots.begin_step()
+        hidden_R1D = self._decoder(self._words(token_ids_R[:, None]), slots)
+        slots.end_step()
+        return self._scored(hidden_R1D.view(len(slots.lengths), slots.width, -1)).flatten(0, 1)
+
+    def _scored(self, hidden_BTD: Tensor) -> Tensor:
+        """Hidden states to logits, one request at a time where inputs are quantized."""
+        if not self._quantizes or len(hidden_BTD) == 1:
+            return self._logits(hidden_BTD)
+        return torch.cat([self._logits(hidden) for hidden in hidden_BTD.split(1)])
+
+
+class _Positions:
+    def __init__(self, part: bart.Embedding) -> None:
+        self._table = part.embed_positions.weight[bart.POSITION_OFFSET :]
+        self._norm = Norm(part.layernorm_embedding)
+
+    def __call__(self, x_BTD: Tensor, positions: Tensor | slice) -> Tensor:
+        return self._norm(x_BTD + self._table[positions])
+
+
+class _SelfAttention:
+    """Queries, keys and values in one product; the scale stays with the attention."""
+
+    def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, pack: Pack) -> None:
+        parts = attention.q_proj, attention.k_proj, attention.v_proj
+        self._qkv = pack(
+            torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+        )
+        self._out = pack(attention.out_proj.weight, attention.out_proj.bias)
+        self._norm, self._heads = Norm(norm), attention.num_heads
+
+    def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, `(B, N, T, K)` each."""
+        batch, length, width = x_BTD.shape
+        qkv = self._qkv(x_BTD).view(batch, length, 3, self._heads, width // self._heads)
+        query, keys, values = qkv.permute(2, 0, 3, 1, 4)
+        return query, keys, values
+
+    def finish(self, mixed_BNTK: Tensor, x_BTD: Tensor) -> Tensor:
+        mixed_BTD = mixed_BNTK.transpose(1, 2).reshape(x_BTD.shape)
+        return self._norm(self._out.add(mixed_BTD, x_BTD))
+
+
+class _CrossAttention:
+    def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, pack: Pack) -> None:
+        self._query = pack(attention.q_proj.weight, attention.q_proj.bias)
+        parts = attention.k_proj, attention.v_proj
+        self._kv = pack(
+            torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+        )
+        self._out = pack(attention.out_proj.weight, attention.out_proj.bias)
+        self._norm, self._heads = Norm(norm), attention.num_heads
+
+    def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
+        batch, length, width = memory_BSD.shape
+        kv = self._kv(memory_BSD).view(batch, length, 2, self._heads, width // self._heads)
+        keys, values = kv.permute(2, 0, 3, 1, 4)
+        return keys, values
+
+    def __call__(self, x_RTD: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        requests, width = keys.shape[0], x_RTD.shape[2]
+        # Rows of one request share its keys, as more positions of one sequence would.
+        query = self._query(x_RTD).view(requests, -1, self._heads, width // self._heads)
+        mixed = F.scaled_dot_product_attention(query.transpose(1, 2), keys, values, mask)
+        return self._norm(self._out.add(mixed.transpose(1, 2).reshape(x_RTD.shape), x_RTD))
+
+
+class _FeedForward:
+    def __init__(self, layer: bart.Layer, pack: Pack) -> None:
+        self._fc1 = pack(layer.fc1.weight, layer.fc1.bias)
+        self._fc2 = pack(layer.fc2.weight, layer.fc2.bias)
+        self._norm = Norm(layer.final_layer_norm)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._norm(self._fc2.add(self._fc1.gelu(x), x))
+
+
+class _Encoder:
+    def __init__(self, encoder: bart.TextEncoder, pack: Pack) -> None:
+        self._embed = _Positions(encoder)
+        self._layers = [
+            (
+                _SelfAttention(layer.self_attn, layer.self_attn_layer_norm, pack),
+                _FeedForward(layer, pack),
+            )
+            for layer in encoder.layers
+        ]
+
+    def __call__(self, x_BSD: Tensor, mask_BS: Tensor | None) -> Tensor:
+        mask = None if mask_BS is None else mask_BS[:, None, None, :]
+        x_BSD = self._embed(x_BSD, slice(0, x_BSD.shape[1]))
+        for attention, feed_forward in self._layers:
+            mixed = F.scaled_dot_product_attention(*attention.project(x_BSD), mask)
+            x_BSD = feed_forward(attention.finish(mixed, x_BSD))
+        return x_BSD
+
+
+class _Decoder:
+    def __init__(self, decoder: bart.TextDecoder) -> None:
+        self._embed = _Positions(decoder)
+        self._layers = [
+            (
+                _SelfAttention(layer.self_attn, layer.self_attn_layer_norm, Linear),
+                _CrossAttention(layer.encoder_attn, layer.encoder_attn_layer_norm, Linear),
+                _FeedForward(layer, Linear),
+            )
+            for layer in decoder.layers
+        ]
+
+    def __call__(self, x_RTD: Tensor, history: History) -> Tensor:
+        x_RTD = self._embed(x_RTD, history.positions(x_RTD.shape[1]))
+        causal = history.causal and x_RTD.shape[1] > 1
+        for index, (attention, cross, feed_forward) in enumerate(self._layers):
+            query, *pair = attention.project(x_RTD)
+            keys, values = history.extend(index, *pair)
+            mixed = F.scaled_dot_product_attention(
+                query, keys, values, history.mask, is_causal=causal
+            )
+            x_RTD = attention.finish(mixed, x_RTD)
+            keys, values = history.cross(index, cross.keys_values)
+            x_RTD = feed_forward(cross(x_RTD, keys, values, history.memory_mask))
+        return x_RTD
