@@ -3,6 +3,7 @@
     florence2 worlds build KIT.zip
     python recipes/nano.py KIT.zip runs/nano
 
+On several GPUs: torchrun --nproc-per-node 4 recipes/nano.py KIT.zip runs/nano
 `--weights RUN` goes on from the weights of another run, whose tokenizer.json must be in the folder.
 Start it again to go on where it was stopped. What it takes and what it reaches stands in
 docs/LOG.md; the shipped weights came from these stages, in other portions.
@@ -24,6 +25,7 @@ from florence2.processor import Processor
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
+from florence2.training.distributed import World, join
 from florence2.training.loop import Trainer
 from florence2.training.recipe import Recipe, Stage
 from florence2.training.targets import smooth_rows
@@ -162,12 +164,20 @@ def main() -> None:
     parser.add_argument("--weights", help="start from these, with the joint stage")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    with join() as world:
+        train(arguments, world)
+
+
+def train(arguments: argparse.Namespace, world: World) -> None:
+    level = logging.INFO if world.is_main else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s")
     kit = Kit(arguments.kit)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     saved = arguments.folder / "tokenizer.json"
-    tokenizer = Tokenizer.from_file(saved) if saved.exists() else train_tokenizer(kit)
-    tokenizer.save(saved)
+    if world.is_main and not saved.exists():
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        train_tokenizer(kit).save(saved)
+    world.gather(None)  # the others wait for it
+    tokenizer = Tokenizer.from_file(saved)
     model = new_model(tokenizer)
 
     def examples(stage: Stage) -> Dataset[Example]:
@@ -201,7 +211,7 @@ def main() -> None:
             Asker(model, tokenizer, image_side=side), kit, count=64
         ),
     )
-    Trainer(model, recipe, arguments.folder, weights=arguments.weights).run()
+    Trainer(model, recipe, arguments.folder, weights=arguments.weights, world=world).run()
 
 
 if __name__ == "__main__":

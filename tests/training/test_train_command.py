@@ -1,6 +1,9 @@
 """`florence2 train`, as a user types it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +104,41 @@ def test_mistakes_are_one_line_and_exit_2(
     assert (code, lines) == (2, [])
     assert message in stderr
     assert stderr.count("\n") == 1
+
+
+def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`florence2 train` in two processes, which must end by themselves."""
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    return subprocess.run(
+        [sys.executable, *launch, "-m", "florence2", "train", *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_two_processes_train_what_one_does_and_one_speaks(
+    capsys: pytest.CaptureFixture[str], learner: Path, own: Path, tmp_path: Path
+) -> None:
+    short = ("--model", learner, "--steps", 6, "--batch-size", 4, "--workers", 0, "--device", "cpu")
+    _, (alone,), _ = train(capsys, own, "--output", tmp_path / "alone", *short)
+    run = torchrun(own, "--output", tmp_path / "two", *short)
+    assert run.returncode == 0, run.stderr
+    two = json.loads(run.stdout)  # one line of one process
+    assert run.stderr.count("preview.png") == run.stderr.count("written   ") == 1
+    assert (two["records"], two["held_out"], two["trainable"]) == (5, 1, alone["trainable"])
+    assert two["before"] == alone["before"]
+    after = [line["after"]["held_out_loss"] for line in (alone, two)]  # type: ignore[index]
+    assert after[1] == pytest.approx(after[0], rel=1e-2)
+    assert after[1] < two["before"]["held_out_loss"]
+    model = Florence2.load(two["checkpoint"], device="cpu")
+    assert model.detect(own.parent / "0.png").image_size == (32, 32)
+
+
+def test_several_processes_refuse_with_one_voice(learner: Path, own: Path, tmp_path: Path) -> None:
+    arguments = ("--model", learner, "--batch-size", 1, "--device", "cpu", "--output", tmp_path)
+    run = torchrun(own, *arguments)
+    assert run.returncode != 0 and run.stdout == ""
+    assert run.stderr.count("florence2: stage 'finetune' has batches of 1 pictures, too few") == 1
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ was stopped.
   florence2 train photos.json kit.zip:0.5 --output runs/mixed --mode lora --merge
   florence2 train annotations.json --output runs/mine --dry-run    # checks, preview.png, no step
   florence2 train recipes/nano.py KIT.zip runs/nano                # like `python recipes/nano.py`
+  torchrun --nproc-per-node 4 -m florence2 train annotations.json --output runs/mine
 """
 
 import argparse
@@ -24,7 +25,7 @@ from florence2.tasks import Task
 from florence2.training.options import MODES, FinetuneOptions, WeightedPath
 
 if TYPE_CHECKING:
-    from florence2.training.finetune import Finetuning
+    from florence2.training.finetune import Finetuning, Outcome
 
 RECIPE_SUFFIX = ".py"
 
@@ -80,16 +81,23 @@ def main(arguments: argparse.Namespace) -> int:
     dry = given.pop("dry_run", False)
     options = finetune_options(sources, given)
     try:
+        from florence2.training.distributed import join
         from florence2.training.finetune import prepare
     except ImportError as error:
         raise ConfigError(
             f"training needs {error.name!r}, which is not installed; pip install 'florence2[train]'"
         ) from None
-    logging.getLogger("florence2").setLevel(logging.INFO)
-    ready = prepare(options)
-    print(ready.look(), file=sys.stderr)
-    line = planned(ready) if dry else trained(ready)
-    print(json.dumps(line, ensure_ascii=False), flush=True)
+    with join(device=options.device) as world:
+        if world.is_main:
+            logging.getLogger("florence2").setLevel(logging.INFO)
+        with world.one_voice():
+            ready = prepare(options, world)
+            words = ready.look()
+        if world.is_main:
+            print(words, file=sys.stderr)
+        line = planned(ready) if dry else trained(ready)
+        if world.is_main:
+            print(json.dumps(line, ensure_ascii=False), flush=True)
     return 0
 
 
@@ -148,18 +156,21 @@ def trained(ready: "Finetuning") -> dict[str, Any]:
     """Train; what is printed of it."""
     line = planned(ready)
     outcome = ready.run()
+    if ready.world.is_main:
+        tell(outcome)
     for name, path in (("checkpoint", outcome.checkpoint), ("adapter", outcome.adapter)):
         line[name] = None if path is None else str(path)
-    rounded = [
-        {name: round(value, 4) for name, value in numbers.items()}
-        for numbers in (outcome.before, outcome.after)
-    ]
-    line["before"], line["after"] = rounded
-    for name in rounded[1]:
-        was = rounded[0].get(name, float("nan"))
-        print(f"held out  {name:<28}{was:>8.3f}  ->{rounded[1][name]:>8.3f}", file=sys.stderr)
+    for name, numbers in (("before", outcome.before), ("after", outcome.after)):
+        line[name] = {measure: round(value, 4) for measure, value in numbers.items()}
+    return line
+
+
+def tell(outcome: "Outcome") -> None:
+    """What a run made, for people."""
+    for name, value in outcome.after.items():
+        was = outcome.before.get(name, float("nan"))
+        print(f"held out  {name:<28}{was:>8.3f}  ->{value:>8.3f}", file=sys.stderr)
     made = outcome.checkpoint or outcome.adapter
     print(f"written   {made}", file=sys.stderr)
     if outcome.checkpoint is not None:
         print(f"try       florence2 run PICTURE --task od --model {made}", file=sys.stderr)
-    return line

@@ -7,8 +7,8 @@ too large for one device).
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from florence2.errors import ConfigError
+from florence2.api import choose_device
+from florence2.errors import ConfigError, Florence2Error
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -83,6 +84,25 @@ class World:
         distributed.all_gather_object(values, value)
         return values
 
+    @contextmanager
+    def one_voice(self) -> Iterator[None]:
+        """What all processes do, without each other; an error of any ends all, told by the first.
+
+        All processes must enter, and wait for each other at the end.
+        """
+        own = None
+        try:
+            yield
+        except Florence2Error as error:
+            own = error
+        errors = [error for error in self.gather(own) if error is not None]
+        if errors and self.is_main:
+            raise errors[0]
+        if errors:
+            raise SystemExit(
+                0
+            )  # torchrun then waits for the first one, and names its failure alone
+
     def __enter__(self) -> "World":
         return self
 
@@ -115,7 +135,7 @@ def join(*, shard: bool = False, device: str | None = None) -> World:
     if "RANK" not in os.environ:
         if shard:
             logger.warning("one process alone has nobody to share weights with: not sharded")
-        return World(device=torch.device(device)) if device else ALONE
+        return World(device=choose_device(device)) if device else ALONE
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     place = _place(device, int(os.environ.get("LOCAL_RANK", "0")))
     # Sums of a few numbers go over the CPU, so that they do not wait for the GPU.
@@ -131,7 +151,7 @@ def join(*, shard: bool = False, device: str | None = None) -> World:
 def _place(device: str | None, local_rank: int) -> torch.device:
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if kind != "cuda":
-        return torch.device(kind)
+        return choose_device(kind)
     if local_rank >= torch.cuda.device_count():
         raise ConfigError(
             f"process {local_rank!r} of this machine has no GPU of its own, as there are"

@@ -23,8 +23,10 @@ from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.training.adapter_files import save_lora
-from florence2.training.batches import Batch, collate
+from florence2.training.batches import Batch
 from florence2.training.datasets import Reader, TrainingData
+from florence2.training.distributed import ALONE, World
+from florence2.training.feeding import Batches
 from florence2.training.freezing import check_frozen, freeze, trainable_report
 from florence2.training.held_out import HeldOut
 from florence2.training.loop import Trainer
@@ -90,7 +92,9 @@ class Finetuning:
         data: TrainingData,
         maker: ExampleMaker,
         lora: Lora | None,
+        world: World,
     ):
+        self.world = world
         self.options, self.data, self.maker, self.lora = options, data, maker, lora
         self.loaded, self.model = loaded, loaded.model
         self.dtype = loaded.model.shared.weight.dtype
@@ -165,18 +169,19 @@ class Finetuning:
     # ---- looking before the first step
 
     def first_batches(self) -> list[Batch]:
-        """The batches that the run will begin with."""
-        examples, size = self.examples(), self.stage.batch_size
-        map_side = self.model.config.vision.map_side(self.side)
-        count = max(-(-LOOKED_AT // size), 1)
-        return [
-            collate(
-                [examples[row] for row in range(size * number, size * (number + 1))],
-                self.model.config.text.pad_id,
-                map_side,
-            )
-            for number in range(min(count, self.stage.steps))
-        ]
+        """This process's part of the batches that the run will begin with."""
+        config = self.model.config
+        batches = Batches(
+            self.examples(),
+            self.stage,
+            0,
+            config.text.pad_id,
+            config.vision.map_side(self.side),
+            rank=self.world.rank,
+            size=self.world.size,
+        )
+        count = -(-LOOKED_AT // self.stage.batch_size)
+        return [batches[number] for number in range(min(count, self.stage.steps))]
 
     def look(self) -> str:
         """Check the first batches, draw the first one as `preview.png`; what was found, in words.
@@ -190,7 +195,9 @@ class Finetuning:
         batches = self.first_batches()
         tokenizer = self.maker.processor.tokenizer
         report = check_batches(batches, tokenizer, self.model.config)
-        path = preview(batches[0], tokenizer, self.options.output / PREVIEW)
+        path = self.options.output / PREVIEW
+        if self.world.is_main:
+            preview(batches[0], tokenizer, path)
         stage = self.stage
         lines = (
             self.data.summary,
@@ -207,15 +214,20 @@ class Finetuning:
     def run(self) -> Outcome:
         """Train, or go on where the folder stands; then write and measure what came out.
 
+        Of several processes the first one writes and measures, and all get its outcome.
+
         Raises:
             ConfigError: the folder holds a run with other settings.
         """
-        folder = self.options.output
-        self._claim(folder)
-        before = self._remembered(folder / BEFORE)
-        trainer = Trainer(self.model, self.recipe(), folder)
+        folder, main = self.options.output, self.world.is_main
+        with self.world.one_voice():
+            if main:
+                self._claim(folder)
+        before = self._remembered(folder / BEFORE) if main else {}
+        trainer = Trainer(self.model, self.recipe(), folder, world=self.world)
         trainer.run()
-        return self._written(folder, before)
+        outcome: Outcome = self.world.gather(self._written(folder, before) if main else None)[0]
+        return outcome
 
     def _claim(self, folder: Path) -> None:
         """Write down the settings of the run, or check that they are those of the one begun."""
@@ -274,13 +286,17 @@ class Finetuning:
         return load_checkpoint(checkpoint, dtype=torch.float32, device=device).model.eval()
 
 
-def prepare(options: FinetuneOptions) -> Finetuning:
+def prepare(options: FinetuneOptions, world: World = ALONE) -> Finetuning:
     """Load model and data, and choose what trains.
+
+    Args:
+        world: the processes that train together, from `distributed.join`.
 
     Raises:
         Florence2Error: the model, the data or the options cannot be used, in words.
     """
-    loaded = load_checkpoint(options.model, device=choose_device(options.device))
+    device = world.device or choose_device(options.device)
+    loaded = load_checkpoint(options.model, device=device)
     model = loaded.model
     side = options.side or model.config.image_side
     model.config = replace(model.config, image_side=side)
@@ -296,7 +312,7 @@ def prepare(options: FinetuneOptions) -> Finetuning:
         options.seed,
         PictureFolder(options.output / "pictures"),
     ).read(options.data)
-    return Finetuning(options, loaded, data, maker, choose_trained(model, options))
+    return Finetuning(options, loaded, data, maker, choose_trained(model, options), world)
 
 
 def choose_trained(model: Florence2Model, options: FinetuneOptions) -> Lora | None:
