@@ -39,6 +39,7 @@ from florence2.worlds.captions import brief_caption
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions
 from florence2.worlds.scenes import SceneOptions, scene
+from florence2.worlds.webpages import BakedPages
 
 VOCABULARY = 1_000  # BPE entries; the 1,024 tokens of Florence-2 come on top
 SEED = 1
@@ -162,6 +163,7 @@ def main() -> None:
     parser.add_argument("kit", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--weights", help="start from these, with the joint stage")
+    parser.add_argument("--web", metavar="PAGES.zip", help="web pages, for half of the pages")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     arguments = parser.parse_args()
     with join() as world:
@@ -172,6 +174,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
     level = logging.INFO if world.is_main else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s")
     kit = Kit(arguments.kit)
+    web = BakedPages(arguments.web) if arguments.web else None
     saved = arguments.folder / "tokenizer.json"
     if world.is_main and not saved.exists():
         arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +192,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
                 mixture,
                 map_side=model.config.vision.map_side(stage.image_side),
                 seed=SEED + number,
+                web=web,
             )
             for number, mixture in enumerate(MIXTURES)
         }

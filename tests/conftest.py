@@ -11,7 +11,10 @@ from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
+from florence2.worlds.building.baking import bake
+from florence2.worlds.building.chromium import find_chromium
 from florence2.worlds.kit import Kit
+from florence2.worlds.webpages import BakedPages
 from tiny_kit import write_tiny_kit
 from tiny_models import CONFIG
 
@@ -56,3 +59,13 @@ def kit_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def kit(kit_path: Path) -> Kit:
     return Kit(kit_path)
+
+
+@pytest.fixture(scope="session")
+def baked(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> BakedPages:
+    """Five web pages, one of them held out."""
+    if find_chromium() is None:
+        pytest.skip("chromium is not installed")
+    path = tmp_path_factory.mktemp("web") / "pages.zip"
+    bake(kit, path, 5)
+    return BakedPages(path)

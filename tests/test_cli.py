@@ -112,6 +112,7 @@ def test_flags_of_worlds_are_frozen() -> None:
     made = ["--count", "--kind", "--seed", "--side", "--split", "--task"]
     assert flags == {
         "build": sorted([*common, "--cache", "--categories", "--test-styles"]),
+        "bake": sorted([*common, "--count", "--seed"]),
         "preview": sorted([*common, *made, "--output"]),
         "export": sorted([*common, *made, "--format"]),
     }

@@ -17,6 +17,7 @@ from florence2.worlds.describe import line_records, scene_records
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions, line
 from florence2.worlds.scenes import SceneOptions, scene
+from florence2.worlds.webpages import BakedPages
 
 SIDE, MAP_SIDE, SEED = 128, 8, 4
 SCENES = SceneOptions(min_objects=1, max_objects=3)
@@ -117,3 +118,19 @@ def test_a_batch_decodes_to_its_labels(kit: Kit, tokenizer: Tokenizer) -> None:
     ):
         assert labels[labels >= 0].tolist() == example.label_ids
         assert prompt[mask.bool()].tolist() == example.prompt_ids
+
+
+def test_half_of_the_pages_are_web_pages_where_there_are_some(
+    kit: Kit, baked: BakedPages, tokenizer: Tokenizer
+) -> None:
+    config = replace(nano(tokenizer.vocab_size), image_side=SIDE)
+    mixture = WorldMixture(0.0, {}, SCENES, LINES, page_share=1.0, page_tasks={Task.OCR: 1.0})
+    drawn, mixed = (
+        WorldExamples(
+            kit, Processor(tokenizer, config), mixture, map_side=MAP_SIDE, seed=SEED, web=web
+        )
+        for web in (None, baked)
+    )
+    same = sum(np.array_equal(drawn[index].pixels, mixed[index].pixels) for index in range(24))
+    assert 4 < same < 20
+    assert all(mixed[index].glyphs.any() for index in range(24))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from florence2.errors import DataError
-from florence2.worlds.kit import ATTRIBUTION_FILE, INDEX_FILE, Kit
+from florence2.worlds.archive import INDEX_FILE
+from florence2.worlds.kit import ATTRIBUTION_FILE, Kit
 
 
 def test_categories_are_alphabetical_and_numbered_from_one(kit: Kit) -> None:

@@ -4,6 +4,8 @@
   florence2 worlds preview kit.zip --kind scenes --task od --output sheet.png
   florence2 worlds export kit.zip folder --kind pages --count 500
   florence2 worlds export kit.zip folder --kind scenes --task od --format coco
+  florence2 worlds bake kit.zip pages.zip          # web pages, laid out by an installed Chromium
+  florence2 worlds preview pages.zip --kind web --output sheet.png
 
 `build` fetches public packages with npm, pip and apt-get, once, and needs the extra "kit".
 """
@@ -37,11 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="share-alike styles instead: for measuring only, never to ship or train with",
     )
+    bake = actions.add_parser("bake", help="lay web pages out in a browser, once")
+    bake.add_argument("kit", metavar="KIT.zip", type=Path, help="a kit")
+    bake.add_argument("pages", metavar="PAGES.zip", type=Path, help="the file to write")
+    bake.add_argument("--count", type=int, default=300, metavar="N", help="pages (default 300)")
+    bake.add_argument("--seed", type=int, default=0, metavar="N", help="of the sequence")
     preview = actions.add_parser("preview", help="draw pictures with their records on one sheet")
     export = actions.add_parser("export", help="write pictures and records as a dataset")
-    preview.add_argument("kit", metavar="KIT.zip", type=Path, help="a kit")
+    made_from = "a kit; with --kind web, baked pages"
+    preview.add_argument("kit", metavar="KIT.zip", type=Path, help=made_from)
     preview.add_argument("--output", metavar="FILE", type=Path, required=True, help="a PNG file")
-    export.add_argument("kit", metavar="KIT.zip", type=Path, help="a kit")
+    export.add_argument("kit", metavar="KIT.zip", type=Path, help=made_from)
     export.add_argument("folder", metavar="FOLDER", type=Path, help="the folder to write")
     export.add_argument(
         "--format",
@@ -50,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="jsonl holds every task (default); coco one of od, caption and the like",
     )
     for each, count in ((preview, 12), (export, 100)):
-        each.add_argument("--kind", default="scenes", help="scenes, lines, pages or screens")
+        each.add_argument("--kind", default="scenes", help="scenes, lines, pages, screens or web")
         each.add_argument(
             "--task", action="append", default=[], help="a task, may be repeated (default: all)"
         )
@@ -63,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    {"build": _build, "preview": _preview, "export": _export}[arguments.action](arguments)
+    actions = {"build": _build, "bake": _bake, "preview": _preview, "export": _export}
+    actions[arguments.action](arguments)
     return 0
 
 
@@ -83,20 +92,32 @@ def _build(arguments: argparse.Namespace) -> None:
     _report(kit=str(arguments.kit), bytes=arguments.kit.stat().st_size)
 
 
+def _bake(arguments: argparse.Namespace) -> None:
+    import logging
+
+    from florence2.worlds.building.baking import bake
+    from florence2.worlds.kit import Kit
+
+    logging.getLogger("florence2").setLevel(logging.INFO)
+    left_out = bake(Kit(arguments.kit), arguments.pages, arguments.count, arguments.seed)
+    size = arguments.pages.stat().st_size
+    _report(pages=str(arguments.pages), count=arguments.count, left_out=left_out, bytes=size)
+
+
 def _records(arguments: argparse.Namespace, *, turns: bool) -> Iterator["Record"]:
     """Yield the records of the pictures asked for; with `turns`, one a picture, task by task."""
     from florence2.worlds.kinds import chosen_kind, records_of
-    from florence2.worlds.kit import Kit
 
     if arguments.count < 1:
         raise ConfigError(f"the count of pictures must be at least 1; got {arguments.count!r}")
     tasks = tuple(Task.parse(name) for name in arguments.task)
-    every: tuple[Task, ...] = tasks or tuple(chosen_kind(arguments.kind, tasks).tasks)
-    kit = Kit(arguments.kit)
+    kind = chosen_kind(arguments.kind, tasks)
+    every: tuple[Task, ...] = tasks or tuple(kind.tasks)
+    source = kind.source(arguments.kit)
     for index in range(arguments.count):
         start = index % len(every) if turns else 0
         made = records_of(
-            kit,
+            source,
             arguments.kind,
             arguments.seed,
             index,

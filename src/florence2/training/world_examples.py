@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from florence2.worlds.lines import LineOptions, TextLine, line
 from florence2.worlds.outlines import evenly
 from florence2.worlds.pages import CUTTINGS, Page, PageOptions, page
 from florence2.worlds.scenes import Scene, SceneOptions, scene
+from florence2.worlds.webpages import BakedPages, web_cutting
 
 STREAM = 11  # keeps the draws of this module apart from those of the makers
 LETTERS = "".join(map(chr, range(33, 127)))  # what the letter head tells apart; others are "other"
@@ -37,6 +39,7 @@ COLOURLESS = frozenset(
     }
 )
 PAGE_SIDE = 256  # pixels; cuttings are printed larger than they are seen, as scans are
+WEB_SHARE = 0.5  # of the pages, where there are web pages
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ class WorldExamples(Dataset[Example]):
         map_side: int,
         seed: int,
         split: Split = "train",
+        web: BakedPages | None = None,
     ):
+        self.web = web
         self.kit, self.processor, self.mixture = kit, processor, mixture
         self.targets = TargetEncoder(processor.tokenizer)
         self.image_side, self.map_side = processor.image_side, map_side
@@ -101,7 +106,7 @@ class WorldExamples(Dataset[Example]):
         if draw < self.mixture.line_share:
             return self._line(index)
         if draw < self.mixture.line_share + self.mixture.page_share:
-            return self._page(index, drawn(rng, self.mixture.page_tasks))
+            return self._page(index, rng, drawn(rng, self.mixture.page_tasks))
         return self._scene(index, rng, drawn(rng, self.mixture.scene_tasks))
 
     def _scene(self, index: int, rng: np.random.Generator, task: Task) -> Example:
@@ -124,15 +129,12 @@ class WorldExamples(Dataset[Example]):
         cells = center_samples(made.class_map, (CELLS * self.map_side,) * 2).astype(np.int64)
         return self._example(record, cells=cells, boxes=self._edges(made))
 
-    def _page(self, index: int, task: Task) -> Example:
-        made = page(
-            self.kit,
-            self.seed,
-            index,
-            side=PAGE_SIDE,
-            split=self.split,
-            options=self.page_options,
-        )
+    def _page(self, index: int, rng: np.random.Generator, task: Task) -> Example:
+        make = partial(page, self.kit)
+        if self.web is not None and rng.random() < WEB_SHARE:
+            make = partial(web_cutting, self.web)
+        options = self.page_options
+        made = make(self.seed, index, side=PAGE_SIDE, split=self.split, options=options)
         (record,) = page_records(made, (task,))
         return self._example(record, glyphs=self._glyphs(made))
 

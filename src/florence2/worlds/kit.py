@@ -1,15 +1,11 @@
-"""The kit: one zip file of sprites, fonts, texts and textures, opened fast and decoded lazily.
+"""The kit: one archive of sprites, fonts, texts and textures, decoded lazily.
 
 Files inside: `index.json` (what there is, and the packages it was built from),
 `ATTRIBUTION.tsv` (whose each file is, under which licence), `sprites/`, `fonts/`, `icons/`,
-`textures/`, `text/`, `licences/`. The file is mapped into memory, so worker processes share it.
+`textures/`, `text/`, `licences/`.
 """
 
 import io
-import json
-import mmap
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,16 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from florence2.errors import DataError
+from florence2.worlds.archive import Archive
 from florence2.worlds.lettering import Typeface
 from florence2.worlds.pixels import Pixels, as_pixels
 
-FORMAT_VERSION = 1
-INDEX_FILE = "index.json"
 ATTRIBUTION_FILE = "ATTRIBUTION.tsv"
 MAX_CACHED_SPRITES = 6_000  # about 64 KB each
 MAX_CACHED_TYPEFACES = 400
-ZIP_LOCAL_HEADER_BYTES = 30
 
 Split = Literal["train", "val"]
 
@@ -73,27 +66,15 @@ class Icon:
     split: Split
 
 
-class Kit:
+class Kit(Archive):
     """An open kit; `Kit(path)` is cheap, and pickles as its path."""
 
+    HOLDS = "kit"
+    REMEDY = "build one with 'florence2 worlds build KIT.zip'"
+
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                self._members = {info.filename: info for info in archive.infolist()}
-            with self.path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            index = json.loads(self.read(INDEX_FILE))
-        except (OSError, zipfile.BadZipFile, ValueError) as error:
-            raise DataError(
-                f"kit {str(self.path)!r} cannot be read ({error}); build one with "
-                "'florence2 worlds build KIT.zip'"
-            ) from None
-        if index.get("format") != FORMAT_VERSION:
-            raise DataError(
-                f"kit {str(self.path)!r} has format {index.get('format')!r}; this version reads "
-                f"format {FORMAT_VERSION}, build the kit again"
-            )
+        super().__init__(path)
+        index = self.index
         self.sprites = tuple(Sprite(**row) for row in index["sprites"])
         self.fonts = tuple(Font(**row) for row in index["fonts"])
         self.textures = tuple(Texture(**row) for row in index["textures"])
@@ -104,27 +85,6 @@ class Kit:
         self._by_category: dict[tuple[str, Split], tuple[tuple[Sprite, ...], ...]] = {}
         self._pixels: dict[tuple[str, int], Pixels] = {}
         self._typefaces: dict[str, Typeface] = {}
-
-    def __reduce__(self) -> tuple[type["Kit"], tuple[Path]]:
-        return Kit, (self.path,)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all files inside."""
-        return tuple(self._members)
-
-    def read(self, name: str) -> bytes:
-        """Return one file of the kit; safe in forked workers, which share the memory map."""
-        info = self._members.get(name)
-        if info is None:
-            raise DataError(f"kit {str(self.path)!r} has no file {name!r}; build the kit again")
-        header = self._map[info.header_offset : info.header_offset + ZIP_LOCAL_HEADER_BYTES]
-        name_and_extra = int.from_bytes(header[26:28], "little") + int.from_bytes(
-            header[28:30], "little"
-        )
-        start = info.header_offset + ZIP_LOCAL_HEADER_BYTES + name_and_extra
-        data = self._map[start : start + info.compress_size]
-        return data if info.compress_type == zipfile.ZIP_STORED else zlib.decompress(data, -15)
 
     @cached_property
     def class_index(self) -> dict[str, int]:

@@ -21,7 +21,7 @@ from florence2.errors import DataError
 from florence2.geometry import box_to_quad
 from florence2.results import Quads
 from florence2.tasks import Task
-from florence2.worlds.pixels import Pixels, as_pixels
+from florence2.worlds.pixels import Pixels, as_pixels, paint_over
 
 POINTS_PER_INCH = 72.0
 DEFAULT_DPI = 96.0
@@ -98,22 +98,11 @@ class ManualPage:
                 if left <= x_min and x_max <= right and top <= y_min and y_max <= bottom:
                     kept.append(replace(word, box=moved))
                 else:
-                    _paint_over(image, moved)
+                    paint_over(image, moved)
             if kept:
                 lines.append(ManualLine(tuple(kept)))
         source = f"{self.source}/{left},{top},{right},{bottom}"
         return ManualPage(image, tuple(lines), self.number, source)
-
-
-def _paint_over(image: Pixels, box: Box) -> None:
-    """Fill a box with the colour that most of its border has."""
-    height, width = image.shape[:2]
-    x_min, y_min = max(0, int(box[0])), max(0, int(box[1]))
-    x_max, y_max = min(width, int(np.ceil(box[2]))), min(height, int(np.ceil(box[3])))
-    if x_min < x_max and y_min < y_max:
-        area = image[y_min:y_max, x_min:x_max]
-        border = np.concatenate([area[0], area[-1], area[:, 0], area[:, -1]])
-        area[:] = np.median(border, axis=0)
 
 
 def _poppler(command: list[str]) -> bytes:

@@ -3,29 +3,20 @@
 import io
 import json
 import logging
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
+from florence2.worlds.archive import FORMAT_VERSION, INDEX_FILE, write_archive
 from florence2.worlds.building.categories import NUM_CATEGORIES, read_categories
 from florence2.worlds.building.fonts import build_fonts, held_out_family
 from florence2.worlds.building.packages import Package, fetch_npm, fetch_pypi
 from florence2.worlds.building.sprites import build_sprites, held_out_styles
 from florence2.worlds.building.text import build_text
 from florence2.worlds.building.ui_icons import HELD_OUT_SETS, UI_SOURCES, build_icons
-from florence2.worlds.kit import (
-    ATTRIBUTION_FILE,
-    FORMAT_VERSION,
-    INDEX_FILE,
-    Font,
-    Icon,
-    Split,
-    Sprite,
-    Texture,
-)
+from florence2.worlds.kit import ATTRIBUTION_FILE, Font, Icon, Kit, Split, Sprite, Texture
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +27,6 @@ TEXTURES = {
     "gravel": "https://cc0textures.com/view.php?tex=Gravel04",
 }
 TEXTURE_SIDE = 320
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same packages give the same bytes
 MIT_LICENCE = """MIT License
 
 Copyright (c) Microsoft Corporation
@@ -108,6 +98,7 @@ class KitWriter:
         author = "the florence2 project"
         index = {
             "format": FORMAT_VERSION,
+            "holds": Kit.HOLDS,
             "packages": list(self.packages.values()),
             "sprites": list(map(asdict, sprites)),
             "fonts": list(map(asdict, fonts)),
@@ -118,13 +109,7 @@ class KitWriter:
         self.add(ATTRIBUTION_FILE, b"", author=author)
         table = [ATTRIBUTION_HEADER, *sorted(self.attributions)]
         self.files[ATTRIBUTION_FILE] = "".join("\t".join(row) + "\n" for row in table).encode()
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, data in sorted(self.files.items()):
-                info = zipfile.ZipInfo(name, EPOCH)
-                stored = name.endswith((".webp", ".jpg", ".png"))
-                info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                info.external_attr = 0o644 << 16
-                archive.writestr(info, data, compresslevel=9)
+        write_archive(path, self.files)
 
 
 def _add_sprites(
