@@ -1,5 +1,7 @@
 """Screens hold what their records say."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from florence2.worlds.kinds import records_of
 from florence2.worlds.kit import Kit
 from florence2.worlds.screen_records import SCREEN_TASKS
 from florence2.worlds.screens import MIN_SIDE, Screen, screen
+from florence2.worlds.windows import MIN_SEEN, Window
 
 SCREENS = 12
 
@@ -39,6 +42,8 @@ def test_everything_lies_inside_and_nothing_overlaps(screens: list[Screen]) -> N
             assert 0 <= x_min < x_max <= 256
             assert 0 <= y_min < y_max <= 256
         taken = np.zeros((256, 256), int)
+        if any(item.label in OPENED for item in made.elements):
+            continue
         for item in made.elements:
             x_min, y_min, x_max, y_max = map(int, item.box_xyxy)
             taken[y_min:y_max, x_min:x_max] += 1
@@ -99,3 +104,67 @@ def test_an_icon_is_told_by_what_it_shows(kit: Kit) -> None:
 def test_a_screen_too_small_for_anything_is_refused(kit: Kit) -> None:
     with pytest.raises(DataError, match=str(MIN_SIDE)):
         screen(kit, 0, 0, side=MIN_SIDE - 1)
+
+
+# ---- lists that open over other things
+
+OPENED = ("menu item", "option")
+
+
+def opened(kit: Kit) -> list[tuple[Screen, np.ndarray]]:
+    """Screens with an open list, and around what its entries lie."""
+    found = []
+    for index in range(60):
+        made = screen(kit, 5, index, side=256)
+        entries = [item.box_xyxy for item in made.elements if item.label in OPENED]
+        if entries:
+            boxes = np.array(entries)
+            found.append(
+                (made, np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]))
+            )
+    assert len(found) > 5
+    return found
+
+
+def common(box: tuple[float, ...], other: np.ndarray) -> float:
+    """Share of a box that another one covers."""
+    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
+    return float(np.prod(np.clip(high - low, 0, None)) / np.prod(np.subtract(box[2:], box[:2])))
+
+
+def test_an_open_list_hides_what_lies_under_it(kit: Kit) -> None:
+    for made, panel in opened(kit):
+        entries = [item for item in made.elements if item.label in OPENED]
+        others = [item for item in made.elements if item.label not in OPENED]
+        assert all(common(item.box_xyxy, panel) <= 1 - MIN_SEEN for item in others)
+        texts = [item.text for item in entries]
+        assert [line.text for line in made.lines[-len(texts) :]] == texts
+        assert all(common(line.box, panel) == 1 for line in made.lines[-len(texts) :])
+        assert all(common(line.box, panel) == 0 for line in made.lines[: -len(texts)])
+        for item, below in pairwise(entries):
+            assert item.box_xyxy[3] <= below.box_xyxy[1]
+
+
+def test_an_open_list_begins_under_what_opens_it(kit: Kit) -> None:
+    for made, panel in opened(kit):
+        if any(item.label == "option" for item in made.elements):
+            closed = [item.box_xyxy for item in made.elements if item.label == "drop-down"]
+            assert any(0 <= panel[1] - box[3] <= 2 and box[0] <= panel[0] + 1 for box in closed)
+
+
+def test_a_panel_takes_words_whole_and_trims_what_it_covers_in_part(kit: Kit) -> None:
+    window = Window(np.random.default_rng(0), kit, 400, "train")
+    assert window.write("one two three", 20, 100, 400)
+    line = window.press.lines[0]
+    two = line.word_boxes[1]
+    left = round((two[0] + two[2]) / 2)
+    window.add("button", (10, 80, 2 * left - 10, 120), "one two three")
+    window.add("icon", (10, 130, 2 * left - 10, 170))
+    window.add("slider", (left + 5, 200, left + 15, 210))
+    window.cover((left, 60, 400, 250), (0, 0, 0), (0, 0, 0))
+    button, icon = window.elements  # the slider is gone
+    assert (button.text, window.press.lines[0].text) == ("one", "one")
+    assert button.box_xyxy == (10, 80, left, 120)
+    assert icon.box_xyxy == (10, 130, left, 170)
+    ink = np.flatnonzero(window.press.ink.any(axis=0))
+    assert line.word_boxes[0][0] <= ink[0] and ink[-1] < line.word_boxes[0][2]

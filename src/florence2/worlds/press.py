@@ -112,7 +112,7 @@ class Press:
                     low, high = min(y, baseline - item.face.x_height), max(y + height, baseline)
                     self.letters[max(0, low) : high, x : x + width] = min(ord(char), 255)
             boxes = tuple(box for _, box in words)
-            self.lines.append(Printed(item.text, _around(boxes), boxes, block))
+            self.lines.append(Printed(item.text, around(boxes), boxes, block))
         return True
 
     def _place(
@@ -134,7 +134,7 @@ class Press:
                     boxes.append((float(x), float(y), float(x + width), float(y + height)))
                 pen += max(1.0, glyph.advance)
             if boxes:
-                words.append((glyphs, _around(boxes)))
+                words.append((glyphs, around(boxes)))
             pen += space
         return words
 
@@ -154,6 +154,33 @@ class Press:
         rows = [cv2.boundingRect(layer) for layer in (self.ink, self.accent, self.rules)]
         return max(y + height for _, y, _, height in rows) - 1
 
+    def clear(self, box: tuple[int, int, int, int]) -> None:
+        """Clear a box of whole pixels, with all of every word that reaches into it.
+
+        Of a line that falls into two pieces the longer one stays. One of which nothing is left
+        stays in its place, with an empty text.
+        """
+        hidden: list[Box] = [box]
+        for number, line in enumerate(self.lines):
+            places = line.word_boxes
+            covered = [n for n, place in enumerate(places) if meet(place, box)]
+            if not covered:
+                continue
+            before, after = slice(covered[0]), slice(covered[-1] + 1, None)
+            longer = max(before, after, key=lambda piece: len(places[piece]))
+            kept = places[longer]
+            hidden += [place for place in places if place not in kept]
+            self.lines[number] = replace(
+                line,
+                text=" ".join(line.text.split()[longer]),
+                box=around(kept) if kept else line.box,
+                word_boxes=kept,
+            )
+        for place in hidden:
+            x_min, y_min, x_max, y_max = map(int, place)
+            for layer in (self.ink, self.accent, self.letters):
+                layer[y_min:y_max, x_min:x_max] = 0
+
     def shift(self, down: int) -> None:
         """Move everything down, over room that must be empty."""
         for layer in (self.ink, self.accent, self.rules, self.letters):
@@ -162,9 +189,16 @@ class Press:
         self.lines = [line.moved(down) for line in self.lines]
 
 
-def _around(boxes: Sequence[Box]) -> Box:
+def around(boxes: Sequence[Box]) -> Box:
+    """Return the box around boxes."""
     x_min, y_min, x_max, y_max = zip(*boxes, strict=True)
     return min(x_min), min(y_min), max(x_max), max(y_max)
+
+
+def meet(box: Box, other: Box) -> bool:
+    """Tell whether two boxes share any room."""
+    wide = min(box[2], other[2]) > max(box[0], other[0])
+    return wide and min(box[3], other[3]) > max(box[1], other[1])
 
 
 def impress(image: Pixels, coverage: Pixels, colour: Colour) -> Pixels:

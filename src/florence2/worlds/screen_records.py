@@ -11,7 +11,11 @@ from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
 from florence2.worlds.grounds import Size
 from florence2.worlds.questions import drawing
-from florence2.worlds.screens import Element, Screen
+from florence2.worlds.screens import Screen
+from florence2.worlds.windows import Element
+
+# Elements with their text on them, not beside.
+WRITTEN_ON = ("button", "text field", "drop-down", "menu item", "option")
 
 
 def _size(screen: Screen) -> Size:
@@ -52,7 +56,7 @@ def _chosen(screen: Screen, task: Task) -> Element | None:
     """Choose the part that a task asks about, the same for the same screen."""
     able = [item for item in screen.elements if item.text or task is not Task.REGION_TO_OCR]
     if task is Task.REGION_TO_OCR:  # what stands beside a box to tick is not on it
-        able = [item for item in able if item.label in ("button", "text field")]
+        able = [item for item in able if item.label in WRITTEN_ON]
     return able[int(drawing(screen.source, task).integers(len(able)))] if able else None
 
 
