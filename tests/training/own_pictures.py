@@ -42,11 +42,11 @@ def write_own_pictures(folder: Path, count: int = 6) -> Path:
     return folder / "annotations.json"
 
 
-def write_told_pictures(folder: Path, count: int) -> Path:
-    """Caption files beside up to four pictures, each of another colour."""
-    write_own_pictures(folder, count)
+def write_told_pictures(folder: Path) -> Path:
+    """Caption files beside four pictures, each of another colour."""
+    write_own_pictures(folder, count=4)
     (folder / "annotations.json").unlink()
-    for number, words in enumerate(("one", "two boxes", "a red car", "blue sky")[:count]):
+    for number, words in enumerate(("one", "two boxes", "a red car", "blue sky")):
         (folder / f"{number}.txt").write_text(words)
     return folder
 

@@ -24,6 +24,7 @@ from florence2.training.options import FinetuneOptions, WeightedPath
 from tiny_models import tiny_batch
 
 TOLERANCE = 2e-4  # the project's
+PARTS = ("vision_tower", "projector", "text_encoder", "text_decoder")
 
 
 @pytest.fixture(scope="module")
@@ -54,26 +55,27 @@ def train(ready: Finetuning) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "steps", "pictures"),
+    "settings",
     [
-        ("full", 80, 4),
-        ("frozen-vision", 80, 4),
-        # An adapter on random weights learns words, but hardly to tell pictures apart.
-        ("lora", 100, 1),
+        pytest.param({"mode": "full", "steps": 80}, id="full"),
+        pytest.param({"mode": "frozen-vision", "steps": 80}, id="frozen-vision"),
+        # The weights under it are random, so it has to adapt what sees the pictures, too.
+        pytest.param(
+            {"mode": "lora", "steps": 100, "learning_rate": 5e-3, "targets": PARTS}, id="lora"
+        ),
     ],
 )
 def test_one_batch_is_learnt_by_heart(
-    learner: Path, tmp_path: Path, mode: Any, steps: int, pictures: int
+    learner: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    data = write_told_pictures(tmp_path / "told", pictures)
-    settings: dict[str, Any] = {"mode": mode, "steps": steps, "batch_size": pictures}
+    data = write_told_pictures(tmp_path / "told")
     options = options_for(data, learner, tmp_path / "run", held_out=0.0, augment=False, **settings)
     ready = prepare(options)
     measure = HeldOut(ready.data.stored, ready.maker)
     before = measure(ready.model, ready.side)["held_out_loss"]
     train(ready)
     assert before > 3.0
-    assert measure(ready.model, ready.side)["held_out_loss"] < 0.1
+    assert measure(ready.model, ready.side)["held_out_loss"] < 0.05
 
 
 def test_frozen_vision_stays_to_the_bit_and_the_rest_learns(
