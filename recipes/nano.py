@@ -56,15 +56,9 @@ LINES = LineOptions(
     ),
 )
 # The tower alone: classes of cells, letters of lines and pages.
-DENSE = WorldMixture(
-    line_share=0.15,
-    scene_tasks={Task.OD: 1.0},
-    scenes=SCENES,
-    lines=LINES,
-    page_share=0.3,
-    recolour=0.3,
-)
-SHORT = WorldMixture(
+DENSE = WorldMixture(0.15, {Task.OD: 1.0}, SCENES, LINES, page_share=0.3, recolour=0.3)
+SHORT = replace(
+    DENSE,
     line_share=0.2,
     scene_tasks={
         Task.OD: 0.44,
@@ -75,30 +69,18 @@ SHORT = WorldMixture(
         Task.DENSE_REGION_CAPTION: 0.06,
         Task.REGION_TO_CATEGORY: 0.06,
     },
-    scenes=SCENES,
-    lines=LINES,
     page_share=0.12,
     page_tasks={Task.REGION_TO_OCR: 0.6, Task.OCR: 0.4},
-    recolour=0.3,
 )
-PAGES = WorldMixture(
-    line_share=0.05,
-    scene_tasks={Task.OD: 1.0},
-    scenes=SCENES,
-    lines=LINES,
-    page_share=0.8,
-    page_tasks={Task.OCR_WITH_REGION: 1.0},
-    recolour=0.3,
-)
-OUTLINES = WorldMixture(
+PAGES = replace(DENSE, line_share=0.05, page_share=0.8)
+OUTLINES = replace(
+    DENSE,
     line_share=0.0,
+    page_share=0.0,
     scene_tasks={
         Task.REFERRING_EXPRESSION_SEGMENTATION: 0.7,
         Task.REGION_TO_SEGMENTATION: 0.3,
     },
-    scenes=SCENES,
-    lines=LINES,
-    recolour=0.3,
     outline_points=16,
 )
 CAPTIONS = WorldMixture(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from florence2.checkpoints import save_checkpoint
@@ -17,6 +18,10 @@ from florence2.worlds.kit import Kit
 from florence2.worlds.webpages import BakedPages
 from tiny_kit import write_tiny_kit
 from tiny_models import CONFIG
+
+# Slow is not wrong on a busy machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

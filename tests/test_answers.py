@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from florence2 import answers
@@ -16,9 +16,6 @@ from florence2.locations import NUM_BINS, decode_boxes, decode_points
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import AnswerKind, Task
 from florence2.tokenizer import FLORENCE_TOKENS
-
-# Slow is not wrong on a busy machine.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SIZE = (1000, 1000)
 BOX = "<loc_10><loc_20><loc_30><loc_40>"
@@ -103,7 +100,7 @@ def results_for(draw, task):
 
 
 @pytest.mark.parametrize("task", [pytest.param(task, id=task.name) for task in Task])
-@settings(patiently, max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_parse_is_the_inverse_of_format(task, data):
     result = data.draw(results_for(task))
@@ -114,7 +111,6 @@ def test_parse_is_the_inverse_of_format(task, data):
     assert format_answer(parsed, task) == answer
 
 
-@patiently
 @given(sizes, st.lists(st.tuples(labels, st.tuples(*[st.floats(-50, 6000)] * 4)), max_size=5))
 def test_any_coordinates_come_back_as_bin_centres(size, rows):
     boxes = [[min(a, c), min(b, d), max(a, c), max(b, d)] for _, (a, b, c, d) in rows]
@@ -126,7 +122,6 @@ def test_any_coordinates_come_back_as_bin_centres(size, rows):
     assert parsed.labels == result.labels
 
 
-@patiently
 @given(st.lists(st.tuples(st.sampled_from("abc"), box_bins), max_size=8))
 def test_detection_groups_classes_and_keeps_every_box(rows):
     result = Boxes(decode_boxes([row for _, row in rows] or np.zeros((0, 4)), SIZE),
@@ -431,7 +426,6 @@ chaos = st.lists(
 ).map("".join)
 
 
-@patiently
 @given(chaos, sizes)
 def test_no_text_makes_reading_raise(answer, size):
     for task in Task:
@@ -442,7 +436,6 @@ def test_no_text_makes_reading_raise(answer, size):
         result.to_official(task, "remote")
 
 
-@patiently
 @given(chaos)
 def test_what_is_well_formed_can_be_written_again(answer):
     for task in Task:

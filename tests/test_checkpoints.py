@@ -48,14 +48,6 @@ OFFICIAL = Path(__file__).parents[2] / "shared" / "official"
 LOGITS_TOLERANCE = 2e-5  # measured: 2.4e-7 in float32, with logits up to 1.2
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def tokenizer():
     return tiny_tokenizer()

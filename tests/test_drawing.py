@@ -106,7 +106,7 @@ def test_drawing_twice_gives_the_same(result: Result) -> None:
 @given(
     st.lists(st.tuples(*[st.integers(-50, 700)] * 4), min_size=1, max_size=4),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_pixels_change_only_near_the_edges_of_boxes(corners: list[Any]) -> None:
     drawn = draw(picture(), boxes(*corners))
     rows, columns = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
@@ -224,7 +224,7 @@ rects = st.tuples(
 
 
 @given(st.lists(rects, max_size=25), st.lists(rects, max_size=5), st.booleans(), st.booleans())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_tags_are_inside_and_cover_no_tag_and_nothing_to_be_kept_clear(
     anchors: list[Any], taken: list[Any], keep_clear: bool, beside: bool
 ) -> None:
@@ -387,7 +387,6 @@ def test_a_label_has_one_colour_in_all_pictures() -> None:
 
 
 @given(st.lists(st.text(max_size=6), max_size=20))
-@settings(deadline=None)
 def test_labels_of_one_picture_have_different_colours_in_any_order(labels: list[str]) -> None:
     colours = label_colours(labels)
     assert len(set(colours.values())) == len(set(labels))

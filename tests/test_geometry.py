@@ -4,7 +4,7 @@ import doctest
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from florence2 import geometry
@@ -17,9 +17,6 @@ from florence2.geometry import (
     clip_points,
     polygon_area,
 )
-
-# Slow is not wrong on a busy machine.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 coordinates = st.integers(-50, 50).map(float)
 boxes = st.lists(st.tuples(*[coordinates] * 4), max_size=4).map(
@@ -58,7 +55,6 @@ def test_iou_of_no_boxes_keeps_its_shape(count_a, count_b):
     assert iou.shape == (count_a, count_b)
 
 
-@patiently
 @given(boxes, boxes)
 def test_iou_is_symmetric_and_between_0_and_1(a, b):
     iou = box_iou(a, b)
@@ -66,7 +62,6 @@ def test_iou_is_symmetric_and_between_0_and_1(a, b):
     assert ((iou >= 0) & (iou <= 1)).all()
 
 
-@patiently
 @given(ordered_boxes)
 def test_a_box_and_its_quad_have_the_same_area_and_bounding_box(rows):
     quads = box_to_quad(rows)
@@ -74,7 +69,6 @@ def test_a_box_and_its_quad_have_the_same_area_and_bounding_box(rows):
     assert np.array_equal(bounding_box(quads), rows)
 
 
-@patiently
 @given(st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8), coordinates)
 def test_polygon_area_ignores_direction_start_and_place(points, shift):
     polygon = np.array(points)
@@ -94,7 +88,6 @@ def test_the_area_of_a_quad_counts_its_closing_edge():
     assert polygon_area([[100, 100], [200, 100], [200, 200], [100, 200]]) == 10_000
 
 
-@patiently
 @given(boxes)
 def test_clipped_boxes_lie_in_the_image(rows):
     clipped = clip_boxes(rows, (30, 20))

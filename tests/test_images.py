@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -91,7 +91,6 @@ def test_views_of_arrays() -> None:
 
 
 @given(st.sampled_from([(9, 17), (9, 17, 3), (9, 17, 4)]), st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_opening_twice_changes_nothing(shape: tuple[int, ...], seed: int) -> None:
     array = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     once = open_image(array)
@@ -340,7 +339,6 @@ def test_a_truncated_picture(fmt: str, share: float) -> None:
 
 
 @given(st.binary(min_size=1, max_size=300), st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF"]))
-@settings(deadline=None)
 def test_damaged_bytes_never_raise_anything_else(junk: bytes, fmt: str) -> None:
     data = encoded(noise(16, 16), fmt)
     place = len(junk) % len(data)

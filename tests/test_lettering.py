@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
@@ -14,7 +14,6 @@ words = st.text(st.sampled_from("abcWi文é "), max_size=60)
 
 
 @given(words, st.integers(30, 300))
-@settings(deadline=None)
 def test_shortened_texts_fit_and_keep_the_beginning(text: str, width: int) -> None:
     line = Lettering([text], 14)
     shown = line.shortened(text, width)
@@ -23,7 +22,6 @@ def test_shortened_texts_fit_and_keep_the_beginning(text: str, width: int) -> No
 
 
 @given(words, st.integers(30, 300))
-@settings(deadline=None)
 def test_wrapped_lines_fit_and_lose_no_word(text: str, width: int) -> None:
     line = Lettering([text], 14)
     lines = line.wrapped(text, width)

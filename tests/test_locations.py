@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from florence2 import locations
@@ -20,9 +20,6 @@ from florence2.locations import (
     location_tokens,
 )
 
-# Slow is not wrong on a busy machine.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 sizes = st.tuples(st.integers(1, 100_000), st.integers(1, 100_000))
 bins = st.integers(0, NUM_BINS - 1)
 ALL_BINS = np.stack([np.arange(NUM_BINS)] * 2, axis=-1)
@@ -32,7 +29,6 @@ def test_doctests():
     assert doctest.testmod(locations).failed == 0
 
 
-@patiently
 @given(sizes)
 def test_encode_of_decode_is_the_bin_for_every_bin_of_any_size(image_size):
     assert np.array_equal(encode_points(decode_points(ALL_BINS, image_size), image_size), ALL_BINS)
@@ -44,7 +40,6 @@ def test_encode_of_decode_is_the_bin_for_every_bin_and_width_to_4000():
         assert np.array_equal(encode_points(decode_points(ALL_BINS, size), size), ALL_BINS)
 
 
-@patiently
 @given(sizes, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=8))
 def test_a_decoded_point_is_within_half_a_bin(image_size, fractions):
     points = np.array(fractions).reshape(-1, 2) * image_size
@@ -52,7 +47,6 @@ def test_a_decoded_point_is_within_half_a_bin(image_size, fractions):
     assert (error <= np.array(image_size) / NUM_BINS * 0.5000001).all()
 
 
-@patiently
 @given(st.integers(1, 10_000), st.integers(0, 10_000))
 def test_whole_pixels_are_encoded_exactly(width, x):
     """Dividing by width / 1000 gives bin 499 for pixel 17 of 34, the middle."""
@@ -60,7 +54,6 @@ def test_whole_pixels_are_encoded_exactly(width, x):
     assert encode_points([x, 0], (width, 1))[0] == wanted
 
 
-@patiently
 @given(sizes, st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 4), max_size=4))
 def test_boxes_are_two_points(image_size, rows):
     boxes = np.array(rows).reshape(-1, 4)
@@ -132,7 +125,6 @@ def test_image_sizes_may_be_numpy_integers():
     assert (type(width), width, height) == (int, 640, 480)
 
 
-@patiently
 @given(st.lists(bins))
 def test_tokens_name_the_bins(values):
     assert [int(value) for value in re.findall(r"<loc_(\d+)>", location_tokens(values))] == values

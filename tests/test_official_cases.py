@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from florence2.answers import format_answer, parse_answer
@@ -24,9 +24,6 @@ from florence2.locations import (
 )
 from florence2.results import GENERIC_PHRASES, Boxes, Polygons, Quads
 from florence2.tasks import AnswerKind, Task, official_prompt
-
-# Slow is not wrong on a busy machine.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CASES_PATH = Path(__file__).parents[2] / "shared" / "cases" / "answer_cases.json"
 
@@ -370,7 +367,7 @@ def well_formed_answers(draw, task):
 
 
 @pytest.mark.parametrize("task", [pytest.param(task, id=task.name) for task in Task])
-@settings(patiently, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data(), size=st.tuples(st.integers(1, 5000), st.integers(1, 5000)))
 def test_native_dictionary_equals_the_one_of_transformers(native_answer, task, data, size):
     answer = data.draw(well_formed_answers(task))

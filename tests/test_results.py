@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from florence2 import results
@@ -24,9 +24,6 @@ from florence2.results import (
     from_dict,
 )
 from florence2.tasks import AnswerKind, Task
-
-# Slow is not wrong on a busy machine.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SIZE = (640, 480)
 TRIANGLE = [[0, 0], [10, 0], [10, 5]]
@@ -290,7 +287,6 @@ def test_a_task_tells_only_its_own_type():
         Text("a", image_size=SIZE).to_official("read")
 
 
-@patiently
 @given(st.lists(st.tuples(*[st.integers(0, 999)] * 4), max_size=4), st.sampled_from(list(Task)))
 def test_official_dictionaries_are_json(rows, task):
     answer = "".join(f"car<loc_{a}><loc_{b}><loc_{c}><loc_{d}>" for a, b, c, d in rows)

@@ -7,15 +7,12 @@ import pickle
 from dataclasses import FrozenInstanceError
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from florence2 import tasks
 from florence2.errors import Florence2Error, TaskError
 from florence2.tasks import AnswerKind, Task, official_prompt
-
-# Slow is not wrong on a busy machine.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 REGION = "<loc_52><loc_332><loc_932><loc_774>"
 with_text = [task for task in Task if task.needs_text]
@@ -75,7 +72,6 @@ def test_far_names_and_other_types_get_no_suggestion(name):
     assert "did you mean" not in str(caught.value)
 
 
-@patiently
 @given(st.text())
 def test_names_are_found_or_refused(name):
     with contextlib.suppress(TaskError):

@@ -112,13 +112,11 @@ def test_too_small_a_vocabulary_is_refused() -> None:
 
 
 @given(any_text)
-@settings(deadline=None)
 def test_text_survives_the_round_trip(small: Tokenizer, text: str) -> None:
     assert small.decode(small.encode(text)) == f"<s>{text}</s>"
 
 
 @given(st.lists(st.integers(-(2**70), 2**70) | st.integers(0, 1400), max_size=20))
-@settings(deadline=None)
 def test_decode_never_fails(small: Tokenizer, token_ids: list[int]) -> None:
     known = [token_id for token_id in token_ids if 0 <= token_id < small.vocab_size]
     assert small.decode(token_ids) == small.decode(known)
@@ -365,7 +363,6 @@ def test_published_ids_of_the_florence_tokens(official: Tokenizer) -> None:
 
 
 @needs_official
-@settings(deadline=None)
 @given(any_text)
 def test_the_published_vocabulary_survives_the_round_trip(official: Tokenizer, text: str) -> None:
     assert official.decode(official.encode(text)) == f"<s>{text}</s>"
@@ -380,7 +377,7 @@ def transformers_tokenizer() -> Any:
 
 
 @needs_official
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(any_text)
 def test_ids_equal_those_of_transformers(
     official: Tokenizer, transformers_tokenizer: Any, text: str

@@ -60,14 +60,6 @@ def tiny_config(**text) -> Florence2Config:
     return Florence2Config(VisionConfig(**vision), TextConfig(**sizes | text), IMAGE_SIDE)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def oracle():
     return tiny_oracle(VOCAB)

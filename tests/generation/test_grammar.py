@@ -56,7 +56,7 @@ def permitted(rules: Grammar, state: State, room: int) -> list[int]:
 
 
 @KINDS
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_walk_ends_in_time_with_a_whole_answer(kind: AnswerKind, data: st.DataObject) -> None:
     rules = grammar(kind)

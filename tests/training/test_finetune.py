@@ -27,16 +27,6 @@ TOLERANCE = 2e-4  # the project's
 PARTS = ("vision_tower", "projector", "text_encoder", "text_decoder")
 
 
-@pytest.fixture(scope="module")
-def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_learner(tmp_path_factory.mktemp("learner"))
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_own_pictures(tmp_path_factory.mktemp("own"))
-
-
 def state_of(model: Florence2Model) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 

@@ -162,10 +162,7 @@ def test_pieces_of_a_batch_train_as_the_whole(tmp_path: Path) -> None:
 
 def test_batches_are_the_same_for_any_number_of_processes() -> None:
     def numbers(size: int, pieces: int) -> list[list[float]]:
-        made = [
-            Batches(Patches(), JOINT, 3, 1, 4, pieces=pieces, rank=rank, size=size)
-            for rank in range(size)
-        ]
+        made = [Batches(Patches(), JOINT, CONFIG, 3, pieces, rank, size) for rank in range(size)]
         assert len(made[0]) == (JOINT.steps - 3) * pieces
         return [
             [
@@ -179,7 +176,7 @@ def test_batches_are_the_same_for_any_number_of_processes() -> None:
 
     assert numbers(1, 1) == numbers(2, 1) == numbers(3, 2)
     with pytest.raises(ConfigError, match="too few for 3 processes with 4 pieces"):
-        Batches(Patches(), JOINT, 0, 1, 4, pieces=4, size=3)
+        Batches(Patches(), JOINT, CONFIG, pieces=4, size=3)
 
 
 def test_what_is_frozen_stays_and_the_run_goes_on(tmp_path: Path) -> None:

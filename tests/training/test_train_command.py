@@ -7,21 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from own_pictures import write_learner, write_own_pictures
 
 from florence2 import Florence2
 from florence2.cli.main import main
 from florence2.worlds.kit import Kit
-
-
-@pytest.fixture(scope="module")
-def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_learner(tmp_path_factory.mktemp("learner"))
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_own_pictures(tmp_path_factory.mktemp("own"))
 
 
 def train(

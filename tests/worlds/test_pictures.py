@@ -8,17 +8,10 @@ from PIL import Image
 
 from florence2.worlds.clutter import add_clutter, ink
 from florence2.worlds.colours import contrasting_colour, luminance, name_colour
-from florence2.worlds.contact_sheet import (
-    contact_sheet,
-    line_tile,
-    record_tile,
-    scene_tile,
-    write_contact_sheet,
-)
+from florence2.worlds.contact_sheet import contact_sheet, record_tile, write_contact_sheet
 from florence2.worlds.describe import scene_records
 from florence2.worlds.grounds import MAKERS, random_ground
 from florence2.worlds.kit import Kit
-from florence2.worlds.lines import line
 from florence2.worlds.scenes import scene
 from florence2.worlds.wear import add_noise, blur, compress, wear
 
@@ -110,8 +103,7 @@ def test_a_contrasting_colour_contrasts(level: int) -> None:
 
 
 def test_contact_sheets_show_every_tile(kit: Kit, tmp_path: Path) -> None:
-    tiles = [scene_tile(scene(kit, 0, 0, side=50)), line_tile(line(kit, 0, 0))]
-    assert tiles[0].height > 100
+    tiles = [record_tile(record) for record in scene_records(scene(kit, 0, 0, side=50))[:2]]
     page = contact_sheet([*tiles, *tiles], width=400)
     assert page.width == 400
     write_contact_sheet(tiles, tmp_path / "sheet.png")

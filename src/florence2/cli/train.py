@@ -32,7 +32,6 @@ RECIPE_SUFFIX = ".py"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that are not given stay away, so that the defaults stand in one place."""
-    parser.argument_default = argparse.SUPPRESS
 
     def add(flag: str, words: str, **settings: Any) -> None:
         parser.add_argument(flag, help=words, default=argparse.SUPPRESS, **settings)

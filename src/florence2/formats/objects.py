@@ -193,3 +193,12 @@ def chosen_tasks(
             f"{', '.join(task.token for task in allowed)}"
         )
     return tuple(dict.fromkeys(tasks)) or (default,)
+
+
+def labelled_boxes(record: Record, place: str) -> Boxes:
+    """The boxes of a record that `place` can hold, such as "a VOC folder"."""
+    if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
+        raise DataError(
+            f"{place} cannot hold an answer of task {record.task.token!r}; give boxes with labels"
+        )
+    return record.result

@@ -20,6 +20,7 @@ from florence2.formats.objects import (
     LabelledPicture,
     checked_object,
     chosen_tasks,
+    labelled_boxes,
     object_records,
 )
 from florence2.formats.pictures import PICTURE_SUFFIXES, PictureFolder, Size, named_picture
@@ -119,18 +120,14 @@ def write_voc(records: Iterable[Record], folder: Path) -> None:
     annotations.mkdir(parents=True, exist_ok=True)
     pictures = PictureFolder(folder / "JPEGImages", copy=True)
     for record in records:
-        if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
-            raise DataError(
-                f"a VOC folder cannot hold an answer of task {record.task.token!r}; give boxes "
-                "with labels"
-            )
+        boxes = labelled_boxes(record, "a VOC folder")
         picture = pictures.path_of(record)
         file = annotations / f"{picture.stem}.xml"
         if file.exists():
             raise DataError(
                 f"file {str(file)!r} exists; give one record for each picture, and a new folder"
             )
-        tree = _tree(picture.name, record.result)
+        tree = _tree(picture.name, boxes)
         ElementTree.indent(tree)
         text = ElementTree.tostring(tree, encoding="unicode")
         file.write_text(text + "\n", encoding="utf-8")

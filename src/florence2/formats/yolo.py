@@ -28,6 +28,7 @@ from florence2.formats.objects import (
     LabelledPicture,
     checked_object,
     chosen_tasks,
+    labelled_boxes,
     object_records,
 )
 from florence2.formats.pictures import (
@@ -248,15 +249,11 @@ def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train")
             raise DataError(f"folder {str(new)!r} is not empty; write to a new folder or split")
     pictures = PictureFolder(folder / "images" / split, copy=True)
     for record in records:
-        if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
-            raise DataError(
-                f"a YOLO folder cannot hold an answer of task {record.task.token!r}; give boxes "
-                "with labels"
-            )
+        boxes = labelled_boxes(record, "a YOLO folder")
         picture = pictures.path_of(record)
         lines = [
             " ".join([str(names.setdefault(label, len(names))), *map(repr, shares)])
-            for label, shares in zip(record.result.labels, _shares(record.result), strict=True)
+            for label, shares in zip(boxes.labels, _shares(boxes), strict=True)
         ]
         with (folder / "labels" / split / f"{picture.stem}.txt").open("a") as labels:
             labels.writelines(line + "\n" for line in lines)

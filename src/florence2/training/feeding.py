@@ -1,6 +1,7 @@
 """Batches for one process of a run, from any step on."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -10,33 +11,29 @@ from florence2.training.batches import Batch, Example, collate
 from florence2.training.recipe import Recipe, Stage
 
 
+@dataclass(frozen=True)
 class Batches(Dataset[Batch]):
     """Batches of a stage from step `start` on, made in worker processes.
 
     Batch `n` consists of the examples `n * batch_size` and following, for any number of processes.
-    Each process has its consecutive share of it, cut into `pieces`, one item each.
+    Process `rank` of `size` has its consecutive share of it, cut into `pieces`, one item each.
     """
 
-    def __init__(
-        self,
-        examples: Dataset[Example],
-        stage: Stage,
-        start: int,
-        pad_id: int,
-        map_side: int,
-        *,
-        pieces: int = 1,
-        rank: int = 0,
-        size: int = 1,
-    ):
-        if stage.batch_size < pieces * size:
+    examples: Dataset[Example]
+    stage: Stage
+    config: Florence2Config
+    start: int = 0
+    pieces: int = 1
+    rank: int = 0
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.stage.batch_size < self.pieces * self.size:
             raise ConfigError(
-                f"stage {stage.name!r} has batches of {stage.batch_size!r} pictures, too few for"
-                f" {size!r} processes with {pieces!r} pieces each; raise batch_size"
+                f"stage {self.stage.name!r} has batches of {self.stage.batch_size!r} pictures, too"
+                f" few for {self.size!r} processes with {self.pieces!r} pieces each; raise"
+                " batch_size"
             )
-        self.examples, self.stage, self.start = examples, stage, start
-        self.pad_id, self.map_side = pad_id, map_side
-        self.pieces, self.rank, self.size = pieces, rank, size
 
     def __len__(self) -> int:
         return (self.stage.steps - self.start) * self.pieces
@@ -49,30 +46,12 @@ class Batches(Dataset[Batch]):
             first + part * self.stage.batch_size // parts,
             first + (part + 1) * self.stage.batch_size // parts,
         )
-        return collate([self.examples[row] for row in rows], self.pad_id, self.map_side)
+        map_side = self.config.vision.map_side(self.stage.image_side)
+        return collate([self.examples[row] for row in rows], self.config.text.pad_id, map_side)
 
 
-def feed(
-    recipe: Recipe,
-    stage: Stage,
-    config: Florence2Config,
-    *,
-    start: int = 0,
-    rank: int = 0,
-    size: int = 1,
-    pin_memory: bool = False,
-) -> Iterator[Batch]:
-    """The pieces of this process, step after step from `start`."""
-    batches = Batches(
-        recipe.examples(stage),
-        stage,
-        start,
-        config.text.pad_id,
-        config.vision.map_side(stage.image_side),
-        pieces=recipe.accumulate,
-        rank=rank,
-        size=size,
-    )
+def feed(batches: Batches, recipe: Recipe, *, pin_memory: bool = False) -> Iterator[Batch]:
+    """The pieces of this process, one after another, made ahead of time."""
     workers = recipe.workers
     return iter(
         DataLoader(

@@ -170,16 +170,8 @@ class Finetuning:
 
     def first_batches(self) -> list[Batch]:
         """This process's part of the batches that the run will begin with."""
-        config = self.model.config
-        batches = Batches(
-            self.examples(),
-            self.stage,
-            0,
-            config.text.pad_id,
-            config.vision.map_side(self.side),
-            rank=self.world.rank,
-            size=self.world.size,
-        )
+        share = {"rank": self.world.rank, "size": self.world.size}
+        batches = Batches(self.examples(), self.stage, self.model.config, **share)
         count = -(-LOOKED_AT // self.stage.batch_size)
         return [batches[number] for number in range(min(count, self.stage.steps))]
 

@@ -18,7 +18,7 @@ from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.curves import draw_curves
 from florence2.training.distributed import ALONE, World
-from florence2.training.feeding import feed
+from florence2.training.feeding import Batches, feed
 from florence2.training.learner import Learner
 from florence2.training.progress import Bar, Progress
 from florence2.training.recipe import Recipe, Stage
@@ -85,15 +85,16 @@ class Trainer:
         recipe, learner = self.recipe, self.learner
         if self.step == 0 and stage.joint:
             learner.forget_moments()  # those of a dense stage point elsewhere
-        pieces = feed(
-            recipe,
+        batches = Batches(
+            recipe.examples(stage),
             stage,
             self.model.config,
-            start=self.step,
-            rank=self.world.rank,
-            size=self.world.size,
-            pin_memory=learner.device.type == "cuda",
+            self.step,
+            recipe.accumulate,
+            self.world.rank,
+            self.world.size,
         )
+        pieces = feed(batches, recipe, pin_memory=learner.device.type == "cuda")
         learner.losses.train()
         learner.window.start_clock()
         first, started = self.step, time.monotonic()

@@ -6,10 +6,11 @@ Files inside: `index.json` (what there is, and the packages it was built from),
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -128,10 +129,7 @@ class Kit(Archive):
 
     @cached_property
     def _fonts_by_split(self) -> dict[Split, tuple[Font, ...]]:
-        return {
-            "train": tuple(font for font in self.fonts if font.split == "train"),
-            "val": tuple(font for font in self.fonts if font.split == "val"),
-        }
+        return _by_split(self.fonts)
 
     def icons_of(self, split: Split) -> tuple[Icon, ...]:
         """Return the icons of a split."""
@@ -139,10 +137,7 @@ class Kit(Archive):
 
     @cached_property
     def _icons_by_split(self) -> dict[Split, tuple[Icon, ...]]:
-        return {
-            "train": tuple(icon for icon in self.icons if icon.split == "train"),
-            "val": tuple(icon for icon in self.icons if icon.split == "val"),
-        }
+        return _by_split(self.icons)
 
     def coverage(self, icon: Icon) -> Pixels:
         """Return an icon as coverage `(H, W)` uint8."""
@@ -198,6 +193,14 @@ class Kit(Archive):
     def phrases(self) -> tuple[str, ...]:
         """Short phrases, a few words each."""
         return tuple(self.read("text/phrases.txt").decode().splitlines())
+
+
+_Divided = TypeVar("_Divided", Font, Icon)
+
+
+def _by_split(items: Sequence[_Divided]) -> dict[Split, tuple[_Divided, ...]]:
+    splits: tuple[Split, ...] = ("train", "val")
+    return {split: tuple(item for item in items if item.split == split) for split in splits}
 
 
 def _open(data: bytes) -> Image.Image:

@@ -86,6 +86,11 @@ class KitWriter:
         self.files[path] = data
         self.attributions.append(tuple(" ".join(cell.split()) for cell in row))
 
+    def add_licence(self, name: str, text: bytes, *packages: Package, url: str = "") -> None:
+        """Add the text of a licence."""
+        path = f"licences/{name}.txt"
+        self.add(path, text, packages, licence="licence text", author="", url=url)
+
     def write(
         self,
         path: Path,
@@ -148,13 +153,7 @@ def _add_licences(writer: KitWriter, cache: Path) -> None:
         "MIT": MIT_LICENCE,
     }
     for name, text in texts.items():
-        writer.add(
-            f"licences/{name}.txt",
-            text.encode(),
-            licence="licence text",
-            author="",
-            url=f"https://spdx.org/licenses/{name}.html",
-        )
+        writer.add_licence(name, text.encode(), url=f"https://spdx.org/licenses/{name}.html")
 
 
 def _add_fonts(writer: KitWriter, cache: Path) -> list[Font]:
@@ -175,13 +174,7 @@ def _add_fonts(writer: KitWriter, cache: Path) -> list[Font]:
         split: Split = "val" if held_out_family(font.family) else "train"
         rows.append(Font(path, font.family, split, font.capitals_only, font.missing))
     for family, package in licences.items():
-        writer.add(
-            f"licences/{family}.txt",
-            (package.folder / "LICENSE_FONT").read_bytes(),
-            (package,),
-            licence="licence text",
-            author="",
-        )
+        writer.add_licence(family, (package.folder / "LICENSE_FONT").read_bytes(), package)
     return rows
 
 
@@ -248,13 +241,7 @@ def _add_text(writer: KitWriter, cache: Path) -> None:
     )
     for package in text.word_packages:
         path = package.folder / "usr" / "share" / "doc" / package.name / "copyright"
-        writer.add(
-            f"licences/{package.name}.txt",
-            path.read_bytes(),
-            (package,),
-            licence="licence text",
-            author="",
-        )
+        writer.add_licence(package.name, path.read_bytes(), package)
 
 
 def build_kit(
