@@ -16,11 +16,12 @@ from florence2.answers import parse_answer
 from florence2.errors import TaskError
 from florence2.images import preprocess
 from florence2.locations import encode_boxes
-from florence2.model.config import Florence2Config, TextConfig, VisionConfig
+from florence2.model.config import Florence2Config, TextConfig
 from florence2.processor import Processor
 from florence2.results import Boxes, Text
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
+from tiny_models import SMALLEST
 
 SIZE = (640, 480)
 
@@ -41,21 +42,11 @@ class Ids:
 @cache
 def processor(positions: int = 64) -> Processor:
     """For pictures of 32 pixels, hence 1 + 4 x 4 image tokens."""
-    vision = VisionConfig(
-        embed_dim=(8,),
-        depths=(1,),
-        num_heads=(1,),
-        num_groups=(1,),
-        patch_size=(7,),
-        patch_stride=(8,),
-        patch_padding=(3,),
-        patch_prenorm=(False,),
-    )
     text = TextConfig(max_position_embeddings=positions)
     templates = [task.template for task in Task] * 2
     return Processor(
         Tokenizer.train(templates, vocab_size=400),
-        Florence2Config(vision=vision, text=text, image_side=32),
+        Florence2Config(vision=SMALLEST.vision, text=text, image_side=32),
     )
 
 

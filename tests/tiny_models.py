@@ -36,6 +36,33 @@ CONFIG = Florence2Config(
     image_side=32,
 )
 
+# One stage, for what needs a model but not its shapes.
+SMALLEST = Florence2Config(
+    vision=VisionConfig(
+        embed_dim=(8,),
+        depths=(1,),
+        num_heads=(1,),
+        num_groups=(1,),
+        patch_size=(7,),
+        patch_stride=(8,),
+        patch_padding=(3,),
+        patch_prenorm=(False,),
+        window_size=4,
+    ),
+    text=TextConfig(
+        vocab_size=60,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_heads=2,
+        decoder_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_position_embeddings=48,
+    ),
+    image_side=16,
+)
+
 
 def tiny_model(config: Florence2Config = CONFIG) -> Florence2Model:
     """A random model in evaluation mode; every parameter differs from its start value."""

@@ -11,9 +11,9 @@ from florence2.generation.decoding import generate
 from florence2.generation.grammar import Grammar, Vocabulary
 from florence2.generation.options import Generated, GenerationOptions, SpecialIds
 from florence2.generation.phrases import Phrases
-from florence2.model.config import Florence2Config, TextConfig, VisionConfig
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import AnswerKind
+from tiny_models import SMALLEST
 
 LOCATIONS = range(40, 60)
 SPECIAL = SpecialIds(decoder_start=2, bos=0, eos=2, locations=LOCATIONS)
@@ -31,31 +31,6 @@ VOCABULARY = Vocabulary(
     poly_end=5,
     bos=0,
     eos=2,
-)
-CONFIG = Florence2Config(
-    vision=VisionConfig(
-        embed_dim=(8,),
-        depths=(1,),
-        num_heads=(1,),
-        num_groups=(1,),
-        patch_size=(7,),
-        patch_stride=(8,),
-        patch_padding=(3,),
-        patch_prenorm=(False,),
-        window_size=4,
-    ),
-    text=TextConfig(
-        vocab_size=60,
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_heads=2,
-        decoder_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        max_position_embeddings=48,
-    ),
-    image_side=16,
 )
 
 
@@ -110,7 +85,7 @@ def grammar(kind: AnswerKind, only_asked: bool = False) -> Grammar:
 def asked(seed: int) -> Asked:
     """Model and requests of a seed."""
     generator = torch.Generator().manual_seed(seed)
-    model = Florence2Model(CONFIG).double().eval()
+    model = Florence2Model(SMALLEST).double().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.normal_(0.0, 0.3, generator=generator)
@@ -120,10 +95,10 @@ def asked(seed: int) -> Asked:
         bias = model.text_decoder.layers[-1].final_layer_norm.bias
         pull = 1.0 + 2.0 * torch.rand((), generator=generator)
         model.shared.weight[SPECIAL.eos] += pull * bias / bias.norm()
-    vocab_size = CONFIG.text.vocab_size
+    vocab_size = SMALLEST.text.vocab_size
     prompts = tuple(
         tuple(torch.randint(3, vocab_size, (length,), generator=generator).tolist())
         for length in (6, 1, 9, 4)
     )
-    images = torch.randn(len(prompts), 5, CONFIG.text.d_model, generator=generator).double()
+    images = torch.randn(len(prompts), 5, SMALLEST.text.d_model, generator=generator).double()
     return Asked(model, images, prompts)

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lively_models import CONFIG, LOCATIONS, SPECIAL, grammar
+from lively_models import LOCATIONS, SPECIAL, grammar
 from torch import Tensor
 
 from florence2.generation.decoding import generate
 from florence2.generation.grammar import Grammar
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.tasks import AnswerKind
+from tiny_models import SMALLEST
 
 BOS, EOS = SPECIAL.bos, SPECIAL.eos
 LOC = list(LOCATIONS)
@@ -80,7 +81,7 @@ class Script:
 
 
 def written(script: Script, options: GenerationOptions, rules: Grammar | None = None) -> Generated:
-    images, prompts = torch.zeros(1, 2, CONFIG.text.d_model), torch.zeros(1, 1, dtype=torch.long)
+    images, prompts = torch.zeros(1, 2, SMALLEST.text.d_model), torch.zeros(1, 1, dtype=torch.long)
     (answer,) = generate(script, images, prompts, None, options, SPECIAL, [rules])  # type: ignore[arg-type]
     return answer
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lively_models import CONFIG, SPECIAL, Asked, asked, grammar
+from lively_models import SPECIAL, Asked, asked, grammar
 from torch import Tensor
 
 from florence2.errors import ConfigError
@@ -23,6 +23,7 @@ from florence2.generation.search import BeamSearch, Candidate, Hypothesis
 from florence2.model.florence2 import Florence2Model
 from florence2.model.history import Slots
 from florence2.tasks import AnswerKind
+from tiny_models import SMALLEST
 
 BOS, EOS, START = SPECIAL.bos, SPECIAL.eos, SPECIAL.decoder_start
 TOLERANCE = 1e-6  # relative (below 1 absolute), of sums of up to 48 numbers in float32
@@ -147,7 +148,7 @@ def test_logprobs_are_those_of_the_model_alone(options: GenerationOptions) -> No
 def test_the_position_table_limits_an_answer(num_beams: int) -> None:
     options = GenerationOptions(num_beams, min_new_tokens=1000)
     for answer in asked(3).together(options):
-        assert len(answer.token_ids) == CONFIG.text.max_position_embeddings
+        assert len(answer.token_ids) == SMALLEST.text.max_position_embeddings
         assert answer.finish_reason == "length"
 
 

@@ -6,7 +6,7 @@ likely enough for many answers to end before their limit.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -20,9 +20,9 @@ from florence2.checkpoints.settings import native_config
 from florence2.generation.choosing import draw
 from florence2.generation.decoding import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.model.config import Florence2Config, TextConfig, VisionConfig
 from florence2.model.florence2 import Florence2Model
 from florence2.model.weights import build_model, detect_layout, to_internal
+from tiny_models import SMALLEST
 
 SPECIAL = SpecialIds(decoder_start=2, bos=0, eos=2)
 PAD, IMAGE = 1, 69
@@ -30,30 +30,10 @@ VOCAB_SIZE = 70
 PROMPT_LENGTHS = (9, 3, 6)
 SCORE_TOLERANCE = 1e-6  # relative; float32 on both sides, the largest difference seen is 7.7e-8
 
-CONFIG = Florence2Config(
-    vision=VisionConfig(
-        embed_dim=(16,),
-        depths=(1,),
-        num_heads=(2,),
-        num_groups=(2,),
-        patch_size=(7,),
-        patch_stride=(8,),
-        patch_padding=(3,),
-        patch_prenorm=(False,),
-        window_size=4,
-    ),
-    text=TextConfig(
-        vocab_size=VOCAB_SIZE,
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_heads=2,
-        decoder_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        max_position_embeddings=64,
-    ),
-    image_side=16,
+CONFIG = replace(
+    SMALLEST,
+    vision=replace(SMALLEST.vision, embed_dim=(16,), num_heads=(2,), num_groups=(2,)),
+    text=replace(SMALLEST.text, vocab_size=VOCAB_SIZE, max_position_embeddings=64),
 )
 
 
