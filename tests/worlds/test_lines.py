@@ -1,9 +1,6 @@
 """A line's characters are where their boxes say."""
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -16,10 +13,6 @@ from florence2.worlds.lines import LineOptions, TextLine, line
 
 CLEAN = LineOptions(wear=0.0, max_rotation=0.0)
 INK = 60  # difference from the ground, summed over channels, that is surely ink
-
-
-def same(first: TextLine, second: TextLine) -> bool:
-    return first.text == second.text and np.array_equal(first.image, second.image)
 
 
 def inked(made: TextLine) -> np.ndarray | None:
@@ -35,20 +28,6 @@ def on_flat_ground(kit: Kit, count: int, options: LineOptions) -> list[tuple[Tex
     found = [(each, ink) for each in made if (ink := inked(each)) is not None]
     assert len(found) > count // 5
     return found
-
-
-def test_the_same_arguments_give_the_same_line(kit: Kit) -> None:
-    wanted = line(kit, 3, 5)
-    for index in range(5):
-        line(kit, 3, index)
-    assert same(wanted, line(Kit(kit.path), 3, 5))
-
-
-def test_workers_make_the_same_lines_as_one_process(kit: Kit) -> None:
-    indices = range(8)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
-        made = list(workers.map(partial(line, kit, 11), indices))
-    assert all(same(each, line(kit, 11, index)) for index, each in zip(indices, made, strict=True))
 
 
 @pytest.mark.parametrize("side", [None, 120], ids=["tight crop", "placed"])

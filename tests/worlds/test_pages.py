@@ -1,9 +1,6 @@
 """The lines of a page are where their quads say, and in the order in which one reads them."""
 
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from itertools import pairwise
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -27,10 +24,6 @@ def no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Press, "frame", lambda *_: None)
 
 
-def same(first: Page, second: Page) -> bool:
-    return first.text == second.text and np.array_equal(first.image, second.image)
-
-
 def clean(kit: Kit, count: int, options: PageOptions) -> list[tuple[Page, np.ndarray]]:
     """Pages on flat paper, each with where it has ink."""
     found = []
@@ -50,21 +43,6 @@ def pixels(quad: np.ndarray) -> tuple[slice, slice]:
         slice(int(np.floor(y_min)), int(np.ceil(y_max))),
         slice(int(np.floor(x_min)), int(np.ceil(x_max))),
     )
-
-
-def test_the_same_arguments_give_the_same_page(kit: Kit) -> None:
-    wanted = page(kit, 3, 5)
-    for index in range(5):
-        page(kit, 3, index)
-    assert same(wanted, page(Kit(kit.path), 3, 5))
-    assert not same(wanted, page(kit, 3, 6))
-    assert not same(wanted, page(kit, 4, 5))
-
-
-def test_workers_make_the_same_pages_as_one_process(kit: Kit) -> None:
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
-        made = list(workers.map(partial(page, kit, 11), range(6)))
-    assert all(same(each, page(kit, 11, index)) for index, each in enumerate(made))
 
 
 @pytest.mark.usefixtures("no_rules")

@@ -1,9 +1,5 @@
 """What a scene says about its pixels is what its pixels show."""
 
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-
 import cv2
 import numpy as np
 import pytest
@@ -23,20 +19,6 @@ def scenes(kit: Kit, count: int, options: SceneOptions, split: Split = "train") 
 
 def same(first: Scene, second: Scene) -> bool:
     return first.objects == second.objects and np.array_equal(first.image, second.image)
-
-
-def test_the_same_arguments_give_the_same_scene_whatever_was_made_before(kit: Kit) -> None:
-    wanted = scene(kit, 3, 5)
-    for index in range(5):
-        scene(kit, 3, index)
-    assert same(wanted, scene(Kit(kit.path), 3, 5))
-
-
-def test_workers_make_the_same_scenes_as_one_process(kit: Kit) -> None:
-    indices = range(8)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
-        made = list(workers.map(partial(scene, kit, 11), indices))
-    assert all(same(each, scene(kit, 11, index)) for index, each in zip(indices, made, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -23,18 +23,6 @@ def screens(kit: Kit) -> list[Screen]:
     return [screen(kit, 0, index, side=256) for index in range(SCREENS)]
 
 
-def test_the_same_screen_is_made_again_and_another_differs(kit: Kit) -> None:
-    first, again, other = (screen(kit, 3, index, side=256) for index in (5, 5, 6))
-    assert np.array_equal(first.image, again.image)
-    assert (first.elements, first.lines) == (again.elements, again.lines)
-    assert not np.array_equal(first.image, other.image)
-
-
-def test_making_other_screens_before_changes_nothing(kit: Kit, screens: list[Screen]) -> None:
-    alone = screen(Kit(kit.path), 0, SCREENS - 1, side=256)
-    assert np.array_equal(alone.image, screens[-1].image)
-
-
 def test_everything_lies_inside_and_nothing_overlaps(screens: list[Screen]) -> None:
     for made in screens:
         for item in made.elements:
