@@ -43,6 +43,7 @@ def test_flags_are_frozen() -> None:
                 "--end-loops",
                 "--grammar",
                 "--max-new-tokens",
+                "--min-presence",
                 "--min-score",
                 "--model",
                 "--quiet",
@@ -175,6 +176,7 @@ def test_region_and_text_reach_the_task(
         pytest.param(["--task", "od", "--model", "no/such/folder"], "no/such/folder", id="model"),
         pytest.param(["--task", "od", "--beams", "0"], "num_beams", id="beams"),
         pytest.param(["--task", "od", "--min-score", "1.5"], "min_score", id="min score"),
+        pytest.param(["--task", "ocr", "--min-presence", "-1"], "min_presence", id="min presence"),
         pytest.param(["--task", "od", "--device", "toaster"], "toaster", id="device"),
     ],
 )  # fmt: skip
@@ -190,6 +192,24 @@ def test_bad_arguments_are_one_line_and_exit_2(
     assert (code, lines) == (2, [])
     assert message in stderr
     assert stderr.count("\n") == 1
+
+
+def test_what_is_not_there_is_told_with_its_score(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path
+) -> None:
+    words = ("--task", "open_vocabulary_detection", "--text", "car<and>dog", "--min-presence", "1")
+    code, lines, _ = run(capsys, "run", picture, *words, *short)
+    assert code == 0
+    assert [each["phrase"] for each in lines[0]["result"]["boxes"]["absent"]] == ["car", "dog"]
+    assert lines[0]["timings_ms"]["presence"] > 0
+
+
+def test_a_task_that_asks_for_no_phrases_takes_no_presence(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path
+) -> None:
+    code, lines, _ = run(capsys, "run", picture, "--task", "od", "--min-presence", "0.5", *short)
+    assert code == 2
+    assert "<CAPTION_TO_PHRASE_GROUNDING>" in lines[0]["error"]
 
 
 def test_a_region_outside_the_picture_is_refused(

@@ -17,7 +17,17 @@ PURE = [
 ]
 ORDER = [
     *PURE,
-    *("model", "processor", "generation", "grammars", "checkpoints", "engine", "api", "tiling"),
+    *(
+        "model",
+        "processor",
+        "generation",
+        "grammars",
+        "presence",
+        "checkpoints",
+        "engine",
+        "api",
+        "tiling",
+    ),
     *("lettering", "tag_places", "drawing"),
     *("data", "formats", "worlds", "evaluation", "training", "labelling", "data_engine"),
     *("server", "cli"),

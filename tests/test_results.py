@@ -43,6 +43,9 @@ EVERY_TYPE = [
         Boxes([[0, 0, 4, 4]], ["a"], [0.5], location_scores=[0.25], label_scores=[None], **KNOWN),
         id="scores in parts",
     ),
+    pytest.param(
+        Boxes([[0, 0, 4, 4]], ["a"], absent=[("a cat", 0.25)], image_size=SIZE), id="absent phrases"
+    ),
     pytest.param(Quads([[[0, 0], [9, 0], [9, 9], [0, 9]]], ["two\nlines"], **KNOWN), id="quads"),
     pytest.param(Quads([], [], image_size=SIZE), id="no quads"),
     pytest.param(Polygons([[TRIANGLE, TRIANGLE[:2]]], [""], [0.0], **KNOWN), id="polygons"),

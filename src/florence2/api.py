@@ -10,6 +10,7 @@ model.caption(seen)                 # ... ask many times
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, cast
 
 import torch
@@ -23,8 +24,9 @@ from florence2.grammars import Grammars
 from florence2.images import ImageSource, open_image
 from florence2.locations import NUM_BINS
 from florence2.model.florence2 import Florence2Model
+from florence2.presence import Claim, Witness, check_task, doubtful_phrases
 from florence2.processor import Processor
-from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
 
 CaptionDetail = Literal["brief", "detailed", "paragraph"]
@@ -63,6 +65,8 @@ class Request:
         region: `x_min, y_min, x_max, y_max` in pixels of the picture, for region tasks.
         min_score: objects of a lower score are left out; those without a score stay, and so do
             texts.
+        min_presence: phrases that are there with a lower score are answered with nothing and
+            told in `absent`; for phrase grounding and open-vocabulary detection.
         prompt: words of a checkpoint's own, sent in place of the task's; the task then only says
             how the answer is read.
     """
@@ -73,10 +77,13 @@ class Request:
     region: Sequence[float] | None = None
     min_score: float = 0.0
     prompt: str | None = None
+    min_presence: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.min_score <= 1.0:
-            raise ConfigError(f"min_score must be a number from 0 to 1; got {self.min_score!r}")
+        for name in ("min_score", "min_presence"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                given = getattr(self, name)
+                raise ConfigError(f"{name} must be a number from 0 to 1; got {given!r}")
 
 
 @dataclass(frozen=True)
@@ -146,8 +153,9 @@ class Florence2:
         region: Sequence[float] | None = None,
         generation: GenerationOptions | None = None,
         min_score: float = 0.0,
+        min_presence: float = 0.0,
     ) -> Result:
-        """Ask one question about one picture; objects of a score below `min_score` are left out.
+        """Ask one question about one picture; `Request` says what the thresholds do.
 
         Returns:
             The result type of the task: `Text`, `Boxes`, `Quads`, `Polygons` or `Mixed`.
@@ -156,8 +164,26 @@ class Florence2:
             ImageError: the picture cannot be read or is beyond the limits.
             TaskError: the task is unknown, or its input is missing, surplus or outside.
         """
-        request = Request(image, task, text_input, region, min_score)
+        request = Request(image, task, text_input, region, min_score, min_presence=min_presence)
         return self.answer([request], generation)[0].result
+
+    def presence(
+        self,
+        image: "ImageSource | EncodedImage",
+        phrases: str | Sequence[str],
+        task: Task | str = Task.OPEN_VOCABULARY_DETECTION,
+    ) -> tuple[float, ...]:
+        """Tell whether phrases are there at all: a score in [0, 1] for each, 0.5 if in doubt.
+
+        Args:
+            image: a picture.
+            phrases: one phrase, or several.
+            task: how the phrases are asked for: open-vocabulary detection or phrase grounding.
+        """
+        task, seen = Task.parse(task), self.encode_image(image)
+        names = [phrases] if isinstance(phrases, str) else phrases
+        claims = [Claim(seen.image_tokens, task, name.strip()) for name in names]
+        return tuple(each.score for each in self._witness.evidence(claims))
 
     def run_many(
         self,
@@ -217,6 +243,9 @@ class Florence2:
             for place, result in zip(broken, repaired, strict=True):
                 results[place] = result
             clock.mark("repair")
+        if any(each.min_presence for each in prepared):
+            results = self._without_absent(prepared, results)
+            clock.mark("presence")
         shared = {name: value / len(requests) for name, value in clock.milliseconds.items()}
         return [
             Answer(_thresholded(result, each.min_score), {**_seen(each).timings_ms, **shared})
@@ -251,6 +280,26 @@ class Florence2:
             for each, task, picture in zip(written, tasks, seen, strict=True)
         ]
 
+    def _without_absent(
+        self, requests: Sequence[Request], results: Sequence[Result]
+    ) -> list[Result]:
+        """Take out of the results what is not in the pictures, where that was asked."""
+        claims = [
+            [
+                Claim(_seen(request).image_tokens, Task.parse(request.task), phrase)
+                for phrase in doubtful_phrases(result, request.text_input)
+                if request.min_presence
+            ]
+            for request, result in zip(requests, results, strict=True)
+        ]
+        evidence = iter(self._witness.evidence([claim for each in claims for claim in each]))
+        kept: list[Result] = []
+        for request, result, its_claims in zip(requests, results, claims, strict=True):
+            found = [Absent(claim.phrase, next(evidence).score) for claim in its_claims]
+            absent = [each for each in found if each.score < request.min_presence]
+            kept.append(result.without(absent) if isinstance(result, Boxes | Mixed) else result)
+        return kept
+
     def _run_batch(
         self, batch: Sequence[Request], generation: GenerationOptions | None
     ) -> list[Result | Florence2Error]:
@@ -268,7 +317,13 @@ class Florence2:
             return error
         return replace(request, image=seen)
 
+    @cached_property
+    def _witness(self) -> Witness:
+        return Witness(self.model, self.processor, self._grammars)
+
     def _prompt(self, request: Request, seen: EncodedImage) -> list[int]:
+        if request.min_presence:
+            check_task(Task.parse(request.task))
         return self.processor.prompt_ids(
             Task.parse(request.task),
             request.text_input,
@@ -298,24 +353,31 @@ class Florence2:
         classes: str | Sequence[str] | None = None,
         *,
         min_score: float = 0.0,
+        min_presence: float = 0.0,
     ) -> Boxes:
         """Find objects: all that the model knows, or those of the named classes.
 
         Named classes are asked through open-vocabulary detection, joined by `<and>`.
         """
-        if classes is None:
-            return cast(Boxes, self.run(image, Task.OD, min_score=min_score))
-        names = [classes] if isinstance(classes, str) else list(classes)
-        task = Task.OPEN_VOCABULARY_DETECTION
-        found = self.run(image, task, "<and>".join(names), min_score=min_score)
-        return cast(Mixed, found).boxes
+        task, words = Task.OD, ""
+        if classes is not None:
+            task = Task.OPEN_VOCABULARY_DETECTION
+            words = classes if isinstance(classes, str) else "<and>".join(classes)
+        found = self.run(image, task, words, min_score=min_score, min_presence=min_presence)
+        return found.boxes if isinstance(found, Mixed) else cast(Boxes, found)
 
     def ground(
-        self, image: "ImageSource | EncodedImage", caption: str, *, min_score: float = 0.0
+        self,
+        image: "ImageSource | EncodedImage",
+        caption: str,
+        *,
+        min_score: float = 0.0,
+        min_presence: float = 0.0,
     ) -> Boxes:
         """Find the phrases of a caption."""
         task = Task.CAPTION_TO_PHRASE_GROUNDING
-        return cast(Boxes, self.run(image, task, caption, min_score=min_score))
+        found = self.run(image, task, caption, min_score=min_score, min_presence=min_presence)
+        return cast(Boxes, found)
 
     def segment(
         self,

@@ -67,23 +67,23 @@ class Grammars:
 
 def _classes(text: str) -> Iterator[tuple[bytes, list[int]]]:
     """Each class as a whole."""
-    for name in _between_tokens(text):
+    for name in stretches(text):
         yield name.encode(), [len(name.encode())]
 
 
 def _spans(text: str) -> Iterator[tuple[bytes, list[int]]]:
     """From each word of a caption on, up to the end of that word or of a later one."""
-    for caption in _between_tokens(text):
+    for caption in stretches(text):
         words = list(_WORD.finditer(caption))
         for place, first in enumerate(words):
             rest = [caption[first.start() : last.end()].encode() for last in words[place:]]
             yield rest[-1], [len(span) for span in rest]
 
 
-def _between_tokens(text: str) -> list[str]:
+def stretches(text: str) -> list[str]:
     """Stretches of text between `<and>` and other tokens."""
-    stretches = re.sub(_SPELLED, "\0", text).split("\0")
-    return [stretch.strip() for stretch in stretches if stretch.strip()]
+    parts = re.sub(_SPELLED, "\0", text).split("\0")
+    return [part.strip() for part in parts if part.strip()]
 
 
 _ASKED = {

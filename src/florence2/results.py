@@ -10,7 +10,7 @@ included.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,16 @@ from florence2.tasks import AnswerKind, Task
 
 Array = NDArray[np.float64]
 Scores = tuple[float | None, ...]
+
+
+class Absent(NamedTuple):
+    """A phrase that was asked for and is not there, as far as its score tells.
+
+    The score, in [0, 1], is that of being there; `docs/absence.md` says how it is made.
+    """
+
+    phrase: str
+    score: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -178,6 +188,7 @@ class Boxes(_Objects):
         xyxy: `(N, 4)` pixels, `x_min, y_min, x_max, y_max`.
         labels: N labels.
         scores: N scores in [0, 1], any of them `None` where unknown.
+        absent: phrases that were asked for and found to be absent; their boxes are left out.
     """
 
     kind: ClassVar[str] = "boxes"
@@ -185,10 +196,13 @@ class Boxes(_Objects):
     xyxy: Array
     labels: tuple[str, ...]
     scores: Scores | None = None
+    absent: tuple[Absent, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("xyxy", _frozen(self.xyxy, (4,), "boxes"))
+        self._set("absent", tuple(Absent(*each) for each in self.absent))
+        _check_scores(each.score for each in self.absent)
         _check_columns(self, len(self.xyxy))
 
     def without_labels(self, labels: Collection[str]) -> tuple["Boxes", "Boxes"]:
@@ -211,8 +225,19 @@ class Boxes(_Objects):
         """The boxes whose score is at least this, and those without a score."""
         return self.select(_rows_above(self, min_score))
 
+    def without(self, absent: Sequence[Absent]) -> "Boxes":
+        """The boxes of all other labels, with the absent phrases told."""
+        kept = self.select(_rows_without(self, absent))
+        return replace(kept, absent=(*self.absent, *absent))
+
     def _content(self) -> dict[str, Any]:
-        return {"xyxy": self.xyxy.tolist(), **_columns(self)}
+        absent = [each._asdict() for each in self.absent]
+        return {"xyxy": self.xyxy.tolist(), **_columns(self), "absent": absent}
+
+    @classmethod
+    def _from_fields(cls, given: dict[str, Any]) -> Self:
+        absent = tuple(Absent(**each) for each in given.pop("absent", ()))
+        return cls(**given, absent=absent)
 
     def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
         pixels = official_pixels(self.xyxy.reshape(-1, 2), self.image_size, dialect)
@@ -363,13 +388,18 @@ class Mixed(_Answered):
         boxes, polygons = self.boxes.above(min_score), self.polygons.above(min_score)
         return replace(self, boxes=boxes, polygons=polygons)
 
+    def without(self, absent: Sequence[Absent]) -> "Mixed":
+        """The objects of all other labels, with the absent phrases told in `boxes.absent`."""
+        polygons = self.polygons.select(_rows_without(self.polygons, absent))
+        return replace(self, boxes=self.boxes.without(absent), polygons=polygons)
+
     def _content(self) -> dict[str, Any]:
         return {"boxes": self.boxes._content(), "polygons": self.polygons._content()}
 
     @classmethod
     def _from_fields(cls, given: dict[str, Any]) -> Self:
         image_size = given["image_size"]
-        boxes = Boxes(**given.pop("boxes"), image_size=image_size)
+        boxes = Boxes._from_fields(given.pop("boxes") | {"image_size": image_size})
         polygons = Polygons(**given.pop("polygons"), image_size=image_size)
         return cls(boxes, polygons, **given)
 
@@ -473,3 +503,8 @@ def _selected_columns(result: Boxes | Quads | Polygons, rows: Sequence[int]) -> 
 def _rows_above(result: Boxes | Quads | Polygons, min_score: float) -> list[int]:
     scores = result.scores or (None,) * len(result.labels)
     return [row for row, score in enumerate(scores) if score is None or score >= min_score]
+
+
+def _rows_without(result: Boxes | Polygons, absent: Sequence[Absent]) -> list[int]:
+    names = {each.phrase.casefold() for each in absent}
+    return [row for row, label in enumerate(result.labels) if label.casefold() not in names]

@@ -7,6 +7,7 @@ malformed, model, timings_ms; for a picture that cannot be answered: image, task
   florence2 run *.png --task ocr > answers.jsonl
   florence2 run street.jpg --task caption_to_phrase_grounding --text "a red car"
   florence2 run street.jpg --task od --min-score 0.3
+  florence2 run street.jpg --task open_vocabulary_detection --text "car<and>bus" --min-presence 0.5
   florence2 run street.jpg --task region_to_category --region 10,20,200,180
 """
 
@@ -50,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-score", type=float, default=0.0, metavar="P", help="leave out objects below (0 to 1)"
     )
     parser.add_argument(
+        "--min-presence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="answer phrases that are less surely there (0 to 1; 0.5 is doubt) with nothing",
+    )
+    parser.add_argument(
         "--grammar",
         choices=sorted(GRAMMARS),
         help="keep to the task's grammar: where an answer broke it (repair), always, never",
@@ -72,7 +80,14 @@ def main(arguments: argparse.Namespace) -> int:
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
     from florence2.api import Florence2, Request  # torch: only once the arguments are good
 
-    request = Request("", task, arguments.text, region, arguments.min_score)
+    request = Request(
+        "",
+        task,
+        arguments.text,
+        region,
+        arguments.min_score,
+        min_presence=arguments.min_presence,
+    )
     model = Florence2.load(arguments.model, device=arguments.device)
     options = generation_options(model.generation, arguments)
     progress = Progress(len(arguments.images), arguments.quiet)
