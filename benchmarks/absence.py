@@ -1,0 +1,198 @@
+"""Is a phrase that is not there told to be absent? Precision and recall of absence.
+
+    python benchmarks/absence.py KIT.zip [--model nano] [--count 400]
+
+Open-vocabulary detection and phrase grounding on held-out scenes, where a part of what is asked
+for is not in the picture. Who tells that a phrase is absent?
+
+    silence   nothing is checked: a phrase is absent if the model writes no box for it
+    score     its score of presence is below a threshold
+    boxed     the same for a model that never is silent, as the published ones, which give every
+              phrase a box: ending at once is no evidence, so only what the region shows tells
+
+"F1" is that of the boxes, after those of absent phrases are left out (`min_presence`). "ranked" is
+how often a phrase that is there has a higher score than one that is not. Each phrase costs three
+short passes of the text encoder and some seven of the decoder, in batches of 16. Prints tables, and
+JSON as the last line.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from florence2 import Boxes, Florence2, GenerationOptions, Mixed, Request, Task
+from florence2.data.records import Record
+from florence2.evaluation.detection import count_boxes
+from florence2.evaluation.estimates import Estimate, ratio
+from florence2.evaluation.suites import HELD_OUT, Materials, Suite, build_suites, caption_parts
+from florence2.grammars import Grammars
+from florence2.presence import Claim, Evidence, Witness
+from florence2.results import Absent, Result
+from florence2.worlds.kit import Kit
+
+GROUPS = ("open_vocabulary", "grounding")
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+BATCH = 32
+GREEDY = GenerationOptions(num_beams=1, max_new_tokens=150, no_repeat_ngram_size=0)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A phrase of a question: is it there, did it get no box, and what speaks for it?"""
+
+    phrase: str
+    is_there: bool
+    is_silent: bool
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its true boxes, those that were found, and its phrases."""
+
+    truth: Boxes
+    found: Boxes
+    phrases: tuple[Asked, ...]
+
+
+Tells = Callable[[Asked], bool]  # that a phrase is absent
+
+
+def phrases_of(record: Record, truth: Boxes) -> list[str]:
+    """Return what a question asks for: classes, the phrases of a caption, or a single phrase."""
+    if record.task is Task.OPEN_VOCABULARY_DETECTION:
+        return record.text_input.split("<and>")
+    parts = caption_parts(record.text_input)
+    return parts if set(truth.labels) & {*parts} else [record.text_input]
+
+
+def boxes_of(result: Result) -> Boxes:
+    boxes = result.boxes if isinstance(result, Mixed) else result
+    assert isinstance(boxes, Boxes)
+    return boxes
+
+
+def ask(model: Florence2, records: Sequence[Record]) -> Iterator[Answered]:
+    """Ask every question as published, and for the presence of each of its phrases."""
+    grammars = Grammars(model.processor.tokenizer, model.model.config.text.vocab_size)
+    witness = Witness(model.model, model.processor, grammars)
+    for start in range(0, len(records), BATCH):
+        batch = records[start : start + BATCH]
+        seen = [model.encode_image(record.picture()) for record in batch]
+        pairs = list(zip(seen, batch, strict=True))
+        requests = [Request(image, record.task, record.text_input) for image, record in pairs]
+        answers = model.answer(requests, GREEDY)
+        for (image, record), answer in zip(pairs, answers, strict=True):
+            truth, found = boxes_of(record.result), boxes_of(answer.result)
+            phrases = phrases_of(record, truth)
+            claims = [Claim(image.image_tokens, record.task, phrase) for phrase in phrases]
+            asked = tuple(
+                Asked(phrase, phrase in truth.labels, phrase not in found.labels, evidence)
+                for phrase, evidence in zip(phrases, witness.evidence(claims), strict=True)
+            )
+            yield Answered(truth, found, asked)
+
+
+def absence(answered: Sequence[Answered], tells: Tells) -> dict[str, Estimate]:
+    """Precision and recall of telling absence; intervals over pictures."""
+    told = [[each for each in picture.phrases if tells(each)] for picture in answered]
+    right = [sum(not each.is_there for each in phrases) for phrases in told]
+    absent = [sum(not each.is_there for each in picture.phrases) for picture in answered]
+    return {"precision": ratio(right, list(map(len, told))), "recall": ratio(right, absent)}
+
+
+def box_f1(answered: Sequence[Answered], threshold: float) -> Estimate:
+    """F1 of boxes with their labels at IoU 0.5, after those of absent phrases are left out."""
+    right, either = [], []
+    for picture in answered:
+        absent = [
+            Absent(each.phrase, each.evidence.score)
+            for each in picture.phrases
+            if each.evidence.score < threshold
+        ]
+        counts = count_boxes(picture.found.without(absent), picture.truth)
+        right.append(2 * counts.right_boxes)
+        either.append(counts.found_boxes + counts.true_boxes)
+    return ratio(right, either)
+
+
+def ranked(answered: Sequence[Answered], score: Callable[[Evidence], float]) -> float:
+    """How often what is there has the higher score, ties counted half."""
+    asked = [each for picture in answered for each in picture.phrases]
+    there, not_there = (
+        np.array([score(each.evidence) for each in asked if each.is_there is wanted])
+        for wanted in (True, False)
+    )
+    above = there[:, None] - not_there[None, :]
+    return float(np.mean(above > 0) + np.mean(above == 0) / 2)
+
+
+def boxed(evidence: Evidence) -> float:
+    """The score where ending at once is no evidence."""
+    return Evidence(0.0, evidence.seen).score
+
+
+def measure(answered: Sequence[Answered]) -> dict[str, Any]:
+    """All numbers of a task."""
+    asked = [each for picture in answered for each in picture.phrases]
+    rows = {"silence": absence(answered, lambda each: each.is_silent) | {"F1": box_f1(answered, 0)}}
+    for least in THRESHOLDS:
+        told = absence(answered, partial(_below, least, lambda evidence: evidence.score))
+        rows[f"score < {least}"] = told | {"F1": box_f1(answered, least)}
+    for least in THRESHOLDS:
+        rows[f"boxed < {least}"] = absence(answered, partial(_below, least, boxed))
+    return {
+        "pictures": len(answered),
+        "phrases": len(asked),
+        "absent": sum(not each.is_there for each in asked),
+        "rows": {
+            name: {what: each.to_dict() for what, each in row.items()} for name, row in rows.items()
+        },
+        "ranked": {
+            "score": ranked(answered, lambda evidence: evidence.score),
+            "written": ranked(answered, lambda evidence: evidence.written),
+            "seen": ranked(answered, lambda evidence: evidence.seen),
+        },
+    }
+
+
+def _below(least: float, score: Callable[[Evidence], float], asked: Asked) -> bool:
+    return score(asked.evidence) < least
+
+
+def show(group: str, numbers: dict[str, Any]) -> None:
+    print(f"{group}: {numbers['phrases']} phrases, {numbers['absent']} of them absent")
+    for name, row in numbers["rows"].items():
+        told = (
+            f"{what} {each['value']:.3f} ({each['low']:.3f}-{each['high']:.3f})"
+            for what, each in row.items()
+        )
+        print(f"  {name:12}", *told, sep="  ")
+    print("  ranked", *(f"{name} {value:.3f}" for name, value in numbers["ranked"].items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kit", type=Path)
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--count", type=int, default=400)
+    arguments = parser.parse_args()
+    model = Florence2.load(arguments.model)
+    table = {}
+    for suite in build_suites(Materials(Kit(arguments.kit)), GROUPS):
+        if isinstance(suite, Suite) and suite.material == HELD_OUT:
+            table[suite.group] = measure(list(ask(model, suite.records(arguments.count))))
+            show(suite.group, table[suite.group])
+    print(json.dumps({"model": arguments.model, "count": arguments.count, **table}))
+
+
+if __name__ == "__main__":
+    main()
