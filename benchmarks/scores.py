@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from florence2.checkpoints import load_checkpoint
-from florence2.evaluation.worlds import GREEDY, SCENE_SIDE, SCENES, SEED, Asker
+from florence2.evaluation.asking import GREEDY, Asker
+from florence2.evaluation.suites import SCENE_SIDE, SCENES, SEED
 from florence2.geometry import box_iou
 from florence2.results import Boxes
 from florence2.tasks import Task
@@ -142,7 +143,10 @@ def main() -> None:
         for index in range(arguments.count)
     )
     records = [scene_records(each, (Task.OD,))[0] for each in scenes]
-    pairs = [(cast(Boxes, found), cast(Boxes, each.result)) for found, each in asker.ask(records)]
+    pairs = [
+        (cast(Boxes, found), cast(Boxes, record.result))
+        for found, record in zip(asker.answer(records), records, strict=True)
+    ]
     table = {ranking.name: measure(pairs, ranking) for ranking in RANKINGS}
     boxes = sum(len(found.labels) for found, _ in pairs)
     print(f"{boxes} boxes in {len(pairs)} pictures")

@@ -38,6 +38,7 @@ def test_flags_are_frozen() -> None:
             [
                 *common,
                 "--beams",
+                "--calibration",
                 "--device",
                 "--draw",
                 "--end-loops",
@@ -94,6 +95,18 @@ def test_flags_are_frozen() -> None:
                 "--suites",
                 "--table",
                 "--test-styles",
+            ]
+        ),
+        "calibrate": sorted(
+            [
+                *common,
+                "--beams",
+                "--count",
+                "--device",
+                "--model",
+                "--out",
+                "--split",
+                "--task",
             ]
         ),
         "doctor": common,

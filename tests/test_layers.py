@@ -12,7 +12,17 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "src" / "florence2"
 
 PURE = [
-    *("errors", "geometry", "locations", "tasks", "scores", "official", "results", "answers"),
+    *(
+        "errors",
+        "geometry",
+        "locations",
+        "tasks",
+        "scores",
+        "official",
+        "results",
+        "calibration",
+        "answers",
+    ),
     *("images", "tokenizer"),
 ]
 ORDER = [

@@ -7,15 +7,18 @@ seen = model.encode_image("a.jpg")  # encode once ...
 model.caption(seen)                 # ... ask many times
 """
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
+from florence2.calibration import Calibration
 from florence2.checkpoints.loading import load_checkpoint
 from florence2.errors import ConfigError, Florence2Error, TaskError
 from florence2.generation.decoding import generate
@@ -107,11 +110,15 @@ class Florence2:
         *,
         name: str,
         generation: GenerationOptions | None = None,
+        calibrations: Sequence[Calibration] = (),
     ):
         self.model = model.eval()
         self.processor = processor
         self.name = name
         self.generation = generation or GenerationOptions()
+        self.calibrations = {each.task: each for each in calibrations}
+        for each in calibrations:
+            each.check_model(name, self.fingerprint())
         self._grammars = Grammars(processor.tokenizer, model.config.text.vocab_size)
 
     @classmethod
@@ -120,6 +127,7 @@ class Florence2:
         source: str = "nano",
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
+        calibration: str | Path | Sequence[str | Path] = (),
     ) -> "Florence2":
         """Load a model by short name, folder, weights file or hub id (`"owner/name@revision"`).
 
@@ -128,20 +136,39 @@ class Florence2:
                 a path, or a hub id.
             device: where to compute; None takes CUDA where there is one, else the CPU.
             dtype: None takes float32 on the CPU and bfloat16 on CUDA.
+            calibration: files of `florence2 calibrate`, for a task each. Scores and thresholds of
+                these tasks are then calibrated; those of other tasks stay as they are.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
+            ConfigError: a calibration was fitted on another model.
         """
+        paths = [calibration] if isinstance(calibration, str | Path) else calibration
+        calibrations = [Calibration.load(path) for path in paths]
         chosen = choose_device(device)
         if dtype is None:
             dtype = torch.bfloat16 if chosen.type == "cuda" else torch.float32
         loaded = load_checkpoint(source, device=chosen, dtype=dtype)
         processor = Processor(loaded.tokenizer, loaded.model.config)
-        return cls(loaded.model, processor, name=str(source), generation=loaded.generation)
+        return cls(
+            loaded.model,
+            processor,
+            name=str(source),
+            generation=loaded.generation,
+            calibrations=calibrations,
+        )
 
     @property
     def device(self) -> torch.device:
         return self.model.shared.weight.device
+
+    def fingerprint(self) -> str:
+        """A few letters that other weights do not share, whatever the dtype and the folder."""
+        digest = hashlib.sha256()
+        for name, weights in sorted(self.model.state_dict().items()):
+            start = weights.flatten()[:64].to("cpu", torch.bfloat16).view(torch.int16)
+            digest.update(f"{name} {tuple(weights.shape[1:])}".encode() + start.numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -248,7 +275,7 @@ class Florence2:
             clock.mark("presence")
         shared = {name: value / len(requests) for name, value in clock.milliseconds.items()}
         return [
-            Answer(_thresholded(result, each.min_score), {**_seen(each).timings_ms, **shared})
+            Answer(self._thresholded(result, each), {**_seen(each).timings_ms, **shared})
             for result, each in zip(results, prepared, strict=True)
         ]
 
@@ -299,6 +326,14 @@ class Florence2:
             absent = [each for each in found if each.score < request.min_presence]
             kept.append(result.without(absent) if isinstance(result, Boxes | Mixed) else result)
         return kept
+
+    def _thresholded(self, result: Result, request: Request) -> Result:
+        """The result with calibrated scores, without objects whose score is too low."""
+        if calibration := self.calibrations.get(task := Task.parse(request.task)):
+            result = calibration.apply(result, task)
+        if isinstance(result, Text) or not request.min_score:
+            return result
+        return result.above(request.min_score)
 
     def _run_batch(
         self, batch: Sequence[Request], generation: GenerationOptions | None
@@ -425,10 +460,6 @@ def _seen(request: Request) -> EncodedImage:
     """The picture of a request that has been encoded."""
     assert isinstance(request.image, EncodedImage), "the picture was not encoded"
     return request.image
-
-
-def _thresholded(result: Result, min_score: float) -> Result:
-    return result if isinstance(result, Text) or not min_score else result.above(min_score)
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

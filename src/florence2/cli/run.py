@@ -58,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer phrases that are less surely there (0 to 1; 0.5 is doubt) with nothing",
     )
     parser.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="of florence2 calibrate, for this task"
+    )
+    parser.add_argument(
         "--grammar",
         choices=sorted(GRAMMARS),
         help="keep to the task's grammar: where an answer broke it (repair), always, never",
@@ -88,7 +91,10 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.min_score,
         min_presence=arguments.min_presence,
     )
-    model = Florence2.load(arguments.model, device=arguments.device)
+    calibrations = [] if arguments.calibration is None else [arguments.calibration]
+    model = Florence2.load(arguments.model, device=arguments.device, calibration=calibrations)
+    for calibration in model.calibrations.values():
+        calibration.check_task(task)
     options = generation_options(model.generation, arguments)
     progress = Progress(len(arguments.images), arguments.quiet)
     failures = 0

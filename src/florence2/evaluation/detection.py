@@ -42,21 +42,29 @@ class DetectionCounts:
         return 2 * self.right_boxes / total if total else 0.0
 
 
-def count_boxes(
+def match_boxes(
     found: Boxes, truth: Boxes, iou_threshold: float = 0.5, use_labels: bool = True
-) -> DetectionCounts:
-    """Match found and true boxes of one picture greedily, best overlap first."""
+) -> list[bool]:
+    """Whether each found box is right; boxes are matched greedily, best overlap first."""
     overlaps = box_iou(found.xyxy, truth.xyxy)
     if use_labels:
         same = np.array(found.labels, dtype=object)[:, None] == np.array(truth.labels, dtype=object)
         overlaps = np.where(same, overlaps, 0.0)
-    right = 0
+    right = [False] * len(overlaps)
     while overlaps.size and overlaps.max() >= iou_threshold:
         row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
         overlaps[row, :] = 0.0
         overlaps[:, column] = 0.0
-        right += 1
-    return DetectionCounts(len(truth.labels), len(found.labels), right)
+        right[int(row)] = True
+    return right
+
+
+def count_boxes(
+    found: Boxes, truth: Boxes, iou_threshold: float = 0.5, use_labels: bool = True
+) -> DetectionCounts:
+    """Count the found, true and right boxes of one picture."""
+    right = match_boxes(found, truth, iou_threshold, use_labels)
+    return DetectionCounts(len(truth.labels), len(found.labels), sum(right))
 
 
 def count_all(pairs: Iterable[tuple[Boxes, Boxes]], use_labels: bool = True) -> DetectionCounts:

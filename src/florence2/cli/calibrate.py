@@ -1,0 +1,112 @@
+"""Make scores mean what they say: fit curves on a dataset with true answers.
+
+Half of the pictures are for fitting, the other half tells how far scores are from the share that is
+right, before and after (the expected calibration error of docs/scores.md). Writes a file for
+`florence2 run --calibration FILE` and `Florence2.load(..., calibration=FILE)`; prints a table on
+stderr and one JSON object on stdout.
+
+  florence2 calibrate screws/annotations.json --model runs/screws --out calibration.json
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from florence2.errors import ConfigError, Florence2Error
+from florence2.tasks import Task
+
+if TYPE_CHECKING:
+    from florence2.api import Florence2
+    from florence2.data.records import Record
+    from florence2.results import Result
+
+BATCH = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="any format of docs/data.md")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--task", help="what to ask, where the dataset leaves a choice")
+    parser.add_argument("--split", help="train, val or test, where it is divided")
+    parser.add_argument("--count", type=int, metavar="N", help="pictures at most (default: all)")
+    parser.add_argument("--model", default="nano", help="as for florence2 run (default: nano)")
+    parser.add_argument("--beams", type=int, metavar="N", help="as for florence2 run")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: CUDA where there is one)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    if arguments.count is not None and arguments.count < 1:
+        raise ConfigError(f"--count must be 1 or more; got {arguments.count!r}")
+    if not arguments.out.resolve().parent.is_dir():
+        raise ConfigError(f"the folder of --out {str(arguments.out)!r} does not exist; make it")
+    records = choose_records(arguments)
+    from florence2.api import Florence2
+    from florence2.evaluation.calibrating import fit
+
+    model = Florence2.load(arguments.model, device=arguments.device)
+    if arguments.beams is not None:
+        model.generation = replace(model.generation, num_beams=arguments.beams)
+    pairs = list(ask(model, records))
+    calibration = fit(pairs, model.name, model.fingerprint(), records[0].task)
+    calibration.save(arguments.out)
+    print(table(calibration.measured["scores"]), file=sys.stderr)
+    told = {"out": str(arguments.out), "model": model.name, "task": calibration.task.token}
+    print(json.dumps(told | dict(calibration.measured)))
+    return 0
+
+
+def choose_records(arguments: argparse.Namespace) -> "list[Record]":
+    """Read the records of one task, whose answers have objects with scores."""
+    from florence2.evaluation.calibrating import KINDS
+    from florence2.formats import open_dataset
+
+    asked = [] if arguments.task is None else [Task.parse(arguments.task)]
+    dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)
+    records = [record for record in dataset if record.task.answer_kind in KINDS]
+    print(dataset.report, file=sys.stderr)
+    counts = Counter(record.task for record in records)
+    if len(counts) != 1:
+        allowed = [task.name.lower() for task in counts or Task if task.answer_kind in KINDS]
+        raise ConfigError(
+            f"the dataset has records of {len(counts)} tasks that can be calibrated; choose one"
+            f" with --task: {', '.join(allowed)}"
+        )
+    return list(islice(records, arguments.count))
+
+
+def ask(model: "Florence2", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":
+    """Yield what the model finds, and what is true; a picture that cannot be read is told."""
+    from florence2.api import Request
+
+    requests = (
+        Request(each.image, each.task, each.text_input, each.region, prompt=each.prompt)
+        for each in records
+    )
+    for record, found in zip(records, model.run_many(requests, batch_size=BATCH), strict=True):
+        if isinstance(found, Florence2Error):
+            print(f"florence2: left out: {found}", file=sys.stderr)
+        else:
+            yield found, record.result
+
+
+def table(measured: dict[str, Any]) -> str:
+    """The errors, and what was right of the objects held out, in bins of their scores."""
+    lines = []
+    for name, each in measured.items():
+        before, after = each["error_before"], each["error_after"]
+        lines.append(
+            f"{name}: calibration error {before:.3f} before, {after:.3f} after"
+            f" ({each['objects']['held_out']:,} objects held out)"
+        )
+        for when in ("before", "after"):
+            bins = (
+                f"{row['score']:.2f} {row['right']:.2f} ({row['objects']})" for row in each[when]
+            )
+            lines.append(f"  {when:6}  said, right (objects): " + ", ".join(bins))
+    return "\n".join(lines)

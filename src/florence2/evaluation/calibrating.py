@@ -1,0 +1,113 @@
+"""Fit a calibration on labelled answers, and tell on others what it is worth.
+
+A found object is right in three senses, one for each kind of score:
+
+    place   it overlaps a true object by IoU 0.5 or more, which no better one took before
+    label   the true object that it overlaps most has its label; where it meets none it is wrong
+    both    it overlaps a true object of its label by so much, likewise
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from florence2.calibration import COLUMNS, Calibration, Curve, calibration_error, fit_curve
+from florence2.calibration import reliability as reliability_of
+from florence2.errors import DataError
+from florence2.evaluation.detection import match_boxes
+from florence2.geometry import bounding_box, box_iou
+from florence2.results import Boxes, Mixed, Quads, Result
+from florence2.tasks import AnswerKind, Task
+
+MIN_OBJECTS = 50  # of each part; with fewer, chance is larger than what there is to correct
+SEED = 1  # of the division into parts
+KINDS = frozenset(AnswerKind) - {AnswerKind.TEXT, AnswerKind.POLYGONS}
+
+Pair = tuple[Result, Result]  # found, truth
+Sample = tuple[NDArray[np.float64], NDArray[np.float64]]  # scores, and 1 for each that was right
+
+
+def fit(pairs: Sequence[Pair], model: str, fingerprint: str, task: Task) -> Calibration:
+    """Fit curves on half of the pictures; the other half says how large the error is.
+
+    Raises:
+        DataError: there are too few objects.
+    """
+    order = random.Random(SEED).sample(range(len(pairs)), len(pairs))
+    half = (len(order) + 1) // 2
+    fitted, held = (_samples([pairs[row] for row in part]) for part in (order[:half], order[half:]))
+    fewest = min(len(part["scores"][0]) for part in (fitted, held))
+    if fewest < MIN_OBJECTS:
+        raise DataError(
+            f"the model found {fewest} objects in one half of {len(pairs)} pictures; a calibration"
+            f" needs {MIN_OBJECTS} in each half, so give more pictures"
+        )
+    curves = {name: fit_curve(*fitted[name]) for name in COLUMNS if len(held[name][0])}
+    measured = {
+        "pictures": {"fitted": half, "held_out": len(order) - half},
+        "scores": {
+            name: _measured(curve, fitted[name], held[name]) for name, curve in curves.items()
+        },
+    }
+    return Calibration(model, fingerprint, task, curves, measured)
+
+
+def _measured(curve: Curve, fitted: Sample, held: Sample) -> Mapping[str, object]:
+    scores, right = held
+    return {
+        "objects": {"fitted": len(fitted[0]), "held_out": len(scores)},
+        "error_before": round(calibration_error(scores, right), 5),
+        "error_after": round(calibration_error(curve(scores), right), 5),
+        "before": _rows(scores, right),
+        "after": _rows(curve(scores), right),
+    }
+
+
+def _rows(scores: NDArray[np.float64], right: NDArray[np.float64]) -> list[dict[str, float]]:
+    bins = reliability_of(scores, right)
+    return [
+        {"objects": each.objects, "score": round(each.score, 4), "right": round(each.share, 4)}
+        for each in bins
+        if each.objects
+    ]
+
+
+def _samples(pairs: Sequence[Pair]) -> dict[str, Sample]:
+    """Scores and rightness of all found objects, by column; those without a score are left out."""
+    columns: dict[str, list[tuple[float, bool]]] = {name: [] for name in COLUMNS}
+    for found, truth in ((_boxes(found), _boxes(truth)) for found, truth in pairs):
+        for name, right in judge(found, truth).items():
+            scores = getattr(found, name) or [None] * len(right)
+            known = zip(scores, right, strict=True)
+            columns[name] += [(score, verdict) for score, verdict in known if score is not None]
+    arrays = {name: np.array(rows, np.float64).reshape(-1, 2) for name, rows in columns.items()}
+    return {name: (array[:, 0], array[:, 1]) for name, array in arrays.items()}
+
+
+def judge(found: Boxes, truth: Boxes) -> dict[str, list[bool]]:
+    """Whether both, place and label of each found box are right, by the column that tells."""
+    overlaps = box_iou(found.xyxy, truth.xyxy)
+    nearest = [int(row.argmax()) if row.any() else None for row in overlaps]
+    named = zip(found.labels, nearest, strict=True)
+    labels = [at is not None and truth.labels[at] == label for label, at in named]
+    both, place = match_boxes(found, truth), match_boxes(found, truth, use_labels=False)
+    return dict(zip(COLUMNS, (both, place, labels), strict=True))
+
+
+def _boxes(result: Result) -> Boxes:
+    """The objects of an answer as boxes, where they are quads those around them."""
+    match result:
+        case Boxes():
+            return result
+        case Mixed():
+            return result.boxes
+        case Quads():
+            around = bounding_box(result.quads).reshape(-1, 4)
+            columns = {name: getattr(result, name) for name in ("labels", *COLUMNS)}
+            return Boxes(around, **columns, image_size=result.image_size)
+    raise DataError(
+        f"a calibration needs boxes or quads; got a {type(result).__name__} result; choose another"
+        " task"
+    )
