@@ -172,9 +172,9 @@ def test_options_reach_the_search(model: Florence2, picture: Path) -> None:
     assert result.finish_reason == "length"
 
 
-def test_dtype_is_applied(tiny_folder: Path, picture: Path) -> None:
-    model = Florence2.load(str(tiny_folder), device="cpu", dtype=torch.bfloat16)
-    assert model.model.shared.weight.dtype == torch.bfloat16
+def test_the_precision_is_applied(tiny_folder: Path, picture: Path) -> None:
+    model = Florence2.load(str(tiny_folder), device="cpu", precision="bfloat16")
+    assert model.model.dtype == model.encode_image(picture).image_tokens.dtype == torch.bfloat16
     options = GenerationOptions(num_beams=1, max_new_tokens=4)
     assert model.run(picture, "ocr", generation=options).token_ids
 
@@ -193,6 +193,7 @@ def test_dtype_is_applied(tiny_folder: Path, picture: Path) -> None:
         pytest.param(lambda m, p: list(m.run_many([], batch_size=0)), ConfigError, "1 or more", id="batch"),
         pytest.param(lambda m, p: m.run("none.png", "od"), ImageError, "none.png", id="image"),
         pytest.param(lambda m, p: Florence2.load("nanoo"), WeightsError, "did you mean", id="source"),
+        pytest.param(lambda m, p: Florence2.load(device="cpu", precision="fp8"), ConfigError, "'int8'", id="precision"),
         pytest.param(lambda m, p: Florence2.load(device="toaster"), ConfigError, "toaster", id="device"),
     ],
 )  # fmt: skip

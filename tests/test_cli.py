@@ -141,7 +141,7 @@ def test_run_prints_one_object_for_each_picture(
     assert [set(line) for line in lines] == [KEYS, KEYS]
     assert lines[0]["task"] == "<OD>"
     assert lines[0]["result"]["type"] == "boxes"
-    stages = {"read", "resize", "vision", "generate"}
+    stages = {"read", "resize", "vision", "encode", "first_token", "tokens", "parse"}
     assert stages <= set(lines[0]["timings_ms"]) <= stages | {"repair"}
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from florence2.answers import format_answer, parse_answer
-    from florence2.api import EncodedImage, Florence2, Request
+    from florence2.api import Florence2, Request
     from florence2.checkpoints.inspection import inspect_checkpoint
     from florence2.drawing import draw
+    from florence2.engine import EncodedImage, Limits
     from florence2.errors import (
         AnswerError,
         ConfigError,
@@ -35,9 +36,10 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "answers": ("format_answer", "parse_answer"),
-    "api": ("EncodedImage", "Florence2", "Request"),
+    "api": ("Florence2", "Request"),
     "checkpoints.inspection": ("inspect_checkpoint",),
     "drawing": ("draw",),
+    "engine": ("EncodedImage", "Limits"),
     "errors": (
         "AnswerError",
         "ConfigError",
@@ -65,6 +67,7 @@ __all__ = [
     "Florence2Error",
     "GenerationOptions",
     "ImageError",
+    "Limits",
     "Mixed",
     "Polygons",
     "Quads",

@@ -8,25 +8,25 @@ model.caption(seen)                 # ... ask many times
 """
 
 import hashlib
-import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import torch
-from torch import Tensor
 
 from florence2.calibration import Calibration
 from florence2.checkpoints.loading import load_checkpoint
+from florence2.engine import Clock, EncodedImage, Engine, Limits, Outcome, Question, Ticket
 from florence2.errors import ConfigError, Florence2Error, TaskError
-from florence2.generation.decoding import generate
-from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.generation.decoding import Runtime
+from florence2.generation.options import GenerationOptions
 from florence2.grammars import Grammars
-from florence2.images import ImageSource, open_image
-from florence2.locations import NUM_BINS
+from florence2.images import ImageSource
 from florence2.model.florence2 import Florence2Model
+from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize
 from florence2.presence import Claim, Witness, check_task, doubtful_phrases
 from florence2.processor import Processor
 from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Text
@@ -38,23 +38,6 @@ _CAPTION_TASKS: dict[str, Task] = {
     "detailed": Task.DETAILED_CAPTION,
     "paragraph": Task.MORE_DETAILED_CAPTION,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedImage:
-    """What depends on a picture alone: pass it wherever a picture is accepted.
-
-    Attributes:
-        image_size: `(width, height)` of the picture in pixels.
-        image_tokens: `(1, I, D)`, the output of vision tower and projector, on the device.
-        model_name: the model that made it; other models refuse it.
-        timings_ms: how long reading, resizing and the vision tower took.
-    """
-
-    image_size: tuple[int, int]
-    image_tokens: Tensor
-    model_name: str
-    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +76,7 @@ class Request:
 class Answer:
     """A result and how long each stage took, in milliseconds.
 
-    Stages that a batch shares (vision, generate, repair) count their share of the batch.
+    Stages that requests share (vision, encode, first_token, tokens, repair) count their share.
     """
 
     result: Result
@@ -101,33 +84,44 @@ class Answer:
 
 
 class Florence2:
-    """A loaded model with its tokenizer; holds no state between calls."""
+    """A loaded model with its tokenizer and engine; any thread may ask.
+
+    Args:
+        model: the plain model, or another runtime.
+        fingerprint: see `weights_fingerprint`; needed with calibrations.
+        limits: how much the engine takes on at once.
+    """
 
     def __init__(
         self,
-        model: Florence2Model,
+        model: Runtime,
         processor: Processor,
         *,
         name: str,
         generation: GenerationOptions | None = None,
         calibrations: Sequence[Calibration] = (),
+        fingerprint: str = "",
+        limits: Limits | None = None,
     ):
-        self.model = model.eval()
+        self.model = model
         self.processor = processor
         self.name = name
+        self.fingerprint = fingerprint
         self.generation = generation or GenerationOptions()
         self.calibrations = {each.task: each for each in calibrations}
         for each in calibrations:
-            each.check_model(name, self.fingerprint())
+            each.check_model(name, fingerprint)
         self._grammars = Grammars(processor.tokenizer, model.config.text.vocab_size)
+        self.engine = Engine(model, processor, self._grammars, name, limits)
 
     @classmethod
     def load(
         cls,
         source: str = "nano",
         device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
         calibration: str | Path | Sequence[str | Path] = (),
+        limits: Limits | None = None,
     ) -> "Florence2":
         """Load a model by short name, folder, weights file or hub id (`"owner/name@revision"`).
 
@@ -135,40 +129,38 @@ class Florence2:
             source: `"nano"` (inside the package), `"base"`, `"large"`, `"base-ft"`, `"large-ft"`,
                 a path, or a hub id.
             device: where to compute; None takes CUDA where there is one, else the CPU.
-            dtype: None takes float32 on the CPU and bfloat16 on CUDA.
+            precision: `"float32"`, `"bfloat16"`, or `"int8"` (CPU only); None takes float32 on
+                the CPU and bfloat16 on CUDA. docs/speed.md tells what each costs and gains.
             calibration: files of `florence2 calibrate`, for a task each. Scores and thresholds of
                 these tasks are then calibrated; those of other tasks stay as they are.
+            limits: how much the engine takes on at once.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
-            ConfigError: a calibration was fitted on another model.
+            ConfigError: a calibration was fitted on another model, or this machine cannot compute
+                in the precision.
         """
         paths = [calibration] if isinstance(calibration, str | Path) else calibration
         calibrations = [Calibration.load(path) for path in paths]
         chosen = choose_device(device)
-        if dtype is None:
-            dtype = torch.bfloat16 if chosen.type == "cuda" else torch.float32
+        precision = checked_precision(precision, chosen)
+        dtype = torch.float32 if precision == "float32" else torch.bfloat16
         loaded = load_checkpoint(source, device=chosen, dtype=dtype)
         processor = Processor(loaded.tokenizer, loaded.model.config)
+        fingerprint = weights_fingerprint(loaded.model)
         return cls(
-            loaded.model,
+            as_runtime(loaded.model, precision),
             processor,
             name=str(source),
             generation=loaded.generation,
             calibrations=calibrations,
+            fingerprint=fingerprint,
+            limits=limits,
         )
 
     @property
     def device(self) -> torch.device:
-        return self.model.shared.weight.device
-
-    def fingerprint(self) -> str:
-        """A few letters that other weights do not share, whatever the dtype and the folder."""
-        digest = hashlib.sha256()
-        for name, weights in sorted(self.model.state_dict().items()):
-            start = weights.flatten()[:64].to("cpu", torch.bfloat16).view(torch.int16)
-            digest.update(f"{name} {tuple(weights.shape[1:])}".encode() + start.numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return self.model.device
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -216,108 +208,104 @@ class Florence2:
         self,
         requests: Iterable[Request],
         generation: GenerationOptions | None = None,
-        batch_size: int = 8,
+        batch_size: int = 32,
     ) -> Iterator[Result | Florence2Error]:
-        """Ask many questions in batches; yields one item for each request, in order.
+        """Ask many questions; yields one item for each request, in order.
 
         A request that cannot be answered yields its error instead of a result, and the others
-        are answered all the same. Each picture is encoded for each request; to ask one picture
-        often, pass the `EncodedImage` that `encode_image` returns.
+        are answered all the same. Requests are taken as answers are given: at most `batch_size`
+        are on their way at once, of which the engine's limits let some run. Equal pictures that
+        come close together are encoded once.
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be 1 or more; got {batch_size!r}")
-        batch: list[Request] = []
-        for request in requests:
-            batch.append(request)
-            if len(batch) == batch_size:
-                yield from self._run_batch(batch, generation)
-                batch = []
-        yield from self._run_batch(batch, generation)
+        on_their_way: deque[tuple[Request, Ticket | Florence2Error]] = deque()
+        try:
+            for request in requests:
+                on_their_way.append((request, self._submit_or_error(request, generation)))
+                if len(on_their_way) == batch_size:
+                    yield self._outcome_or_error(*on_their_way.popleft())
+            while on_their_way:
+                yield self._outcome_or_error(*on_their_way.popleft())
+        finally:  # also where the caller stops listening
+            for _, ticket in on_their_way:
+                if isinstance(ticket, Ticket):
+                    ticket.cancel()
 
     def encode_image(self, image: "ImageSource | EncodedImage") -> EncodedImage:
         """Read, resize and encode a picture once; ask about it many times."""
-        if isinstance(image, EncodedImage):
-            if image.model_name != self.name:
-                raise TaskError(
-                    f"this encoded image was made by model {image.model_name!r}, not by"
-                    f" {self.name!r}; encode the picture again with this model"
-                )
-            return image
-        clock = Clock()
-        picture = open_image(image)
-        clock.mark("read")
-        pixels = self.processor.pixels([picture])
-        clock.mark("resize")
-        with torch.inference_mode():
-            weights = self.model.shared.weight
-            tokens = self.model.encode_image(pixels.to(weights.device, weights.dtype))
-        clock.mark("vision")
-        return EncodedImage(picture.size, tokens, self.name, clock.milliseconds)
+        pictures = self.engine.pictures
+        return pictures.encode([pictures.read(image)])[0]
 
     def answer(
         self, requests: Sequence[Request], generation: GenerationOptions | None = None
     ) -> list[Answer]:
-        """Answer requests as one batch, with timings; the first bad request raises."""
-        options = generation or self.generation
-        prepared = [replace(each, image=self.encode_image(each.image)) for each in requests]
-        clock = Clock()
-        results = self._results(prepared, options, within_grammar=options.grammar is True)
-        clock.mark("generate")
-        broken = [place for place, result in enumerate(results) if result.malformed]
-        if broken and options.grammar == "repair":
-            asked = [prepared[place] for place in broken]
-            repaired = self._results(asked, options, within_grammar=True)
-            for place, result in zip(broken, repaired, strict=True):
-                results[place] = result
-            clock.mark("repair")
-        if any(each.min_presence for each in prepared):
-            results = self._without_absent(prepared, results)
-            clock.mark("presence")
-        shared = {name: value / len(requests) for name, value in clock.milliseconds.items()}
-        return [
-            Answer(self._thresholded(result, each), {**_seen(each).timings_ms, **shared})
-            for result, each in zip(results, prepared, strict=True)
-        ]
+        """Answer requests side by side, with timings; the first bad request raises."""
+        tickets: list[Ticket] = []
+        try:
+            tickets += (self._submit(request, generation) for request in requests)
+            outcomes = [ticket.outcome() for ticket in tickets]
+        finally:
+            for ticket in tickets:
+                ticket.cancel()
+        return self._finished(requests, outcomes)
 
-    def _results(
-        self, requests: Sequence[Request], options: GenerationOptions, *, within_grammar: bool
-    ) -> list[Result]:
-        """Answer requests, whose pictures are encoded, as one batch."""
-        seen = [_seen(request) for request in requests]
-        tasks = [Task.parse(request.task) for request in requests]
-        prompts = [self._prompt(*pair) for pair in zip(requests, seen, strict=True)]
-        prompt_ids, prompt_mask = self.processor.pad_prompts(prompts)
-        grammars = None
-        if within_grammar:
-            grammars = [
-                self._grammars.grammar(task, request.text_input, only_asked=options.grammar is True)
-                for task, request in zip(tasks, requests, strict=True)
-            ]
-        written = generate(
-            self.model,
-            torch.cat([each.image_tokens for each in seen]),
-            prompt_ids.to(self.device),
-            prompt_mask.to(self.device) if len(requests) > 1 else None,
-            options,
-            self._special_ids(),
-            grammars,
+    def _submit(self, request: Request, generation: GenerationOptions | None) -> Ticket:
+        task = Task.parse(request.task)
+        if request.min_presence:
+            check_task(task)
+        options = generation or self.generation
+        return self.engine.submit(
+            Question(
+                request.image, task, options, request.text_input, request.region, request.prompt
+            )
         )
+
+    def _submit_or_error(
+        self, request: Request, generation: GenerationOptions | None
+    ) -> Ticket | Florence2Error:
+        try:
+            return self._submit(request, generation)
+        except Florence2Error as error:
+            return error
+
+    def _outcome_or_error(
+        self, request: Request, ticket: Ticket | Florence2Error
+    ) -> Result | Florence2Error:
+        if isinstance(ticket, Florence2Error):
+            return ticket
+        try:
+            return self._finished([request], [ticket.outcome()])[0].result
+        except Florence2Error as error:
+            return error
+
+    def _finished(self, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[Answer]:
+        """Apply the thresholds of the requests, and calibrations."""
+        results = [outcome.result for outcome in outcomes]
+        clock = Clock()
+        if any(request.min_presence for request in requests):
+            seen = [outcome.image for outcome in outcomes]
+            results = self._without_absent(requests, seen, results)
+            clock.mark("presence", shared_by=len(requests))
         return [
-            self.processor.result(each, task, picture.image_size)
-            for each, task, picture in zip(written, tasks, seen, strict=True)
+            Answer(self._thresholded(result, request), outcome.timings_ms | clock.milliseconds)
+            for result, request, outcome in zip(results, requests, outcomes, strict=True)
         ]
 
     def _without_absent(
-        self, requests: Sequence[Request], results: Sequence[Result]
+        self,
+        requests: Sequence[Request],
+        images: Sequence[EncodedImage],
+        results: Sequence[Result],
     ) -> list[Result]:
         """Take out of the results what is not in the pictures, where that was asked."""
         claims = [
             [
-                Claim(_seen(request).image_tokens, Task.parse(request.task), phrase)
+                Claim(image.image_tokens, Task.parse(request.task), phrase)
                 for phrase in doubtful_phrases(result, request.text_input)
                 if request.min_presence
             ]
-            for request, result in zip(requests, results, strict=True)
+            for request, image, result in zip(requests, images, results, strict=True)
         ]
         evidence = iter(self._witness.evidence([claim for each in claims for claim in each]))
         kept: list[Result] = []
@@ -335,43 +323,9 @@ class Florence2:
             return result
         return result.above(request.min_score)
 
-    def _run_batch(
-        self, batch: Sequence[Request], generation: GenerationOptions | None
-    ) -> list[Result | Florence2Error]:
-        prepared = [self._prepared(request) for request in batch]
-        good = [each for each in prepared if isinstance(each, Request)]
-        answers = iter(self.answer(good, generation) if good else [])
-        return [next(answers).result if isinstance(each, Request) else each for each in prepared]
-
-    def _prepared(self, request: Request) -> Request | Florence2Error:
-        """The request with its picture encoded, or why it cannot be answered."""
-        try:
-            seen = self.encode_image(request.image)
-            self._prompt(request, seen)
-        except Florence2Error as error:
-            return error
-        return replace(request, image=seen)
-
     @cached_property
     def _witness(self) -> Witness:
         return Witness(self.model, self.processor, self._grammars)
-
-    def _prompt(self, request: Request, seen: EncodedImage) -> list[int]:
-        if request.min_presence:
-            check_task(Task.parse(request.task))
-        return self.processor.prompt_ids(
-            Task.parse(request.task),
-            request.text_input,
-            request.region,
-            seen.image_size,
-            request.prompt,
-        )
-
-    def _special_ids(self) -> SpecialIds:
-        text = self.model.config.text
-        first = self.processor.tokenizer.loc_begin
-        locations = range(first, first + NUM_BINS)
-        return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id, locations)
 
     # -- one method for each kind of question ----------------------------------------------
 
@@ -456,12 +410,6 @@ class Florence2:
         return cast(Boxes, self.run(image, Task.REGION_PROPOSAL))
 
 
-def _seen(request: Request) -> EncodedImage:
-    """The picture of a request that has been encoded."""
-    assert isinstance(request.image, EncodedImage), "the picture was not encoded"
-    return request.image
-
-
 def choose_device(device: str | torch.device | None) -> torch.device:
     """The named device if it can hold a tensor, or the best one at hand."""
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -476,14 +424,36 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         ) from None
 
 
-class Clock:
-    """Milliseconds between marks."""
+def checked_precision(precision: Precision | None, device: torch.device) -> Precision:
+    """The precision to compute in; raises where this device cannot."""
+    on_cpu = device.type == "cpu"
+    if precision is None:
+        return "float32" if on_cpu else "bfloat16"
+    allowed = get_args(Precision) if on_cpu else ("float32", "bfloat16")
+    if precision not in allowed:
+        names = ", ".join(map(repr, allowed))
+        raise ConfigError(
+            f"precision {precision!r} is unknown on device {str(device)!r}; choose one of {names}"
+        )
+    if precision == "int8" and not can_quantize():
+        raise ConfigError(
+            "precision 'int8' needs a processor with VNNI (x86 from 2019 on) and a PyTorch with"
+            " oneDNN, which this machine has not; choose 'bfloat16' or 'float32'"
+        )
+    return precision
 
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-        self._last = time.perf_counter()
 
-    def mark(self, name: str) -> None:
-        now = time.perf_counter()
-        self.milliseconds[name] = (now - self._last) * 1000.0
-        self._last = now
+def as_runtime(model: Florence2Model, precision: Precision) -> Runtime:
+    """The fastest way to compute a model where it is; the model itself is used up."""
+    if model.device.type == "cpu" and can_pack():
+        return PackedModel(model, precision)
+    return model.eval()
+
+
+def weights_fingerprint(model: Florence2Model) -> str:
+    """A few letters that other weights do not share, whatever the dtype and the folder."""
+    digest = hashlib.sha256()
+    for name, weights in sorted(model.state_dict().items()):
+        start = weights.flatten()[:64].to("cpu", torch.bfloat16).view(torch.int16)
+        digest.update(f"{name} {tuple(weights.shape[1:])}".encode() + start.numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from florence2.errors import TaskError
+from florence2.generation.decoding import Runtime
 from florence2.generation.grammar import BOX, State
 from florence2.grammars import Grammars, stretches
-from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.results import Boxes, Result
 from florence2.tasks import Task
@@ -70,7 +70,7 @@ class Claim(NamedTuple):
 class Witness:
     """Tells what a model knows about claims."""
 
-    def __init__(self, model: Florence2Model, processor: Processor, grammars: Grammars) -> None:
+    def __init__(self, model: Runtime, processor: Processor, grammars: Grammars) -> None:
         self._model = model
         self._processor = processor
         self._boxes = grammars.grammar(Task.REGION_PROPOSAL)
@@ -96,7 +96,9 @@ class Witness:
     def _blank_tokens_1ID(self) -> Tensor:
         """Image tokens of a picture of the mean colour: one that shows nothing."""
         side = self._processor.image_side
-        return self._model.encode_image(self._model.shared.weight.new_zeros(1, 3, side, side))
+        return self._model.encode_image(
+            torch.zeros(1, 3, side, side, device=self._model.device, dtype=self._model.dtype)
+        )
 
     def _batch(self, claims: Sequence[Claim]) -> list[Evidence]:
         processor = self._processor

@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.beams is not None:
         model.generation = replace(model.generation, num_beams=arguments.beams)
     pairs = list(ask(model, records))
-    calibration = fit(pairs, model.name, model.fingerprint(), records[0].task)
+    calibration = fit(pairs, model.name, model.fingerprint, records[0].task)
     calibration.save(arguments.out)
     print(table(calibration.measured["scores"]), file=sys.stderr)
     told = {"out": str(arguments.out), "model": model.name, "task": calibration.task.token}

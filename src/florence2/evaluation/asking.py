@@ -7,9 +7,8 @@ from typing import Protocol
 import torch
 
 from florence2.data.records import Record
-from florence2.generation.decoding import generate
+from florence2.generation.decoding import Runtime, generate
 from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.results import Result
 from florence2.tasks import AnswerKind, Task
@@ -47,7 +46,7 @@ class Asker:
         longest: most tokens of an answer; None where only the options and the model limit it.
     """
 
-    model: Florence2Model
+    model: Runtime
     tokenizer: Tokenizer
     options: GenerationOptions = GREEDY
     image_side: int | None = None
@@ -79,13 +78,13 @@ class Asker:
                 for each, picture in zip(records, pictures, strict=True)
             ]
         )
-        weights = self.model.shared.weight
-        pixels = processor.pixels(pictures).to(weights.device, weights.dtype)
+        device = self.model.device
+        pixels = processor.pixels(pictures).to(device, self.model.dtype)
         written = generate(
             self.model,
             self.model.encode_image(pixels),
-            prompt_ids.to(weights.device),
-            prompt_mask.to(weights.device),
+            prompt_ids.to(device),
+            prompt_mask.to(device),
             self._options(task),
             special,
         )

@@ -29,6 +29,14 @@ class Runtime(Protocol):
 
     config: Florence2Config
 
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of pixels and image tokens."""
+        ...
+
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """See `Florence2Model.encode_image`."""
         ...
@@ -44,6 +52,12 @@ class Runtime(Protocol):
         prompt_mask_BL: Tensor | None = None,
     ) -> Tensor:
         """See `Florence2Model.encode`."""
+        ...
+
+    def decode(
+        self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
+    ) -> Tensor:
+        """See `Florence2Model.decode`."""
         ...
 
     def new_slots(self, width: int) -> Slots:

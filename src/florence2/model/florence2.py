@@ -33,6 +33,14 @@ class Florence2Model(nn.Module):
         self.text_encoder = TextEncoder(config.text)
         self.text_decoder = TextDecoder(config.text)
 
+    @property
+    def device(self) -> torch.device:
+        return self.shared.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.shared.weight.dtype
+
     @torch.no_grad()
     def initialize(self, generator: torch.Generator | None = None) -> "Florence2Model":
         """Fill with the published initialisation: std 0.02, zero biases, unit norms."""

@@ -34,6 +34,7 @@ class PackedModel:
         self.config = model.config
         self.precision = precision
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        self.device = torch.device("cpu")
         self.memory_mask = model.memory_mask
         self._quantizes = precision == "int8"
         big: Pack = QuantizedLinear if self._quantizes else Linear
@@ -67,6 +68,13 @@ class PackedModel:
         masks = [None] * len(source_BSD) if mask is None else mask.split(1)
         pairs = zip(source_BSD.split(1), masks, strict=True)
         return torch.cat([self._encoder(source, its_mask) for source, its_mask in pairs])
+
+    def decode(
+        self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
+    ) -> Tensor:
+        """See `Florence2Model.decode`."""
+        fresh = Fresh(memory_BSD, memory_mask_BS)
+        return self._scored(self._decoder(self._words(token_ids_BT), fresh))
 
     def new_slots(self, width: int) -> Slots:
         """See `Florence2Model.new_slots`."""

@@ -1,0 +1,159 @@
+"""Threads, batches and caches change no answer; places are freed; nobody waits for ever."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from florence2 import EngineError, Florence2, GenerationOptions, Limits, Request, TaskError
+from florence2.api import as_runtime
+from florence2.checkpoints.loading import load_checkpoint
+from florence2.engine import Question
+from florence2.engine import engine as engine_module
+from florence2.generation.decoding import generate
+from florence2.generation.options import SpecialIds
+from florence2.model.florence2 import Florence2Model
+from florence2.processor import Processor
+from florence2.tasks import Task
+
+BEAMS = GenerationOptions(num_beams=3, max_new_tokens=24, grammar=False)
+GREEDY = GenerationOptions(num_beams=1, max_new_tokens=16, grammar=False)
+LONG = GenerationOptions(num_beams=2, max_new_tokens=900, min_new_tokens=900, grammar=False)
+PATIENCE_S = 60.0
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 255, (40 + n, 60, 3), dtype=np.uint8) for n in range(count)]
+
+
+class Counting(Florence2Model):
+    """A model that counts the pictures it encodes."""
+
+    encoded = 0
+
+    def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
+        self.encoded += len(pixels_BCHW)
+        return super().encode_image(pixels_BCHW)
+
+
+@pytest.fixture
+def model(tiny_folder: Path) -> Florence2:
+    loaded = load_checkpoint(tiny_folder, dtype=torch.float32)
+    counting = Counting(loaded.model.config).eval()
+    counting.load_state_dict(loaded.model.state_dict())
+    processor = Processor(loaded.tokenizer, counting.config)
+    return Florence2(counting, processor, name="tiny", limits=Limits(max_running=4, max_begin=2))
+
+
+def test_answers_equal_those_of_a_plain_batch() -> None:
+    """Whatever joined when, in two lanes, is what `generate` writes for each alone."""
+    nano = Florence2.load("nano", device="cpu", limits=Limits(max_running=5, max_begin=2))
+    requests = [
+        (path, task, options)
+        for path in sorted(EXAMPLES.glob("*.png"))[:4]
+        for task in (Task.OD, Task.CAPTION, Task.OCR)
+        for options in (BEAMS, GREEDY)
+    ]
+    tickets = [nano.engine.submit(Question(*request)) for request in requests]
+    found = [ticket.outcome(PATIENCE_S).result.token_ids for ticket in tickets]
+    assert len(set(found)) > 10
+    text = nano.model.config.text
+    special = SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+    for (path, task, options), token_ids in zip(requests, found, strict=True):
+        seen = nano.encode_image(path)
+        prompt = torch.tensor([nano.processor.prompt_ids(task, "", None, seen.image_size)])
+        (alone,) = generate(nano.model, seen.image_tokens, prompt, None, options, special)
+        assert token_ids == alone.token_ids
+
+
+def test_equal_pictures_are_encoded_once(model: Florence2) -> None:
+    one, other = pictures(2)
+    requests = [Request(one, "od"), Request(other, "od"), Request(one.copy(), "caption")] * 3
+    assert len(list(model.run_many(requests, GREEDY))) == 9
+    assert model.model.encoded == 2  # type: ignore[attr-defined]
+
+
+def test_a_cancelled_request_frees_its_place(model: Florence2) -> None:
+    """Four long answers hold all places; the fifth gets its answer when one gives up."""
+    picture = model.encode_image(pictures(1)[0])
+    holders = [model.engine.submit(Question(picture, Task.OD, LONG)) for _ in range(4)]
+    fifth = model.engine.submit(Question(picture, Task.CAPTION, GREEDY))
+    holders[2].cancel()
+    assert fifth.outcome(PATIENCE_S).result.token_ids
+    with pytest.raises(EngineError, match="was cancelled"):
+        holders[2].outcome(PATIENCE_S)
+    assert not holders[0].is_over
+    for holder in holders:
+        holder.cancel()
+
+
+def test_a_bad_request_harms_no_other(model: Florence2) -> None:
+    picture = pictures(1)[0]
+    questions = [
+        Question(picture, Task.OD, GREEDY),
+        Question(picture, Task.CAPTION_TO_PHRASE_GROUNDING, GREEDY),  # needs words
+        Question(picture, Task.CAPTION, GREEDY),
+    ]
+    tickets = [model.engine.submit(question) for question in questions]
+    assert tickets[0].outcome(PATIENCE_S).result.token_ids
+    with pytest.raises(TaskError, match="needs text"):
+        tickets[1].outcome(PATIENCE_S)
+    assert tickets[2].outcome(PATIENCE_S).result.token_ids
+
+
+def test_a_failing_computation_is_told_and_the_engine_goes_on(
+    model: Florence2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = model.encode_image(pictures(1)[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(Counting, "step", lambda *_: 1 / 0)
+        with pytest.raises(EngineError, match="ZeroDivisionError"):
+            model.run(picture, "od", generation=GREEDY)
+    assert model.run(picture, "od", generation=GREEDY).token_ids
+
+
+def test_many_threads_may_ask(model: Florence2) -> None:
+    picture = model.encode_image(pictures(1)[0])
+    expected = model.run(picture, "od", generation=GREEDY)
+    answers: list[tuple[int, ...]] = []
+
+    def ask() -> None:
+        answers.append(model.run(picture, "od", generation=GREEDY).token_ids)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert answers == [expected.token_ids] * 6
+
+
+def test_the_computing_thread_ends_when_idle_and_starts_again(
+    model: Florence2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "IDLE_S", 0.01)
+    picture = model.encode_image(pictures(1)[0])
+    first = model.run(picture, "od", generation=GREEDY)
+    thread = model.engine._thread
+    if thread is not None:
+        thread.join(PATIENCE_S)
+    assert model.engine._thread is None
+    assert model.run(picture, "od", generation=GREEDY) == first
+
+
+def test_stages_add_up(model: Florence2) -> None:
+    (answer,) = model.answer([Request(pictures(1)[0], "od")], GREEDY)
+    stages = {"read", "resize", "vision", "encode", "first_token", "tokens", "parse"}
+    assert set(answer.timings_ms) == stages
+    assert all(spent >= 0 for spent in answer.timings_ms.values())
+
+
+def test_the_cpu_gets_packed_weights(tiny_folder: Path) -> None:
+    model = Florence2.load(str(tiny_folder), device="cpu")
+    plain = load_checkpoint(tiny_folder, dtype=torch.float32).model
+    assert type(model.model) is type(as_runtime(plain, "float32")) is not Florence2Model
