@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntFlag, auto
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,14 @@ class Kinds(IntFlag):
 
 
 WORDS = Kinds.SOLID | Kinds.OTHER
+_PART = Kinds.LOCATION | Kinds.SEP | Kinds.END
+_WRAPPED_PART = Kinds.LOCATION | Kinds.SEP | Kinds.CLOSE
+
+
+@cache
+def _contents(kinds: Kinds) -> tuple[bool, bool, Kinds]:
+    """Whether a set of classes has locations, whether it has words, and all of it but words."""
+    return bool(kinds & Kinds.LOCATION), bool(kinds & WORDS), kinds & ~WORDS
 
 
 @dataclass(frozen=True)
@@ -117,12 +125,11 @@ class Place(Enum):
     DONE = auto()  # behind an object
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Where an answer is; two answers with equal states may go on alike."""
 
     place: Place = Place.START
-    count: int = 0  # location tokens of the box, quad or part so far
+    located: int = 0  # location tokens of the box, quad or part so far
     corner: tuple[int, int] = (0, 0)  # first two bins of a box
     wrapped: bool = False  # inside <poly>
     text: bytes = b""  # of the label so far, or its end
@@ -163,17 +170,17 @@ class Grammar:
         kind = self.vocabulary.kinds[token]
         if kind is Kinds.LOCATION:
             return self._located(state, token - self.vocabulary.locations.start)
-        if kind & WORDS:
+        if kind is Kinds.SOLID or kind is Kinds.OTHER:
             return self._worded(state, kind, self.vocabulary.pieces[token])
-        if kind in (Kinds.OPEN, Kinds.SEP):
+        if kind is Kinds.OPEN or kind is Kinds.SEP:
             return State(Place.PART, wrapped=state.wrapped or kind is Kinds.OPEN)
         return State(Place.DONE) if kind is Kinds.CLOSE else state
 
     def _located(self, state: State, value: int) -> State:
         polygon = self.kind is AnswerKind.POLYGONS and state.place is Place.START
         if polygon or state.place is Place.PART:
-            return State(Place.PART, state.count + 1, wrapped=state.wrapped)
-        count = state.count + 1 if state.place is Place.GROUP else 1
+            return State(Place.PART, state.located + 1, wrapped=state.wrapped)
+        count = state.located + 1 if state.place is Place.GROUP else 1
         if count == self._size:
             return State(Place.DONE)
         x, y = state.corner
@@ -190,19 +197,20 @@ class Grammar:
 
     def choice(self, state: State, room: int) -> Choice:
         """What may come next, when `room` tokens are left, this one and `</s>` included."""
-        wanted = self._kinds(state)
-        kinds = wanted
+        wanted = kinds = self._kinds(state)
         if room <= self._most_needed:
             for kind in Kinds:
                 if kind & wanted and self._cost_after(state, kind) >= room:
                     kinds &= ~kind
-        bins = self._bins(state) if kinds & Kinds.LOCATION else None
-        if not kinds & WORDS:
-            return Choice(kinds, bins, is_tight=kinds != wanted)
+        has_locations, has_words, others = _contents(kinds)
+        bins = self._bins(state) if has_locations else None
+        is_tight = kinds is not wanted
+        if not has_words:
+            return Choice(kinds, bins, is_tight=is_tight)
         if self._phrases is not None:
             only = self._phrases.following(state.text, room - 1 - self._size - 1)
-            return Choice(kinds & ~WORDS, bins, (), only, kinds != wanted)
-        return Choice(kinds, bins, self._spelling(state.text), (), kinds != wanted)
+            return Choice(others, bins, (), only, is_tight)
+        return Choice(kinds, bins, self._spelling(state.text), (), is_tight)
 
     def permits(self, choice: Choice, token: int) -> bool:
         """Whether a token is one of the choice."""
@@ -226,9 +234,9 @@ class Grammar:
         """The least number of tokens that end the answer, `</s>` included."""
         match state.place:
             case Place.GROUP:
-                return self._size - state.count + 1
+                return self._size - state.located + 1
             case Place.PART:
-                return max(POLYGON - state.count, state.count % 2) + state.wrapped + 1
+                return max(POLYGON - state.located, state.located % 2) + state.wrapped + 1
             case Place.WORDS if self._is_labelled:
                 return self._words_needed(state) + self._size + 1
         return 1
@@ -267,22 +275,23 @@ class Grammar:
             case Place.GROUP:
                 return Kinds.LOCATION
             case Place.PART:
-                if state.count < POLYGON or state.count % 2:
+                if state.located < POLYGON or state.located % 2:
                     return Kinds.LOCATION
-                end = Kinds.CLOSE if state.wrapped else Kinds.END
-                return Kinds.LOCATION | Kinds.SEP | end
+                return _WRAPPED_PART if state.wrapped else _PART
             case Place.WORDS if self._is_labelled:
-                return WORDS | self._objects if self._ends_label(state) else WORDS
+                return self._behind_label if self._ends_label(state) else WORDS
             case Place.WORDS:
-                return WORDS | self._objects | Kinds.END
+                return self._behind_text
             case Place.START:
-                return self._first | Kinds.END | Kinds.BEGIN
-        return self._further | Kinds.END
+                return self._first
+        return self._further
 
     def _ends_label(self, state: State) -> bool:
         if self._phrases is not None:
             return self._phrases.holds(state.text)
         return state.named
+
+    # Operations on flags are slow, so the sets are made once.
 
     @cached_property
     def _objects(self) -> Kinds:
@@ -291,29 +300,38 @@ class Grammar:
         return Kinds.LOCATION | Kinds.OPEN if mixed else Kinds.LOCATION
 
     @cached_property
+    def _behind_label(self) -> Kinds:
+        return WORDS | self._objects
+
+    @cached_property
+    def _behind_text(self) -> Kinds:
+        return WORDS | self._objects | Kinds.END
+
+    @cached_property
     def _first(self) -> Kinds:
         """What an answer begins with."""
+        ends = Kinds.END | Kinds.BEGIN
         if self.kind is AnswerKind.POLYGONS:
-            return Kinds.LOCATION | Kinds.OPEN
+            return Kinds.LOCATION | Kinds.OPEN | ends
         if self._is_text:
-            return WORDS | Kinds.LOCATION
-        return WORDS if self._is_labelled else Kinds.LOCATION
+            return WORDS | Kinds.LOCATION | ends
+        return ends | (WORDS if self._is_labelled else Kinds.LOCATION)
 
     @cached_property
     def _further(self) -> Kinds:
         """What follows an object."""
         if self.kind is AnswerKind.POLYGONS:
-            return Kinds.OPEN
+            return Kinds.OPEN | Kinds.END
         if self.kind is AnswerKind.QUADS:
-            return WORDS
-        return self._objects | WORDS if self._is_labelled else Kinds.LOCATION
+            return WORDS | Kinds.END
+        return Kinds.END | (self._behind_label if self._is_labelled else Kinds.LOCATION)
 
     def _bins(self, state: State) -> tuple[int, int] | None:
         """The bins that make a box with an area: all but the last, then those beyond the corner."""
         in_box = self._is_ordered and state.place is not Place.PART
         if not in_box or (self.kind is AnswerKind.POLYGONS):
             return None
-        count = state.count if state.place is Place.GROUP else 0
+        count = state.located if state.place is Place.GROUP else 0
         last = len(self.vocabulary.locations)
         return (0, last - 1) if count < 2 else (state.corner[count - 2] + 1, last)
 

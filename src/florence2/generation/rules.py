@@ -23,6 +23,7 @@ OBJECT_REPEATS = 3
 OBJECT_LOOP = OBJECT_REPEATS, 12
 WORDS_LOOP = 8, 64
 START = State()
+MAX_MASKS = 256  # kept for later steps; each has a byte for every token of the vocabulary
 
 
 class NgramBan:
@@ -146,11 +147,14 @@ class Rules:
         if trace.grammar is None:
             end = Choice(Kinds.NONE, only=(self._special.eos,))
             return Ruling((), end) if trace.is_looping else Ruling(banned)
-        room = trace.grammar.cost(trace.state) if trace.is_looping else self.limit - step
-        choice = trace.grammar.choice(trace.state, room)
+        grammar, state = trace.grammar, trace.state
+        choice = grammar.choice(
+            state, grammar.cost(state) if trace.is_looping else self.limit - step
+        )
         trace.is_tight = choice.is_tight
-        stands = not banned or trace.grammar.leaves(choice, banned)
-        return Ruling(banned if stands else (), choice)
+        if banned:  # mostly tokens that the grammar forbids anyway
+            banned = tuple(token for token in banned if grammar.permits(choice, token))
+        return Ruling(banned if not banned or grammar.leaves(choice, banned) else (), choice)
 
     def reason(self, trace: Trace, num_tokens: int) -> FinishReason:
         """Why an answer of so many tokens ended."""
@@ -163,11 +167,11 @@ class Rules:
 
 
 class Masks:
-    """Writes rulings into scores; keeps a mask for each set of classes."""
+    """Writes rulings into scores; keeps a mask for each set of tokens."""
 
     def __init__(self, width: int, device: torch.device) -> None:
         self.device = device
-        self._masks: dict[tuple[int, Kinds], Tensor] = {}
+        self._masks: dict[tuple[int, Kinds, tuple[int, ...]], Tensor] = {}
         self._nothing = torch.zeros(width, dtype=torch.bool, device=device)
 
     def apply(
@@ -177,39 +181,40 @@ class Masks:
         grammars: Sequence[Grammar | None],
     ) -> None:
         """Set the scores of all that may not come next to minus infinity, in place."""
-        if any(ruling.choice is not None for ruling in rulings):
-            kept = [
-                (row, index, scores_RV[row, index])
-                for row, ruling in enumerate(rulings)
-                if ruling.choice is not None and ruling.choice.only
-                for index in [torch.tensor(ruling.choice.only, device=self.device)]
-            ]
-            pairs = zip(rulings, grammars, strict=True)
-            masks = [self._mask(ruling.choice, grammar) for ruling, grammar in pairs]
+        pairs = list(zip(rulings, grammars, strict=True))
+        masks = [self._mask(ruling.choice, grammar) for ruling, grammar in pairs]
+        if any(mask is not masks[0] for mask in masks):
             scores_RV.masked_fill_(torch.stack(masks), -torch.inf)
-            for row, (ruling, grammar) in enumerate(zip(rulings, grammars, strict=True)):
-                if grammar is not None and ruling.choice is not None and ruling.choice.bins:
-                    first, (low, high) = grammar.vocabulary.locations.start, ruling.choice.bins
-                    scores_RV[row, first : first + low] = -torch.inf
-                    scores_RV[row, first + high : grammar.vocabulary.locations.stop] = -torch.inf
-            for row, index, scores in kept:
-                scores_RV[row, index] = scores
-        without = [ruling.choice.without if ruling.choice else () for ruling in rulings]
+        elif masks[0] is not self._nothing:
+            scores_RV.masked_fill_(masks[0], -torch.inf)
+        for row, (ruling, grammar) in enumerate(pairs):
+            if grammar is not None and ruling.choice is not None and ruling.choice.bins:
+                locations, (low, high) = grammar.vocabulary.locations, ruling.choice.bins
+                if low:
+                    scores_RV[row, locations.start : locations.start + low] = -torch.inf
+                if high < len(locations):
+                    scores_RV[row, locations.start + high : locations.stop] = -torch.inf
         ban(
             scores_RV,
-            [ruling.banned + extra for ruling, extra in zip(rulings, without, strict=True)],
+            [
+                ruling.banned + ruling.choice.without if ruling.choice else ruling.banned
+                for ruling in rulings
+            ],
         )
 
     def _mask(self, choice: Choice | None, grammar: Grammar | None) -> Tensor:
-        """True for every token that is of none of the classes of a choice."""
+        """True for every token that is neither of the classes of a choice nor one of its own."""
         if choice is None:
             return self._nothing
-        key = (0 if grammar is None else id(grammar.vocabulary), choice.kinds)
+        key = (0 if grammar is None else id(grammar.vocabulary), choice.kinds, choice.only)
         if key not in self._masks:
             mask = ~self._nothing
             if grammar is not None:
                 outside = grammar.vocabulary.kind_values & int(choice.kinds) == 0
                 mask[: len(outside)] = torch.from_numpy(outside).to(self.device)
+            mask[list(choice.only)] = False
+            if len(self._masks) == MAX_MASKS:
+                self._masks.clear()
             self._masks[key] = mask
         return self._masks[key]
 
