@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lively_models import CONFIG, Asked, asked
+from lively_models import Asked, asked
 from test_search import SEARCHES, same
 
 from florence2.generation.decoding import Decoding, Runtime
@@ -15,17 +15,18 @@ from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.search import Search, answer, open_search
 from florence2.model.florence2 import Florence2Model
 from florence2.model.history import Slots
+from tiny_models import SMALLEST
 
 
 class Static(Florence2Model):
     """A model whose steps always have the same shapes."""
 
     def new_slots(self, width: int) -> Slots:
-        return Slots(width, (4, CONFIG.text.max_position_embeddings, 16), static=True)
+        return Slots(width, (4, SMALLEST.text.max_position_embeddings, 16), static=True)
 
 
 def static(model: Florence2Model) -> Florence2Model:
-    twin = Static(CONFIG).double().eval()
+    twin = Static(SMALLEST).double().eval()
     twin.load_state_dict(model.state_dict())
     return twin
 
@@ -47,7 +48,7 @@ def answered(
     requests: Asked, runtime: Runtime, options: GenerationOptions, rng: random.Random
 ) -> tuple[list[Generated], int]:
     """All answers of requests that come one by one or in groups, and the most at once."""
-    limit = min(options.max_new_tokens, CONFIG.text.max_position_embeddings)
+    limit = min(options.max_new_tokens, SMALLEST.text.max_position_embeddings)
     searches = [open_search(options, requests.special, limit) for _ in requests.prompts]
     places = list(range(len(searches)))
     decoding = Decoding(runtime, options.num_beams, requests.special)

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from lively_models import CONFIG, asked
+from lively_models import asked
 from test_search import SEARCHES, same
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, nano
 from florence2.model.florence2 import Florence2Model
 from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize
+from tiny_models import SMALLEST
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this PyTorch was built without oneDNN")
 # Largest difference over the largest value; measured: 1.0e-6, 0.012, 0.027.
@@ -76,10 +77,10 @@ def test_a_picture_does_not_change_another(precision: Precision) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_packed_weights_write_the_same_answers(seed: int, options: GenerationOptions) -> None:
     requests = asked(seed)
-    twin = Florence2Model(CONFIG)
+    twin = Florence2Model(SMALLEST)
     twin.load_state_dict(requests.model.state_dict())
     packed = replace(requests, model=PackedModel(twin, "float32"))  # type: ignore[arg-type]
-    single = replace(requests, model=Florence2Model(CONFIG).eval())
+    single = replace(requests, model=Florence2Model(SMALLEST).eval())
     single.model.load_state_dict(requests.model.state_dict())
     images = requests.image_tokens.float()
     answers = replace(packed, image_tokens=images).together(options)
