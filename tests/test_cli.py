@@ -22,7 +22,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, li
 
 @pytest.fixture
 def short(tiny_folder: Path) -> list[str]:
-    return ["--model", str(tiny_folder), "--max-new-tokens", "10", "--device", "cpu"]
+    return ["--model", str(tiny_folder), "--max-new-tokens", "10", "--device", "--precision", "cpu"]
 
 
 def test_flags_are_frozen() -> None:
@@ -47,6 +47,7 @@ def test_flags_are_frozen() -> None:
                 "--min-presence",
                 "--min-score",
                 "--model",
+                "--precision",
                 "--quiet",
                 "--region",
                 "--task",
@@ -89,6 +90,7 @@ def test_flags_are_frozen() -> None:
                 "--model",
                 "--output",
                 "--peers",
+                "--precision",
                 "--sheet",
                 "--split",
                 "--stamps",
@@ -107,6 +109,19 @@ def test_flags_are_frozen() -> None:
                 "--out",
                 "--split",
                 "--task",
+            ]
+        ),
+        "bench": sorted(
+            [
+                *common,
+                "--beams",
+                "--device",
+                "--model",
+                "--precision",
+                "--repeat",
+                "--task",
+                "--threads",
+                "--tokens",
             ]
         ),
         "doctor": common,

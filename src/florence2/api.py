@@ -210,9 +210,19 @@ class Florence2:
         generation: GenerationOptions | None = None,
         batch_size: int = 32,
     ) -> Iterator[Result | Florence2Error]:
+        """Ask many questions; yields a result for each, in order, see `answer_many`."""
+        for answer in self.answer_many(requests, generation, batch_size):
+            yield answer.result if isinstance(answer, Answer) else answer
+
+    def answer_many(
+        self,
+        requests: Iterable[Request],
+        generation: GenerationOptions | None = None,
+        batch_size: int = 32,
+    ) -> Iterator[Answer | Florence2Error]:
         """Ask many questions; yields one item for each request, in order.
 
-        A request that cannot be answered yields its error instead of a result, and the others
+        A request that cannot be answered yields its error instead of an answer, and the others
         are answered all the same. Requests are taken as answers are given: at most `batch_size`
         are on their way at once, of which the engine's limits let some run. Equal pictures that
         come close together are encoded once.
@@ -224,9 +234,9 @@ class Florence2:
             for request in requests:
                 on_their_way.append((request, self._submit_or_error(request, generation)))
                 if len(on_their_way) == batch_size:
-                    yield self._outcome_or_error(*on_their_way.popleft())
+                    yield self._answer_or_error(*on_their_way.popleft())
             while on_their_way:
-                yield self._outcome_or_error(*on_their_way.popleft())
+                yield self._answer_or_error(*on_their_way.popleft())
         finally:  # also where the caller stops listening
             for _, ticket in on_their_way:
                 if isinstance(ticket, Ticket):
@@ -269,13 +279,13 @@ class Florence2:
         except Florence2Error as error:
             return error
 
-    def _outcome_or_error(
+    def _answer_or_error(
         self, request: Request, ticket: Ticket | Florence2Error
-    ) -> Result | Florence2Error:
+    ) -> Answer | Florence2Error:
         if isinstance(ticket, Florence2Error):
             return ticket
         try:
-            return self._finished([request], [ticket.outcome()])[0].result
+            return self._finished([request], [ticket.outcome()])[0]
         except Florence2Error as error:
             return error
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "fine-tune a model on your own pictures, or run a recipe",
     "eval": "measure a model on held-out pictures, or on a dataset of your own",
     "calibrate": "make scores mean what they say, from a dataset with true answers",
+    "bench": "measure how fast this machine answers, and what bounds it",
     "worlds": "make exactly annotated pictures: build, preview or export them",
     "doctor": "explain a checkpoint: what it is, what was repaired, what is wrong",
 }

@@ -62,35 +62,33 @@ class Pictures:
     def encode(self, pictures: Sequence[ReadPicture | EncodedImage]) -> list[EncodedImage]:
         """Encode together those that have not been encoded lately."""
         clock = Clock()
-        fresh = {
-            each.digest: each.pixels_1CHW
-            for each in pictures
-            if isinstance(each, ReadPicture) and each.digest not in self._remembered
-        }
+        read = {each.digest: each for each in pictures if isinstance(each, ReadPicture)}
+        with self._lock:
+            tokens = {key: self._remembered[key] for key in read if key in self._remembered}
+        fresh = {key: each.pixels_1CHW for key, each in read.items() if key not in tokens}
         if fresh:
             device, dtype = self._runtime.device, self._runtime.dtype
             pixels_BCHW = torch.cat(list(fresh.values())).to(device, dtype)
             tokens_B1ID = self._runtime.encode_image(pixels_BCHW).split(1)  # type: ignore[no-untyped-call]
-            self._remember(dict(zip(fresh, tokens_B1ID, strict=True)))
+            tokens |= zip(fresh, tokens_B1ID, strict=True)
+        with self._lock:
+            self._remembered |= tokens
+        self.forget(but=NUM_REMEMBERED)
         clock.mark("vision", shared_by=max(1, len(pictures)))
-        encoded = [self._encoded(each, clock.milliseconds) for each in pictures]
-        self._forget()
-        return encoded
+        return [
+            each
+            if isinstance(each, EncodedImage)
+            else EncodedImage(
+                each.image_size,
+                tokens[each.digest],
+                self._name,
+                each.timings_ms | clock.milliseconds,
+            )
+            for each in pictures
+        ]
 
-    def _encoded(
-        self, picture: ReadPicture | EncodedImage, spent: dict[str, float]
-    ) -> EncodedImage:
-        if isinstance(picture, EncodedImage):
-            return picture
-        tokens = self._remembered[picture.digest]
-        timings = {**picture.timings_ms, **spent}
-        return EncodedImage(picture.image_size, tokens, self._name, timings)
-
-    def _remember(self, tokens: dict[bytes, Tensor]) -> None:
+    def forget(self, but: int = 0) -> None:
+        """Give up the encodings of all pictures but the last so many."""
         with self._lock:
-            self._remembered.update(tokens)
-
-    def _forget(self) -> None:
-        with self._lock:
-            while len(self._remembered) > NUM_REMEMBERED:
+            while len(self._remembered) > but:
                 self._remembered.popitem(last=False)

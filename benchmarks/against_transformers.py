@@ -1,0 +1,238 @@
+"""Answers a second, against the pinned transformers, on the same machine with the same weights.
+
+    python benchmarks/against_transformers.py --repeats 5 --folder 8
+
+Base size with random weights, 768 px, 3 beams, a fixed number of new tokens, because answers of
+random weights are long and arbitrary. The two sides take turns in one process; medians. What
+should limit: the vision tower the machine's rate of matrix products, decoding the speed at which
+weights are read. The last line of stdout is one JSON object.
+
+Rows:
+- one picture, one task: from pixels to token ids, transformers in float32 and bfloat16, ours in
+  float32 (token ids must be equal), bfloat16 and int8;
+- one picture, ten tasks: transformers asks ten times, as its users do; ours encodes once;
+- a folder: transformers in bfloat16 in batches of `--batch`, ours through the engine.
+"""
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import Florence2Config, Florence2ForConditionalGeneration
+
+from florence2.api import Florence2, as_runtime
+from florence2.checkpoints.settings import native_config
+from florence2.engine import EncodedImage, Question
+from florence2.engine.requests import Clock
+from florence2.generation.decoding import generate
+from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.model.config import base
+from florence2.model.packed import Precision
+from florence2.model.weights import build_model, detect_layout, to_internal
+from florence2.processor import Processor
+from florence2.tasks import Task
+
+CONFIG = base()
+IMAGE_ID = CONFIG.text.vocab_size - 1
+PROMPT_LENGTH = 12
+
+
+def peer(dtype: torch.dtype) -> Florence2ForConditionalGeneration:
+    settings = native_config(CONFIG, IMAGE_ID, "float32")
+    torch.manual_seed(3)
+    return Florence2ForConditionalGeneration(Florence2Config(**settings)).eval().to(dtype)
+
+
+def ours(weights: dict[str, torch.Tensor], precision: Precision) -> Florence2:
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    copies = {name: tensor.to(dtype, copy=True) for name, tensor in weights.items()}
+    model = build_model(CONFIG, to_internal(copies, detect_layout(copies)))
+    tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
+    runtime = as_runtime(model, precision)
+    return Florence2(runtime, Processor(tokenizer, CONFIG), name=f"base-{precision}")
+
+
+def ask_peer(
+    model: Florence2ForConditionalGeneration,
+    pixels: torch.Tensor,
+    prompt: torch.Tensor,
+    tokens: int,
+    beams: int,
+) -> list[tuple[int, ...]]:
+    count = CONFIG.num_image_tokens(CONFIG.image_side)
+    places = torch.full((len(pixels), count), IMAGE_ID)
+    ids = torch.cat((places, prompt.expand(len(pixels), -1)), dim=1)
+    with torch.inference_mode():
+        written = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            pixel_values=pixels.to(model.dtype),
+            num_beams=beams,
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            no_repeat_ngram_size=3,
+            early_stopping=True,
+            do_sample=False,
+        )
+    return [tuple(row[1 : tokens + 1].tolist()) for row in written]
+
+
+def options(tokens: int, beams: int) -> GenerationOptions:
+    return GenerationOptions(
+        num_beams=beams, min_new_tokens=tokens, max_new_tokens=tokens, grammar=False
+    )
+
+
+def special() -> SpecialIds:
+    text = CONFIG.text
+    return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+
+
+def ask_ours(
+    model: Florence2,
+    pixels: torch.Tensor,
+    prompts: Sequence[torch.Tensor],
+    tokens: int,
+    beams: int,
+) -> list[tuple[int, ...]]:
+    """All prompts about one picture, encoded once."""
+    with torch.inference_mode():
+        image = model.model.encode_image(pixels.to(model.model.dtype))
+    written = generate(
+        model.model,
+        image.expand(len(prompts), -1, -1),
+        torch.cat(list(prompts)),
+        None,
+        options(tokens, beams),
+        special(),
+    )
+    return [each.token_ids for each in written]
+
+
+def stages(model: Florence2, pixels: torch.Tensor, prompt: torch.Tensor, tokens: int) -> str:
+    """Milliseconds of the parts of one question."""
+    clock = Clock()
+    with torch.inference_mode():
+        image = model.model.encode_image(pixels.to(model.model.dtype))
+        clock.mark("vision")
+        model.model.encode(image, prompt)
+        clock.mark("encode")
+    generate(model.model, image, prompt, None, options(tokens, 3), special())
+    clock.mark("encode and decode")
+    return ", ".join(f"{name} {ms:.0f}" for name, ms in clock.milliseconds.items())
+
+
+def alternate(sides: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each side, taking turns, after one turn that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(1 + repeats):
+        for name, work in sides.items():
+            started = time.perf_counter()
+            work()
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def tell(title: str, found: dict[str, float], reference: str) -> dict[str, dict[str, float]]:
+    print(f"\n| {title} | s | times as fast as {reference} |\n| --- | --- | --- |")
+    for name, seconds in found.items():
+        print(f"| {name} | {seconds:.2f} | {found[reference] / seconds:.2f} |", flush=True)
+    return {name: {"s": s, "ratio": found[reference] / s} for name, s in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--beams", type=int, default=3)
+    parser.add_argument("--folder", type=int, default=8, help="pictures of the folder; 0 for none")
+    parser.add_argument("--batch", type=int, default=4, help="of transformers")
+    arguments = parser.parse_args()
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randn(
+        max(1, arguments.folder), 3, CONFIG.image_side, CONFIG.image_side, generator=generator
+    )
+    prompts = torch.randint(3, 50_000, (10, 1, PROMPT_LENGTH), generator=generator)
+    tokens, beams = arguments.tokens, arguments.beams
+    peers = {"float32": peer(torch.float32)}
+    weights = peers["float32"].state_dict()
+    models = {name: ours(weights, name) for name in ("float32", "bfloat16", "int8")}  # type: ignore[arg-type]
+    peers["bfloat16"] = peer(torch.bfloat16)
+    del weights
+    gc.collect()
+    one = pixels[:1]
+    result: dict[str, object] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+
+    expected = ask_peer(peers["float32"], one, prompts[0], tokens, beams)
+    answers = {
+        name: ask_ours(each, one, prompts[:1], tokens, beams) for name, each in models.items()
+    }
+    result["equal token ids in float32"] = answers["float32"] == expected
+    print(f"token ids in float32 equal: {answers['float32'] == expected}")
+    for name, each in models.items():
+        print(f"{name}: {stages(each, one, prompts[0], tokens)} ms", file=sys.stderr)
+
+    sides: dict[str, Callable[[], object]] = {
+        f"transformers {name}": lambda model=model: ask_peer(model, one, prompts[0], tokens, beams)  # type: ignore[misc]
+        for name, model in peers.items()
+    }
+    sides |= {
+        f"florence2 {name}": lambda model=model: ask_ours(model, one, prompts[:1], tokens, beams)  # type: ignore[misc]
+        for name, model in models.items()
+    }
+    found = alternate(sides, arguments.repeats)
+    result["one picture, one task"] = tell("one picture, one task", found, "transformers float32")
+
+    # transformers takes ten times as long for ten tasks; two repeats of one of them stand for it.
+    sides = {
+        f"florence2 {name}": lambda model=model: ask_ours(model, one, prompts, tokens, beams)  # type: ignore[misc]
+        for name, model in models.items()
+    }
+    ten = {"transformers float32": 10 * found["transformers float32"]}
+    ten |= alternate(sides, max(1, arguments.repeats // 2))
+    result["one picture, ten tasks"] = tell("one picture, ten tasks", ten, "transformers float32")
+
+    if arguments.folder:
+        result["folder"] = folder(arguments, peers, models, pixels, prompts[0])
+    print(json.dumps(result))
+
+
+def folder(
+    arguments: argparse.Namespace,
+    peers: dict[str, Florence2ForConditionalGeneration],
+    models: dict[str, Florence2],
+    pixels: torch.Tensor,
+    prompt: torch.Tensor,
+) -> dict[str, dict[str, float]]:
+    tokens, beams = arguments.tokens, arguments.beams
+    plain = options(tokens, beams)
+
+    def theirs() -> None:
+        for batch in pixels.split(arguments.batch):
+            ask_peer(peers["bfloat16"], batch, prompt, tokens, beams)
+
+    def our_turn(model: Florence2) -> None:
+        images = []
+        for picture in pixels.split(1):
+            with torch.inference_mode():
+                image = model.model.encode_image(picture.to(model.model.dtype))
+            images.append(EncodedImage((768, 768), image, model.name))
+        tickets = [model.engine.submit(Question(image, Task.OD, plain)) for image in images]
+        for ticket in tickets:
+            ticket.outcome()
+
+    sides: dict[str, Callable[[], object]] = {"transformers bfloat16": theirs}
+    for name in ("bfloat16", "int8"):
+        sides[f"florence2 {name}"] = lambda model=models[name]: our_turn(model)  # type: ignore[misc]
+    title = f"folder of {len(pixels)} pictures"
+    return tell(title, alternate(sides, max(1, arguments.repeats // 2)), "transformers bfloat16")
+
+
+if __name__ == "__main__":
+    main()

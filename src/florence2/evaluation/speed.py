@@ -1,0 +1,299 @@
+"""How fast this machine answers: time by stage, shares of what the machine can do, agreement.
+
+Each precision is measured in a process of its own, so that peak memory is its own. The reference
+is float32: its answers are fed to each precision, and what counts is how often the likeliest next
+token is the same.
+
+What should bound a stage: the vision tower the rate of matrix products, a step of the decoder the
+speed at which its weights are read.
+"""
+
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from florence2.api import Florence2, Request, as_runtime
+from florence2.errors import ConfigError
+from florence2.generation.options import GenerationOptions
+from florence2.model.config import Florence2Config, base, large
+from florence2.model.florence2 import Florence2Model
+from florence2.model.packed import Precision, can_pack
+from florence2.model.packed.linears import Linear, QuantizedLinear
+from florence2.processor import Processor
+from florence2.tasks import Task
+
+RANDOM = {"random-base": base, "random-large": large}  # published sizes without their weights
+STAGES = ("read", "resize", "vision", "encode", "first_token", "tokens", "repair", "parse")
+PICTURE = 1280, 960  # pixels of the pictures that are made where none are given
+NUM_PICTURES = 3
+RATE_SHAPE = 2304, 2048, 2048  # rows, inputs, outputs: what the tower's linears are like
+BANDWIDTH_FLOATS = 1 << 26  # 256 MiB, beyond any cache
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to measure.
+
+    Attributes:
+        model: what `Florence2.load` takes, or a name of `RANDOM`.
+        tokens: length of every answer; None lets the model end them.
+        repeats: times each picture is asked about, after one time that does not count.
+    """
+
+    model: str
+    task: Task
+    precisions: tuple[Precision, ...]
+    beams: tuple[int, ...]
+    pictures: tuple[Path, ...] = ()
+    tokens: int | None = None
+    repeats: int = 5
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the machine can do, measured in a precision: products of matrices and reading."""
+
+    gflops: float
+    gbytes_per_s: float
+
+
+@dataclass
+class Row:
+    """Measured in one precision with one number of beams; times are medians, in milliseconds.
+
+    Attributes:
+        wall_ms: of a whole question, from the path to the result.
+        stages_ms: what it is made of.
+        token_ms: of each token after the first.
+        vision_share, step_share: of the machine's rate of products, and of its speed of reading.
+        peak_mib: of the process so far; beams are measured in the order given.
+        agreement: share of the tokens of float32's answers after which the likeliest next one is
+            the same; None where float32 was not measured.
+    """
+
+    precision: Precision
+    beams: int
+    wall_ms: float
+    stages_ms: dict[str, float]
+    token_ms: float
+    vision_share: float
+    step_share: float
+    peak_mib: float
+    agreement: float | None
+    machine: Machine
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass
+class Reference:
+    """What float32 answered, and what it found likeliest after each token of that."""
+
+    answers: list[tuple[int, ...]]
+    likeliest: list[list[int]]
+
+
+def measure(job: Job, tell: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """Measure all precisions and beams of a job, float32 first, which is the reference."""
+    with tempfile.TemporaryDirectory() as folder:
+        if not job.pictures:
+            job = replace(job, pictures=tuple(_pictures(Path(folder))))
+        rows: list[Row] = []
+        references: dict[int, Reference] = {}  # by beams
+        for precision in sorted(job.precisions, key=lambda each: each != "float32"):
+            tell(f"measuring {job.model} in {precision}")
+            context = multiprocessing.get_context("spawn")
+            with context.Pool(1) as pool:
+                found, made = pool.apply(_measure_precision, (job, precision, references))
+            rows += found
+            references = references or made
+    return rows
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Write pictures of soft blobs: JPEG files of a camera's detail."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(NUM_PICTURES):
+        small = Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+        path = folder / f"{number}.jpg"
+        small.resize(PICTURE, Image.Resampling.BICUBIC).save(path, quality=90)
+        paths.append(path)
+    return paths
+
+
+def _measure_precision(
+    job: Job, precision: Precision, references: dict[int, Reference]
+) -> tuple[list[Row], dict[int, Reference]]:
+    """Rows of all beams and, if the precision is float32, what others are compared with."""
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    model = open_model(job.model, precision, job.device)
+    machine = _machine(precision, model.device)
+    flops, step_bytes = _work(model.model.config, precision)
+    rows, made = [], dict[int, Reference]()
+    for beams in job.beams:
+        length = job.tokens
+        options = replace(model.generation, num_beams=beams)
+        if length is not None:
+            options = GenerationOptions(
+                num_beams=beams, min_new_tokens=length, max_new_tokens=length, grammar=False
+            )
+        timings, walls, answers = _asked(model, job, options)
+        stages = {
+            stage: statistics.median(each.get(stage, 0.0) for each in timings)
+            for stage in STAGES
+            if any(stage in each for each in timings)
+        }
+        agreement = None
+        if precision == "float32":
+            made[beams] = Reference(answers, _likeliest(model, job, answers))
+        if reference := (references or made).get(beams):
+            found = _likeliest(model, job, reference.answers)
+            agreement = _share_of_equal(found, reference.likeliest)
+        # The first two tokens come together, and the last is not fed back.
+        steps = [len(answer) - 2 for answer in answers]
+        token_ms = statistics.median(
+            each.get("tokens", 0.0) / max(count, 1)
+            for each, count in zip(timings, steps * job.repeats, strict=True)
+        )
+        rows.append(
+            Row(
+                precision=precision,
+                beams=beams,
+                wall_ms=statistics.median(walls),
+                stages_ms=stages,
+                token_ms=token_ms,
+                vision_share=flops / (stages["vision"] * 1e6) / machine.gflops,
+                step_share=step_bytes / max(token_ms * 1e6, 1e-9) / machine.gbytes_per_s,
+                peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                agreement=agreement,
+                machine=machine,
+            )
+        )
+    return rows, made
+
+
+def open_model(name: str, precision: Precision, device: str | None = None) -> Florence2:
+    """Load a model, or make one of a published size with random weights.
+
+    Random weights come with the tokenizer of nano; their answers mean nothing.
+    """
+    if name not in RANDOM:
+        return Florence2.load(name, device=device, precision=precision)
+    if device not in (None, "cpu"):
+        raise ConfigError(f"random weights are measured on the CPU; got device {device!r}")
+    tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
+    model = Florence2Model(RANDOM[name]()).initialize(torch.Generator().manual_seed(0))
+    processor = Processor(tokenizer, model.config)
+    return Florence2(as_runtime(model, precision), processor, name=name)
+
+
+def _asked(
+    model: Florence2, job: Job, options: GenerationOptions
+) -> tuple[list[dict[str, float]], list[float], list[tuple[int, ...]]]:
+    """Ask about all pictures; timings and wall clock of each time but the first, and answers."""
+    text, region = _input(job.task)
+    timings, walls = [], []
+    answers: list[tuple[int, ...]] = []
+    for repeat in range(1 + job.repeats):
+        answers = []
+        for path in job.pictures:
+            model.engine.pictures.forget()
+            started = time.perf_counter()
+            (answer,) = model.answer([Request(path, job.task, text, region)], options)
+            if repeat:
+                walls.append((time.perf_counter() - started) * 1e3)
+                timings.append(answer.timings_ms)
+            answers.append(answer.result.token_ids)
+    return timings, walls, answers
+
+
+@torch.inference_mode()
+def _likeliest(model: Florence2, job: Job, answers: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """The likeliest token after each token of these answers to the pictures."""
+    runtime, found = model.model, []
+    text, region = _input(job.task)
+    for path, token_ids in zip(job.pictures, answers, strict=True):
+        seen = model.encode_image(path)
+        prompt = model.processor.prompt_ids(job.task, text, region, seen.image_size)
+        memory = runtime.encode(seen.image_tokens, torch.tensor([prompt], device=model.device))
+        start = runtime.config.text.decoder_start_id
+        fed = torch.tensor([[start, *token_ids[:-1]]], device=model.device)
+        found.append(runtime.decode(fed, memory)[0].argmax(-1).tolist())
+    return found
+
+
+def _share_of_equal(some: Sequence[list[int]], others: Sequence[list[int]]) -> float:
+    pairs = [pair for rows in zip(some, others, strict=True) for pair in zip(*rows, strict=True)]
+    return sum(one == other for one, other in pairs) / max(len(pairs), 1)
+
+
+def _input(task: Task) -> tuple[str, tuple[float, ...] | None]:
+    """Words and region for a task that needs them."""
+    return "car" if task.needs_text else "", (
+        10.0,
+        10.0,
+        400.0,
+        300.0,
+    ) if task.needs_region else None
+
+
+def _machine(precision: Precision, device: torch.device) -> Machine:
+    """Measure what bounds the stages."""
+    rows, inputs, outputs = RATE_SHAPE
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    weight = torch.randn(outputs, inputs, device=device, dtype=dtype)
+    x = torch.randn(rows, inputs, device=device, dtype=dtype)
+    product: Callable[[torch.Tensor], torch.Tensor]
+    if device.type == "cpu" and can_pack():
+        product = (QuantizedLinear if precision == "int8" else Linear)(weight, None)
+    else:
+        product = torch.nn.Linear(inputs, outputs, bias=False, device=device, dtype=dtype)
+    floats = torch.ones(BANDWIDTH_FLOATS, device=device)
+    with torch.inference_mode():
+        product_s = _best(lambda: product(x), device)
+        read_s = _best(lambda: floats.sum(), device)
+    return Machine(2 * rows * inputs * outputs / product_s / 1e9, floats.nbytes / read_s / 1e9)
+
+
+def _best(work: Callable[[], object], device: torch.device, times: int = 12) -> float:
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def _work(config: Florence2Config, precision: Precision) -> tuple[float, float]:
+    """Operations of the tower for a picture, and bytes of weights that a step reads."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        model = Florence2Model(config)
+        pixels = torch.empty(1, 3, config.image_side, config.image_side)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.encode_image(pixels)
+    once = sum(  # keys and values of the memory are made when a request begins
+        parameter.numel()
+        for name, parameter in model.text_decoder.layers.named_parameters()
+        if "encoder_attn.k_proj" not in name and "encoder_attn.v_proj" not in name
+    )
+    itemsize = 4 if precision == "float32" else 2
+    words = model.shared.weight.numel() * (1 if precision == "int8" else itemsize)
+    return counter.get_total_flops(), once * itemsize + words
