@@ -52,6 +52,7 @@ def test_flags_are_frozen() -> None:
                 "--region",
                 "--task",
                 "--text",
+                "--tiles",
             ]
         ),
         "train": sorted(
@@ -172,6 +173,16 @@ def test_draw_writes_a_picture_for_each_input(
         Image.open(path).load()
 
 
+def test_tiles_answer_for_the_whole_picture(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path
+) -> None:
+    tiled = ("--task", "od", "--tiles", "3x2", "--draw", tmp_path)
+    code, lines, stderr = run(capsys, "run", picture, *tiled, *short)
+    assert (code, stderr) == (0, "")
+    assert lines[0]["result"]["image_size"] == [120, 80]
+    assert set(lines[0]["timings_ms"]) == {"tiles"}
+
+
 def test_one_bad_picture_is_reported_and_the_others_are_answered(
     capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path
 ) -> None:
@@ -206,6 +217,7 @@ def test_region_and_text_reach_the_task(
         pytest.param(["--task", "od", "--min-score", "1.5"], "min_score", id="min score"),
         pytest.param(["--task", "ocr", "--min-presence", "-1"], "min_presence", id="min presence"),
         pytest.param(["--task", "od", "--device", "toaster"], "toaster", id="device"),
+        pytest.param(["--task", "od", "--tiles", "4by3"], "4x3", id="tiles"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_one_line_and_exit_2(

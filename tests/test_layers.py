@@ -56,6 +56,8 @@ TORCH_FREE = {
     "data.ordering",
     "data.records",
     "generation.options",
+    *("tiling.grid", "tiling.seams", "tiling.lines", "tiling.outlines", "tiling.merging"),
+    "tiling.reading_order",
 }
 
 

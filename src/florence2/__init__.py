@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from florence2.generation.options import GenerationOptions
     from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
     from florence2.tasks import Task
+    from florence2.tiling.asking import ask_regions, run_tiled
+    from florence2.tiling.grid import Tiles
 
 __version__ = "0.2.0"
 
@@ -53,6 +55,8 @@ _HOMES = {
     "generation.options": ("GenerationOptions",),
     "results": ("Boxes", "Mixed", "Polygons", "Quads", "Result", "Text"),
     "tasks": ("Task",),
+    "tiling.asking": ("ask_regions", "run_tiled"),
+    "tiling.grid": ("Tiles",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -76,12 +80,15 @@ __all__ = [
     "Task",
     "TaskError",
     "Text",
+    "Tiles",
     "WeightsError",
     "__version__",
+    "ask_regions",
     "draw",
     "format_answer",
     "inspect_checkpoint",
     "parse_answer",
+    "run_tiled",
 ]
 
 

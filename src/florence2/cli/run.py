@@ -9,6 +9,7 @@ malformed, model, timings_ms; for a picture that cannot be answered: image, task
   florence2 run street.jpg --task od --min-score 0.3
   florence2 run street.jpg --task open_vocabulary_detection --text "car<and>bus" --min-presence 0.5
   florence2 run street.jpg --task region_to_category --region 10,20,200,180
+  florence2 run panorama.jpg --task od --tiles auto
 """
 
 import argparse
@@ -22,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from florence2.errors import ConfigError, ImageError, TaskError
 from florence2.tasks import Task
+from florence2.tiling.grid import Tiles
 
 if TYPE_CHECKING:
-    from florence2.api import Answer
+    from florence2.api import Answer, Florence2, Request
     from florence2.generation.options import GenerationOptions
     from florence2.results import Result
 
@@ -39,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", required=True, help=f"what to ask: {names}")
     parser.add_argument("--text", default="", help="words, for tasks that need them")
     parser.add_argument("--region", metavar="X1,Y1,X2,Y2", help="a box in pixels, likewise")
+    parser.add_argument(
+        "--tiles",
+        default="off",
+        metavar="T",
+        help="large pictures in full detail: auto, columns and rows as 4x3, or off (default)",
+    )
     parser.add_argument(
         "--model",
         default="nano",
@@ -85,6 +93,7 @@ def main(arguments: argparse.Namespace) -> int:
     task = Task.parse(arguments.task)
     region = parse_region(arguments.region)
     check_input(task, arguments.text, region)
+    tiles = Tiles.parse(arguments.tiles)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
     from florence2.api import Florence2, Request  # torch: only once the arguments are good
 
@@ -108,7 +117,7 @@ def main(arguments: argparse.Namespace) -> int:
     for name in arguments.images:
         line: dict[str, Any] = {"image": name, "task": task.token}
         try:
-            answered = model.answer([replace(request, image=name)], options)[0]
+            answered = ask(model, replace(request, image=name), tiles, options)
             line |= to_json(answered, model.name)
             if drawings is not None:
                 drawings.write(name, task, answered.result)
@@ -121,6 +130,21 @@ def main(arguments: argparse.Namespace) -> int:
         progress.advance()
     progress.finish(failures)
     return 2 if failures else 0
+
+
+def ask(
+    model: "Florence2", request: "Request", tiles: Tiles | None, options: "GenerationOptions"
+) -> "Answer":
+    """Answer a request at once or through tiles, with timings."""
+    from florence2.api import Answer, Clock
+    from florence2.tiling.asking import run_tiled
+
+    if tiles is None:
+        return model.answer([request], options)[0]
+    clock = Clock()
+    result = run_tiled(model, request, tiles, options)
+    clock.mark("tiles")
+    return Answer(result, clock.milliseconds)
 
 
 def to_json(answered: "Answer", model_name: str) -> dict[str, Any]:

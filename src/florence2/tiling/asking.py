@@ -1,0 +1,173 @@
+"""Ask about large pictures through tiles, and about many regions of one picture.
+
+What a task does with a large picture:
+
+    od, dense_region_caption, region_proposal,          every tile and the whole picture;
+    open_vocabulary_detection, phrase grounding,        what both saw is told once
+    referring_expression_segmentation
+    ocr, ocr_with_region                                every tile; lines are joined and put in
+                                                        the order of reading
+    caption, detailed_caption, more_detailed_caption    the whole picture, no tiles
+    region_to_...                                       a window around the region
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import ceil
+
+import numpy as np
+from PIL import Image
+
+from florence2.api import EncodedImage, Florence2, Request
+from florence2.errors import Florence2Error, TaskError
+from florence2.generation.options import GenerationOptions
+from florence2.images import ImageSource, open_image
+from florence2.results import Quads, Result, Text
+from florence2.tasks import AnswerKind, Task
+from florence2.tiling.grid import Rect, Tile, Tiles, cut
+from florence2.tiling.lines import weighted_mean
+from florence2.tiling.merging import merge, moved
+from florence2.tiling.reading_order import read_in_order
+
+BATCH_SIZE = 8
+CONTEXT = 2.0  # sides of a region that a window around it shows, unless the native side is more
+READING = (Task.OCR, Task.OCR_WITH_REGION)
+DESCRIBING = (Task.DENSE_REGION_CAPTION,)  # one thing may be described in two ways
+
+
+def run_tiled(
+    model: Florence2,
+    request: Request,
+    tiles: Tiles | None = None,
+    generation: GenerationOptions | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Result:
+    """Answer one request about a picture of any size, in full detail.
+
+    Tiles are asked in batches and what they saw is merged across their seams. The result is of
+    the task's own type, in pixels of the whole picture. An object has the scores of the tile that
+    was surest of it, a line of text the mean of those of its pieces, weighted by letters.
+
+    Args:
+        request: `Request("page.png", "ocr")`; its picture must not be encoded already.
+        tiles: how to cut; None for tiles of the model's own side.
+        batch_size: tiles that are answered side by side.
+    """
+    task = Task.parse(request.task)
+    if task.needs_region and request.region is not None:
+        regions = [request.region]
+        return ask_regions(model, request, regions, windows=True, generation=generation)[0]
+    picture = _picture(request.image)
+    tiles = tiles or Tiles()
+    places = cut(picture.size, model.processor.image_side, tiles)
+    no_objects = task.answer_kind is AnswerKind.TEXT and task is not Task.OCR
+    if no_objects or len(places) == 1:
+        return model.answer([replace(request, image=picture)], generation)[0].result
+    if tiles.whole and task not in READING:
+        places.append(Tile((0, 0, *picture.size)))
+    asked = replace(request, min_score=0.0)
+    if task is Task.OCR:
+        asked = replace(asked, task=Task.OCR_WITH_REGION)
+    questions = (replace(asked, image=picture.crop(each.box)) for each in places)
+    results = _answers(model, questions, generation, batch_size)
+    merged = merge(results, places, picture.size, any_label=task in DESCRIBING)
+    if isinstance(merged, Quads):
+        merged, _ = read_in_order(merged)
+    if isinstance(merged, Quads) and task is Task.OCR:
+        return _told(merged)
+    assert not isinstance(merged, Text), "texts are not merged"
+    return merged.above(request.min_score) if request.min_score else merged
+
+
+def ask_regions(
+    model: Florence2,
+    request: Request,
+    regions: Sequence[Sequence[float]],
+    *,
+    windows: bool = False,
+    generation: GenerationOptions | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> list[Result]:
+    """Ask one question about many regions of one picture; one result for each, in their order.
+
+    Args:
+        request: a region task about a picture, without a region.
+        regions: `x_min, y_min, x_max, y_max` in pixels of the picture, each.
+        windows: show the model a window around each region, in full detail, for large pictures;
+            else the whole picture, which is then encoded only once.
+    """
+    task = Task.parse(request.task)
+    if not task.needs_region:
+        raise TaskError(f"task {task.token!r} takes no regions; choose one of region_to_...")
+    if not windows:
+        seen = model.encode_image(request.image)
+        questions = (replace(request, image=seen, region=tuple(region)) for region in regions)
+        return _answers(model, questions, generation, batch_size)
+    picture = _picture(request.image)
+    for region in regions:  # refused here, where messages can name the picture's own size
+        model.processor.prompt_ids(task, request.text_input, region, picture.size, request.prompt)
+    places = [Tile(window(region, picture.size, model.processor.image_side)) for region in regions]
+    questions = (
+        replace(
+            request,
+            image=picture.crop(place.box),
+            region=tuple(np.subtract(region, np.tile(place.box[:2], 2)).tolist()),
+        )
+        for place, region in zip(places, regions, strict=True)
+    )
+    results = _answers(model, questions, generation, batch_size)
+    return [moved(*pair, picture.size) for pair in zip(results, places, strict=True)]
+
+
+def window(region: Sequence[float], image_size: tuple[int, int], native_side: int) -> Rect:
+    """Lay a window around a region: square where the picture allows, as small as shows it in
+    full detail, but with something around it.
+
+    >>> window((500, 40, 520, 60), (1000, 1000), native_side=128)
+    (446, 0, 574, 128)
+    """
+    longest = max(region[2] - region[0], region[3] - region[1])
+    side = ceil(max(native_side, CONTEXT * longest))
+    spans = []
+    for axis in range(2):
+        length = min(side, image_size[axis])
+        middle = (region[axis] + region[axis + 2]) / 2
+        start = min(max(0, round(middle - length / 2)), image_size[axis] - length)
+        spans.append((start, start + length))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom
+
+
+def _picture(image: ImageSource | EncodedImage) -> Image.Image:
+    if isinstance(image, EncodedImage):
+        raise TaskError(
+            "tiles and windows are cut out of the picture itself, which an encoded image no longer"
+            " holds; give the picture"
+        )
+    return open_image(image)
+
+
+def _answers(
+    model: Florence2,
+    questions: Iterable[Request],
+    generation: GenerationOptions | None,
+    batch_size: int,
+) -> list[Result]:
+    """Answer all questions; the first that cannot be answered raises."""
+    results = []
+    for result in model.run_many(questions, generation, batch_size):
+        if isinstance(result, Florence2Error):
+            raise result
+        results.append(result)
+    return results
+
+
+def _told(lines: Quads) -> Text:
+    """What lines say, one below the other."""
+    return Text(
+        "\n".join(lines.labels),
+        score=weighted_mean(lines.label_scores or (), lines.labels),
+        image_size=lines.image_size,
+        finish_reason=lines.finish_reason,
+        malformed=lines.malformed,
+    )

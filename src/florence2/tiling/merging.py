@@ -1,0 +1,180 @@
+"""The answers of all tiles as one, in pixels of the whole picture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from florence2.geometry import Array, bounding_box
+from florence2.locations import decode_points, encode_points
+from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Scores, Text
+from florence2.tiling.grid import Tile
+from florence2.tiling.lines import alike_lines, joined_line
+from florence2.tiling.outlines import united
+from florence2.tiling.seams import (
+    Group,
+    Seen,
+    best_whole,
+    cut_sides,
+    group_seen,
+    joined_box,
+    surest,
+    without_doubles,
+)
+
+Size = tuple[int, int]
+
+
+def merge(
+    results: Sequence[Result], tiles: Sequence[Tile], image_size: Size, *, any_label: bool = False
+) -> Result:
+    """Merge what tiles answered.
+
+    Args:
+        results: one for each tile, of one type with objects, in the pixels of that tile.
+        any_label: labels describe, so those of one object may differ; the surest one is kept.
+
+    Returns:
+        A result of the same type. `answer` and `token_ids` are empty, as what each tile wrote is
+        about that tile; pieces that were malformed add up, and the first reason to finish that
+        is not `"stop"` is told.
+    """
+    placed = [moved(*pair, image_size) for pair in zip(results, tiles, strict=True)]
+    if len(placed) == 1:
+        return placed[0]
+    reasons = [result.finish_reason for result in results]
+    common: dict[str, Any] = {
+        "answer": "",
+        "token_ids": (),
+        "malformed": sum(result.malformed for result in results),
+        "finish_reason": next((each for each in reasons if each != "stop"), reasons[0]),
+    }
+    match placed[0]:
+        case Boxes():
+            merged: Result = _boxes(cast(list[Boxes], placed), tiles, any_label)
+        case Quads():
+            merged = _quads(cast(list[Quads], placed), tiles)
+        case Polygons():
+            merged = _polygons(cast(list[Polygons], placed), tiles)
+        case Mixed():
+            mixed = cast(list[Mixed], placed)
+            boxes = _boxes([each.boxes for each in mixed], tiles, any_label)
+            polygons = _polygons([each.polygons for each in mixed], tiles)
+            merged = replace(mixed[0], boxes=boxes, polygons=polygons)
+        case other:
+            raise AssertionError(f"a {other.kind} result has no objects to merge")
+    return replace(merged, **common)
+
+
+def moved(result: Result, tile: Tile, image_size: Size) -> Result:
+    """An answer about a tile in the frame of the picture."""
+    origin = np.array(tile.box[:2], dtype=np.float64)
+    changes: dict[str, Any] = {"image_size": image_size}
+    match result:
+        case Boxes():
+            changes["xyxy"] = result.xyxy + np.tile(origin, 2)
+        case Quads():
+            changes["quads"] = result.quads + origin
+        case Polygons():
+            changes["polygons"] = tuple(
+                tuple(part + origin for part in instance) for instance in result.polygons
+            )
+        case Text():
+            bins = np.reshape(result.location_bins[: len(result.location_bins) // 2 * 2], (-1, 2))
+            points = decode_points(bins, result.image_size) + origin
+            changes["location_bins"] = encode_points(points, image_size).ravel().tolist()
+        case Mixed():
+            changes["boxes"] = moved(result.boxes, tile, image_size)
+            changes["polygons"] = moved(result.polygons, tile, image_size)
+    return replace(result, **changes)
+
+
+def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> Boxes:
+    seen = _seen(results, lambda result: result.xyxy, tiles, any_label)
+    groups = group_seen(seen, tiles)
+    boxes = [joined_box(group, tiles) for group in groups]
+    kept = without_doubles(groups, boxes)
+    xyxy = np.array([boxes[number] for number in kept]).reshape(-1, 4)
+    columns = _columns(results, [surest(groups[number]) for number in kept])
+    return replace(results[0], xyxy=xyxy, **columns)
+
+
+def _polygons(results: Sequence[Polygons], tiles: Sequence[Tile]) -> Polygons:
+    def boxes(result: Polygons) -> Array:
+        around = [bounding_box(np.concatenate(instance)) for instance in result.polygons]
+        return np.array(around).reshape(-1, 4)
+
+    groups = group_seen(_seen(results, boxes, tiles), tiles)
+    kept = without_doubles(groups, [joined_box(group, tiles) for group in groups])
+    polygons = tuple(_outline(groups[number], results, tiles) for number in kept)
+    columns = _columns(results, [surest(groups[number]) for number in kept])
+    return replace(results[0], polygons=polygons, **columns)
+
+
+def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -> tuple[Array, ...]:
+    whole = best_whole(group, tiles)
+    if whole is not None or len(group) == 1:
+        one = whole or group[0]
+        return results[one.tile].polygons[one.row]
+    return united([(tiles[each.tile], results[each.tile].polygons[each.row]) for each in group])
+
+
+def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
+    seen = _seen(results, lambda result: bounding_box(result.quads), tiles, any_label=True)
+    groups = group_seen(seen, tiles, alike_lines)
+    lines = [joined_line(group, results, tiles) for group in groups]
+    kept = without_doubles(groups, [bounding_box(line.quad) for line in lines])
+    scores: dict[str, Any] = {
+        name: tuple(lines[number].scores[place] for number in kept) if known else None
+        for place, (name, known) in enumerate(_known_scores(results).items())
+    }
+    return replace(
+        results[0],
+        quads=np.array([lines[number].quad for number in kept]).reshape(-1, 4, 2),
+        labels=tuple(lines[number].text for number in kept),
+        **scores,
+    )
+
+
+Objects = Boxes | Quads | Polygons
+
+
+def _known_scores(results: Sequence[Objects]) -> dict[str, bool]:
+    """The columns of scores, and whether any tile has them; one that is silent has none."""
+    return {
+        name: any(getattr(result, name) is not None for result in results)
+        for name in ("scores", "location_scores", "label_scores")
+    }
+
+
+def _seen(
+    results: Sequence[Any],
+    boxes_of: Callable[[Any], Array],
+    tiles: Sequence[Tile],
+    any_label: bool = False,
+) -> list[Seen]:
+    found = []
+    for number, (result, tile) in enumerate(zip(results, tiles, strict=True)):
+        for row, box in enumerate(boxes_of(result)):
+            label = "" if any_label else result.labels[row]
+            score = None if result.scores is None else result.scores[row]
+            cut = cut_sides(box, tile, result.image_size)
+            found.append(Seen(number, row, box, label, score, cut))
+    return found
+
+
+def _columns(results: Sequence[Objects], chosen: Sequence[Seen]) -> dict[str, Any]:
+    """Labels and scores of objects, as who saw each most surely gave them."""
+
+    def column(name: str) -> Scores:
+        values = [getattr(results[each.tile], name) for each in chosen]
+        return tuple(
+            None if value is None else value[each.row]
+            for value, each in zip(values, chosen, strict=True)
+        )
+
+    return {
+        "labels": tuple(results[each.tile].labels[each.row] for each in chosen),
+        **{name: column(name) if known else None for name, known in _known_scores(results).items()},
+    }
