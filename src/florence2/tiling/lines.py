@@ -140,7 +140,15 @@ def join_texts(left: str, right: str, num_left: int, num_right: int) -> str:
         return left[: best.left_end] + right[best.right_end :]
     if not num_left or not num_right:
         return f"{left} {right}".strip()
-    return left[: len(left) - num_left // 2] + right[num_right - num_right // 2 :]
+    left_end = _near_middle(left, len(left) - num_left, len(left))
+    return left[:left_end] + right[_near_middle(right, 0, num_right) :]
+
+
+def _near_middle(text: str, start: int, end: int) -> int:
+    """Where to cut a part of a text: at the blank nearest to its middle, or in the middle."""
+    middle = (start + end) // 2
+    blanks = [place for place in range(max(0, start), min(end, len(text))) if text[place] == " "]
+    return min(blanks, key=lambda place: abs(place - middle), default=middle)
 
 
 class _Common(NamedTuple):
