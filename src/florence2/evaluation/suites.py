@@ -220,13 +220,14 @@ def _made_pages(kit: Kit, count: int) -> Iterator[Page]:
 
 def _pages(kit: Kit, count: int) -> list[Record]:
     """Make pages whose truth is words, so that nobody's cutting of lines is taken for true."""
-    return [_words_of_page(made) for made in _made_pages(kit, count)]
+    return [words_of_page(made) for made in _made_pages(kit, count)]
 
 
-def _words_of_page(made: Page) -> Record:
+def words_of_page(made: Page) -> Record:
+    """Ask for all words of a page with their places."""
     quads = [as_high_as_line(word, each.quad) for each in made.lines for word in each.word_quads]
     texts = [word for each in made.lines for word in each.text.split(" ")]
-    result = Quads(np.array(quads), tuple(texts), image_size=(PAGE_SIDE, PAGE_SIDE))
+    result = Quads(np.array(quads), tuple(texts), image_size=made.image.shape[1::-1])
     return Record(made.image, Task.OCR_WITH_REGION, "", None, result, made.source)
 
 

@@ -1,7 +1,7 @@
 """Lines of text that seams cut: which pieces are one line, and what they read together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from florence2.tiling.grid import Tile
 from florence2.tiling.seams import Group, Seen
 
 MAX_STRAY = 3  # letters at the end of a piece that the seam may have spoilt
-MIN_COMMON = 2  # letters that two pieces read alike are no accident
+MIN_BLANK = 0.5  # letters that a gap between two pieces is wide, if it parts words
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,19 @@ def alike_lines(first: Array, second: Array) -> Array:
     shares = np.divide(common, sides, out=np.zeros_like(common), where=sides > 0)
     alike: Array = shares.min(axis=-1)
     return alike
+
+
+def reaching_seams(seen: Seen, tile: Tile) -> Seen:
+    """Lengthen a piece of a line to the border of its tile if less than a letter is missing there.
+
+    A tile does not read the letter that its border cuts, so the pieces of a line may not meet.
+    """
+    height = float((seen.box[2:] - seen.box[:2]).min())
+    missing = np.abs(seen.box - tile.box)
+    box = np.where(missing < height, tile.box, seen.box)
+    axis = int((seen.box[2:] - seen.box[:2]).argmax())
+    box[[1 - axis, 3 - axis]] = seen.box[[1 - axis, 3 - axis]]
+    return replace(seen, box=box)
 
 
 def joined_line(group: Group, results: Sequence[Quads], tiles: Sequence[Tile]) -> Line:
@@ -70,24 +83,19 @@ def _direction(quads: Sequence[Array]) -> Array:
 
 
 def _chosen(group: Group, axis: int, tiles: Sequence[Tile]) -> list[Seen]:
-    """Of the tiles at one place along the line, the one that saw it uncut and most surely."""
+    """Of the tiles at one place along the line, the one that saw its height, and most surely."""
     across = 1 - axis
+
+    def worth(seen: Seen) -> tuple[bool, float]:
+        return not (seen.cut[across] or seen.cut[across + 2]), seen.score or 0.0
+
     best: dict[int, Seen] = {}
     for each in group:
         tile = tiles[each.tile]
         place = tile.column if axis == 0 else tile.row
-        if place not in best or _worth(each, across) > _worth(best[place], across):
+        if place not in best or worth(each) > worth(best[place]):
             best[place] = each
-    uncut = [each for each in best.values() if not _cut_at(each, across)]
-    return uncut or list(best.values())
-
-
-def _cut_at(seen: Seen, axis: int) -> bool:
-    return seen.cut[axis] or seen.cut[axis + 2]
-
-
-def _worth(seen: Seen, across: int) -> tuple[bool, float]:
-    return not _cut_at(seen, across), seen.score or 0.0
+    return list(best.values())
 
 
 def _two_joined(left: Line, right: Line, along: Array) -> Line:
@@ -96,13 +104,17 @@ def _two_joined(left: Line, right: Line, along: Array) -> Line:
     next_start, next_end = (float(corner @ along) for corner in (right.quad[0], right.quad[1]))
     if next_end <= end:
         return left
-    common = max(0.0, end - next_start)
-    lengths = [
-        round(common / max(whole, 1e-9) * len(text))
-        for text, whole in ((left.text, end - start), (right.text, next_end - next_start))
-    ]
+    letters = (
+        len(left.text) / max(end - start, 1e-9),
+        len(right.text) / max(next_end - next_start, 1e-9),
+    )
+    common = end - next_start
     quad = np.array([left.quad[0], right.quad[1], right.quad[2], left.quad[3]])
-    text = join_texts(left.text, right.text, lengths[0], lengths[1])
+    if common * letters[0] < -MIN_BLANK:
+        text = f"{left.text} {right.text}"
+    else:
+        counts = [round(max(0.0, common) * each) for each in letters]
+        text = join_texts(left.text, right.text, counts[0], counts[1])
     texts = left.text, right.text
     scores = tuple(
         weighted_mean(pair, texts) for pair in zip(left.scores, right.scores, strict=True)
@@ -132,14 +144,12 @@ def join_texts(left: str, right: str, num_left: int, num_right: int) -> str:
 
     >>> join_texts("the quick brov", "ick brown fox", 9, 8)
     'the quick brown fox'
-    >>> join_texts("the quick", "brown fox", 0, 0)
+    >>> join_texts("the quick bro", "wn fox", 0, 0)
     'the quick brown fox'
     """
     best = max(_common_parts(left, right, num_left, num_right), default=None)
     if best is not None and best.worth > 0:
         return left[: best.left_end] + right[best.right_end :]
-    if not num_left or not num_right:
-        return f"{left} {right}".strip()
     left_end = _near_middle(left, len(left) - num_left, len(left))
     return left[:left_end] + right[_near_middle(right, 0, num_right) :]
 
@@ -162,17 +172,18 @@ class _Common(NamedTuple):
 def _common_parts(left: str, right: str, num_left: int, num_right: int) -> Iterator[_Common]:
     """Yield what the end of one reading and the start of the next have in common.
 
-    Worth is how long it is, less the letters that joining there would lose beyond those that the
+    Worth is how long it is, less the letters that joining there would lose, but for one that the
     seam may have spoilt, less half of what it is away from where the places of the pieces put it.
+    A single letter is an accident unless both readings join there without loss.
     """
     for start in range(max(0, len(left) - num_left - MAX_STRAY), len(left)):
         for place in range(min(len(right), num_right + MAX_STRAY)):
             size = _num_alike(left[start:], right[place:])
-            lost = max(len(left) - start - size, place) - 1
-            shared = len(left) - start + place
-            away = abs(shared - (num_left + num_right) / 2)
-            if size >= MIN_COMMON:
-                yield _Common(size - lost - away / 2, start + size, place + size)
+            lost = max(len(left) - start - size, place)
+            away = abs(len(left) - start + place - (num_left + num_right) / 2)
+            if size > 1 or (size == 1 and lost == 0):
+                worth = size - max(0, lost - 1) - away / 2
+                yield _Common(worth, start + size, place + size)
 
 
 def _num_alike(first: str, second: str) -> int:

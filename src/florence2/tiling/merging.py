@@ -10,7 +10,7 @@ from florence2.geometry import Array, bounding_box
 from florence2.locations import decode_points, encode_points
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Scores, Text
 from florence2.tiling.grid import Tile
-from florence2.tiling.lines import alike_lines, joined_line
+from florence2.tiling.lines import alike_lines, joined_line, reaching_seams
 from florence2.tiling.outlines import united
 from florence2.tiling.seams import (
     Group,
@@ -122,7 +122,9 @@ def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -
 
 def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
     seen = _seen(results, lambda result: bounding_box(result.quads), tiles, any_label=True)
-    groups = group_seen(seen, tiles, alike_lines)
+    groups = group_seen(
+        [reaching_seams(each, tiles[each.tile]) for each in seen], tiles, alike_lines
+    )
     lines = [joined_line(group, results, tiles) for group in groups]
     kept = without_doubles(groups, [bounding_box(line.quad) for line in lines])
     scores: dict[str, Any] = {

@@ -140,39 +140,36 @@ def joined_box(group: Group, tiles: Sequence[Tile]) -> Array:
 def without_doubles(groups: Sequence[Group], boxes: Sequence[Array]) -> list[int]:
     """Choose the objects to keep, in their order.
 
-    Left out is what overlaps a surer object of its name, and a piece that is cut and lies in one,
-    unless one tile told the two apart.
+    Left out is what overlaps a surer object of its name, and a piece that is cut and lies in any
+    other object, unless one tile told the two apart.
     """
+    places = np.array(boxes).reshape(-1, 4)
+    by_tile = [{each.tile for each in group} for group in groups]
 
     def rank(number: int) -> tuple[bool, float, float]:
         group = groups[number]
-        return _is_cut(group), -(surest(group).score or 0.0), -float(box_area(boxes[number]))
+        return _is_cut(group), -(surest(group).score or 0.0), -float(box_area(places[number]))
 
-    kept: list[int] = []
+    def told_before(number: int) -> bool:
+        doubles = box_iou(places[number], places)[0] >= MIN_DOUBLE
+        around = inside(places[number], places) >= MIN_INSIDE
+        return any(
+            (doubles[other] and groups[other][0].label == groups[number][0].label)
+            or (around[other] and _is_cut(groups[number]))
+            for other in np.flatnonzero((doubles | around) & kept).tolist()
+            if not by_tile[other] & by_tile[number]
+        )
+
+    kept = np.zeros(len(groups), dtype=bool)
     for number in sorted(range(len(groups)), key=rank):
-        others = [
-            other
-            for other in kept
-            if groups[other][0].label == groups[number][0].label
-            and not {each.tile for each in groups[other]} & {each.tile for each in groups[number]}
-        ]
-        if not _is_double(boxes[number], [boxes[other] for other in others], groups[number]):
-            kept.append(number)
-    return sorted(kept)
+        kept[number] = not told_before(number)
+    rows: list[int] = np.flatnonzero(kept).tolist()
+    return rows
 
 
 def _is_cut(group: Group) -> bool:
     """Whether this is one piece of an object, whose rest no tile told."""
     return len(group) == 1 and not group[0].whole
-
-
-def _is_double(box: Array, others: Sequence[Array], group: Group) -> bool:
-    if not others:
-        return False
-    overlap = box_iou(box, others)[0]
-    if overlap.max() >= MIN_DOUBLE:
-        return True
-    return _is_cut(group) and bool(inside(box, np.array(others)).max() >= MIN_INSIDE)
 
 
 def inside(box: Array, others: Array) -> Array:
