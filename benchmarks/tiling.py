@@ -1,6 +1,6 @@
 """What tiles find in large pictures, with a model and with eyes that miss nothing in a tile.
 
-    python benchmarks/tiling.py KIT.zip [--model nano] [--count 40] [--suites objects,pages]
+    python benchmarks/tiling.py KIT.zip [--model nano] [--count 24] [--suites objects,pages]
 
 Pictures have four times the side that the model sees, of held-out drawings and unseen fonts:
 "small" scenes hold 6 to 16 things of 5 to 13 % of the side, "large" ones 1 to 5 things of 20 to
@@ -137,7 +137,7 @@ def main() -> None:
     )
     parser.add_argument("kit", type=Path)
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--suites", default="small,large,pages")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--draw", type=Path, help="folder for the first picture of each suite")

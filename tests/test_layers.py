@@ -37,6 +37,7 @@ ORDER = [
         "engine",
         "api",
         "tiling",
+        "cascades",
     ),
     *("lettering", "tag_places", "drawing"),
     *("data", "formats", "worlds", "evaluation", "training", "labelling", "data_engine"),

@@ -13,6 +13,7 @@ What a task does with a large picture:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -57,7 +58,7 @@ def run_tiled(
     if task.needs_region and request.region is not None:
         regions = [request.region]
         return ask_regions(model, request, regions, windows=True, generation=generation)[0]
-    picture = _picture(request.image)
+    picture = picture_of(request.image)
     tiles = tiles or Tiles()
     places = cut(picture.size, model.processor.image_side, tiles)
     no_objects = task.answer_kind is AnswerKind.TEXT and task is not Task.OCR
@@ -69,12 +70,12 @@ def run_tiled(
     if task is Task.OCR:
         asked = replace(asked, task=Task.OCR_WITH_REGION)
     questions = (replace(asked, image=picture.crop(each.box)) for each in places)
-    results = _answers(model, questions, generation, batch_size)
+    results = answer_all(model, questions, generation, batch_size)
     merged = merge(results, places, picture.size, any_label=task in DESCRIBING)
     if isinstance(merged, Quads):
         merged, _ = read_in_order(merged)
     if isinstance(merged, Quads) and task is Task.OCR:
-        return _told(merged)
+        return text_of(merged)
     assert not isinstance(merged, Text), "texts are not merged"
     return merged.above(request.min_score) if request.min_score else merged
 
@@ -102,8 +103,8 @@ def ask_regions(
     if not windows:
         seen = model.encode_image(request.image)
         questions = (replace(request, image=seen, region=tuple(region)) for region in regions)
-        return _answers(model, questions, generation, batch_size)
-    picture = _picture(request.image)
+        return answer_all(model, questions, generation, batch_size)
+    picture = picture_of(request.image)
     for region in regions:  # refused here, where messages can name the picture's own size
         model.processor.prompt_ids(task, request.text_input, region, picture.size, request.prompt)
     places = [Tile(window(region, picture.size, model.processor.image_side)) for region in regions]
@@ -115,7 +116,7 @@ def ask_regions(
         )
         for place, region in zip(places, regions, strict=True)
     )
-    results = _answers(model, questions, generation, batch_size)
+    results = answer_all(model, questions, generation, batch_size)
     return [moved(*pair, picture.size) for pair in zip(results, places, strict=True)]
 
 
@@ -138,7 +139,8 @@ def window(region: Sequence[float], image_size: tuple[int, int], native_side: in
     return left, top, right, bottom
 
 
-def _picture(image: ImageSource | EncodedImage) -> Image.Image:
+def picture_of(image: ImageSource | EncodedImage) -> Image.Image:
+    """The picture itself, opened once."""
     if isinstance(image, EncodedImage):
         raise TaskError(
             "tiles and windows are cut out of the picture itself, which an encoded image no longer"
@@ -147,11 +149,11 @@ def _picture(image: ImageSource | EncodedImage) -> Image.Image:
     return open_image(image)
 
 
-def _answers(
+def answer_all(
     model: Florence2,
     questions: Iterable[Request],
-    generation: GenerationOptions | None,
-    batch_size: int,
+    generation: GenerationOptions | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> list[Result]:
     """Answer all questions; the first that cannot be answered raises."""
     results = []
@@ -162,10 +164,13 @@ def _answers(
     return results
 
 
-def _told(lines: Quads) -> Text:
-    """What lines say, one below the other."""
+def text_of(lines: Quads, blocks: Sequence[int] = ()) -> Text:
+    """What lines say, one below the other, with a blank line between blocks, if they are given."""
+    numbers = blocks or (0,) * len(lines.labels)
+    gaps = ["\n" if before == after else "\n\n" for before, after in pairwise(numbers)]
+    words = zip(lines.labels, [*gaps, ""], strict=False)
     return Text(
-        "\n".join(lines.labels),
+        "".join(part for pair in words for part in pair),
         score=weighted_mean(lines.label_scores or (), lines.labels),
         image_size=lines.image_size,
         finish_reason=lines.finish_reason,

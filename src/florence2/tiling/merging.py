@@ -43,13 +43,6 @@ def merge(
     placed = [moved(*pair, image_size) for pair in zip(results, tiles, strict=True)]
     if len(placed) == 1:
         return placed[0]
-    reasons = [result.finish_reason for result in results]
-    common: dict[str, Any] = {
-        "answer": "",
-        "token_ids": (),
-        "malformed": sum(result.malformed for result in results),
-        "finish_reason": next((each for each in reasons if each != "stop"), reasons[0]),
-    }
     match placed[0]:
         case Boxes():
             merged: Result = _boxes(cast(list[Boxes], placed), tiles, any_label)
@@ -64,7 +57,18 @@ def merge(
             merged = replace(mixed[0], boxes=boxes, polygons=polygons)
         case other:
             raise AssertionError(f"a {other.kind} result has no objects to merge")
-    return replace(merged, **common)
+    return replace(merged, **answered_together(results))
+
+
+def answered_together(results: Sequence[Result]) -> dict[str, Any]:
+    """What a result made of several answers says of them, beside what they found."""
+    reasons = [result.finish_reason for result in results]
+    return {
+        "answer": "",
+        "token_ids": (),
+        "malformed": sum(result.malformed for result in results),
+        "finish_reason": next((each for each in reasons if each != "stop"), "stop"),
+    }
 
 
 def moved(result: Result, tile: Tile, image_size: Size) -> Result:
