@@ -9,6 +9,7 @@ from PIL import Image
 
 from florence2.cli import worlds
 from florence2.cli.main import build_parser, main
+from florence2.cli.questions import CASCADES
 
 KEYS = {"image", "task", "result", "answer", "finish_reason", "malformed", "model", "timings_ms"}
 
@@ -22,7 +23,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, li
 
 @pytest.fixture
 def short(tiny_folder: Path) -> list[str]:
-    return ["--model", str(tiny_folder), "--max-new-tokens", "10", "--device", "--precision", "cpu"]
+    return ["--model", str(tiny_folder), "--max-new-tokens", "10", "--device", "cpu"]
 
 
 def test_flags_are_frozen() -> None:
@@ -39,6 +40,7 @@ def test_flags_are_frozen() -> None:
                 *common,
                 "--beams",
                 "--calibration",
+                "--cascade",
                 "--device",
                 "--draw",
                 "--end-loops",
@@ -183,6 +185,25 @@ def test_tiles_answer_for_the_whole_picture(
     assert set(lines[0]["timings_ms"]) == {"tiles"}
 
 
+@pytest.mark.parametrize("cascade", sorted(CASCADES))
+@pytest.mark.parametrize("tiles", ["off", "2x2"])
+def test_cascades_print_and_draw_what_they_found(
+    capsys: pytest.CaptureFixture[str],
+    short: list[str],
+    picture: Path,
+    tmp_path: Path,
+    cascade: str,
+    tiles: str,
+) -> None:
+    text = ["--text", "car, dog, bus, cat, bee"] if cascade == "classes" else []
+    flags = ["--cascade", cascade, "--tiles", tiles, "--draw", tmp_path, *text]
+    code, lines, stderr = run(capsys, "run", picture, *flags, *short)
+    assert (code, stderr) == (0, "")
+    assert set(lines[0]) == {"image", "cascade", "result", "model", "timings_ms"}
+    assert lines[0]["result"]["objects"]["image_size"] == [120, 80]
+    assert [path.name for path in tmp_path.iterdir()] == [f"shapes.{cascade}.png"]
+
+
 def test_one_bad_picture_is_reported_and_the_others_are_answered(
     capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +239,9 @@ def test_region_and_text_reach_the_task(
         pytest.param(["--task", "ocr", "--min-presence", "-1"], "min_presence", id="min presence"),
         pytest.param(["--task", "od", "--device", "toaster"], "toaster", id="device"),
         pytest.param(["--task", "od", "--tiles", "4by3"], "4x3", id="tiles"),
+        pytest.param(["--cascade", "classes", "--text", " , "], "needs classes", id="no classes"),
+        pytest.param(["--cascade", "layout", "--text", "x"], "takes no text", id="words of a chain"),
+        pytest.param(["--cascade", "ground", "--region", "1,2,3,4"], "leave --region out", id="region of a chain"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_one_line_and_exit_2(

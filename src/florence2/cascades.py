@@ -14,7 +14,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from florence2.api import EncodedImage, Florence2, Request
+from florence2.api import Florence2, Request
+from florence2.engine import EncodedImage
 from florence2.errors import ConfigError, TaskError
 from florence2.generation.options import GenerationOptions
 from florence2.geometry import box_area, box_iou

@@ -1,7 +1,8 @@
-"""Ask one question about each of the pictures.
+"""Ask one question, or a chain of them, about each of the pictures.
 
-Prints one JSON object for each picture on stdout: image, task, result, answer, finish_reason,
-malformed, model, timings_ms; for a picture that cannot be answered: image, task, error.
+Prints one JSON object for each picture on stdout: image, task or cascade, result, answer,
+finish_reason, malformed, model, timings_ms (a cascade has the middle three inside its result);
+for a picture that cannot be answered: image, task or cascade, error.
 
   florence2 run street.jpg --task od --draw out/
   florence2 run *.png --task ocr > answers.jsonl
@@ -10,23 +11,24 @@ malformed, model, timings_ms; for a picture that cannot be answered: image, task
   florence2 run street.jpg --task open_vocabulary_detection --text "car<and>bus" --min-presence 0.5
   florence2 run street.jpg --task region_to_category --region 10,20,200,180
   florence2 run panorama.jpg --task od --tiles auto
+  florence2 run page.png --cascade layout --tiles auto
+  florence2 run street.jpg --cascade classes --text "car, bus, bicycle, dog, traffic light"
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from florence2.errors import ConfigError, ImageError, TaskError
+from florence2.cli.questions import CASCADES, parse_question
+from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
-from florence2.tiling.grid import Tiles
 
 if TYPE_CHECKING:
-    from florence2.api import Answer, Florence2, Request
     from florence2.generation.options import GenerationOptions
     from florence2.results import Result
 
@@ -38,7 +40,10 @@ GRAMMARS: dict[str, bool | str] = {"repair": "repair", "always": True, "never": 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(task.name.lower() for task in Task)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
-    parser.add_argument("--task", required=True, help=f"what to ask: {names}")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--task", help=f"what to ask: {names}")
+    chains = "; ".join(f"{name}: {what}" for name, what in CASCADES.items())
+    asked.add_argument("--cascade", choices=CASCADES, help=f"several questions in one. {chains}")
     parser.add_argument("--text", default="", help="words, for tasks that need them")
     parser.add_argument("--region", metavar="X1,Y1,X2,Y2", help="a box in pixels, likewise")
     parser.add_argument(
@@ -90,73 +95,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    task = Task.parse(arguments.task)
-    region = parse_region(arguments.region)
-    check_input(task, arguments.text, region)
-    tiles = Tiles.parse(arguments.tiles)
+    question = parse_question(arguments)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
-    from florence2.api import Florence2, Request  # torch: only once the arguments are good
+    from florence2.api import Florence2  # torch: only once the arguments are good
 
-    request = Request(
-        "",
-        task,
-        arguments.text,
-        region,
-        arguments.min_score,
-        min_presence=arguments.min_presence,
-    )
     calibrations = [] if arguments.calibration is None else [arguments.calibration]
     model = Florence2.load(
         arguments.model, arguments.device, arguments.precision, calibration=calibrations
     )
     for calibration in model.calibrations.values():
-        calibration.check_task(task)
+        question.check_calibration(calibration)
     options = generation_options(model.generation, arguments)
     progress = Progress(len(arguments.images), arguments.quiet)
     failures = 0
-    for name in arguments.images:
-        line: dict[str, Any] = {"image": name, "task": task.token}
-        try:
-            answered = ask(model, replace(request, image=name), tiles, options)
-            line |= to_json(answered, model.name)
-            if drawings is not None:
-                drawings.write(name, task, answered.result)
-        except (ImageError, TaskError) as error:
+    answers = question.ask_all(model, arguments.images, options)
+    for name, told in zip(arguments.images, answers, strict=True):
+        line: dict[str, Any] = {"image": name, **question.head}
+        if isinstance(told, Florence2Error):
             failures += 1
             progress.clear()
-            print(f"florence2: {error}", file=sys.stderr)
-            line["error"] = str(error)
+            print(f"florence2: {told}", file=sys.stderr)
+            line["error"] = str(told)
+        else:
+            line |= told.line
+            if drawings is not None:
+                drawings.write(name, question.name, told.drawn)
         print(json.dumps(line, ensure_ascii=False), flush=True)
         progress.advance()
     progress.finish(failures)
     return 2 if failures else 0
-
-
-def ask(
-    model: "Florence2", request: "Request", tiles: Tiles | None, options: "GenerationOptions"
-) -> "Answer":
-    """Answer a request at once or through tiles, with timings."""
-    from florence2.api import Answer, Clock
-    from florence2.tiling.asking import run_tiled
-
-    if tiles is None:
-        return model.answer([request], options)[0]
-    clock = Clock()
-    result = run_tiled(model, request, tiles, options)
-    clock.mark("tiles")
-    return Answer(result, clock.milliseconds)
-
-
-def to_json(answered: "Answer", model_name: str) -> dict[str, Any]:
-    """What is printed of an answer."""
-    content = answered.result.to_dict()
-    common = {key: content.pop(key) for key in ("answer", "finish_reason", "malformed")}
-    return {
-        "result": content,
-        **common,
-        "model": model_name,
-        "timings_ms": {key: round(value, 1) for key, value in answered.timings_ms.items()},
-    }
 
 
 def generation_options(
@@ -173,26 +140,8 @@ def generation_options(
     return replace(defaults, **{key: value for key, value in given.items() if value is not None})
 
 
-def parse_region(text: str | None) -> tuple[float, ...] | None:
-    """Four numbers of `x1,y1,x2,y2`."""
-    if text is None:
-        return None
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != 4:
-        raise TaskError(f"region {text!r} is not a box; give four numbers in pixels: x1,y1,x2,y2")
-    return numbers
-
-
-def check_input(task: Task, text: str, region: Sequence[float] | None) -> None:
-    """Refuse missing or surplus input before a model is loaded."""
-    task.prompt(text, None if region is None else (0, 0, 999, 999))
-
-
 class Drawings:
-    """Annotated pictures in one folder, `NAME.TASK.png`; pictures of one name do not collide."""
+    """Annotated pictures in one folder, `NAME.QUESTION.png`; those of one name do not collide."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -204,12 +153,12 @@ class Drawings:
                 f"folder {str(folder)!r} cannot be made ({error.strerror}); name another one"
             ) from None
 
-    def write(self, name: str, task: Task, result: "Result") -> None:
+    def write(self, name: str, asked: str, result: "Result") -> None:
         """Draw the result on the picture file `name` and save it."""
         from florence2.drawing import draw
         from florence2.images import open_image
 
-        stem = f"{Path(name).stem}.{task.name.lower()}"
+        stem = f"{Path(name).stem}.{asked}"
         targets = (self.folder / f"{stem}{suffix}.png" for suffix in self._suffixes())
         target = next(each for each in targets if each not in self.written)
         self.written.add(target)

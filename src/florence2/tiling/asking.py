@@ -19,7 +19,8 @@ from math import ceil
 import numpy as np
 from PIL import Image
 
-from florence2.api import EncodedImage, Florence2, Request
+from florence2.api import Florence2, Request
+from florence2.engine import EncodedImage
 from florence2.errors import Florence2Error, TaskError
 from florence2.generation.options import GenerationOptions
 from florence2.images import ImageSource, open_image
