@@ -78,6 +78,8 @@ def ask_peer(
             no_repeat_ngram_size=3,
             early_stopping=True,
             do_sample=False,
+            forced_bos_token_id=CONFIG.text.bos_id,
+            forced_eos_token_id=CONFIG.text.eos_id,
         )
     return [tuple(row[1 : tokens + 1].tolist()) for row in written]
 

@@ -17,6 +17,8 @@ from florence2.model.history import Fresh, History, Slots
 from florence2.model.packed.linears import Linear, Norm, Pack, QuantizedLinear
 from florence2.model.packed.tower import PackedTower
 
+FEW_QUERIES = 8
+
 Precision = Literal["float32", "bfloat16", "int8"]
 
 
@@ -110,14 +112,40 @@ class _Positions:
         return self._norm(x_BTD + self._table[positions])
 
 
+def _attend(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False
+) -> Tensor:
+    """Attention whose scale is in the weights of the queries.
+
+    PyTorch's fused attention is made for many queries: for the three beams of a step it takes 337
+    microseconds in bfloat16 where plain products take 144.
+    """
+    if causal or query.shape[2] > FEW_QUERIES:
+        return F.scaled_dot_product_attention(
+            query, keys, values, mask, is_causal=causal, scale=1.0
+        )
+    weights = torch.matmul(query, keys.transpose(-1, -2))
+    if mask is not None:
+        weights.masked_fill_(~mask, -torch.inf)
+    return torch.matmul(weights.softmax(-1), values)
+
+
+def _scaled(query: nn.Linear, num_heads: int) -> tuple[Tensor, Tensor]:
+    """Weight and bias of queries with the scale of the attention in them."""
+    scale = (query.out_features // num_heads) ** -0.5
+    return query.weight * scale, query.bias * scale
+
+
 class _SelfAttention:
-    """Queries, keys and values in one product; the scale stays with the attention."""
+    """Queries, keys and values in one product."""
 
     def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, pack: Pack) -> None:
-        parts = attention.q_proj, attention.k_proj, attention.v_proj
-        self._qkv = pack(
-            torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
-        )
+        parts = [
+            _scaled(attention.q_proj, attention.num_heads),
+            (attention.k_proj.weight, attention.k_proj.bias),
+            (attention.v_proj.weight, attention.v_proj.bias),
+        ]
+        self._qkv = pack(*(torch.cat(each) for each in zip(*parts, strict=True)))
         self._out = pack(attention.out_proj.weight, attention.out_proj.bias)
         self._norm, self._heads = Norm(norm), attention.num_heads
 
@@ -135,7 +163,7 @@ class _SelfAttention:
 
 class _CrossAttention:
     def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, pack: Pack) -> None:
-        self._query = pack(attention.q_proj.weight, attention.q_proj.bias)
+        self._query = pack(*_scaled(attention.q_proj, attention.num_heads))
         parts = attention.k_proj, attention.v_proj
         self._kv = pack(
             torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
@@ -153,7 +181,7 @@ class _CrossAttention:
         requests, width = keys.shape[0], x_RTD.shape[2]
         # Rows of one request share its keys, as more positions of one sequence would.
         query = self._query(x_RTD).view(requests, -1, self._heads, width // self._heads)
-        mixed = F.scaled_dot_product_attention(query.transpose(1, 2), keys, values, mask)
+        mixed = _attend(query.transpose(1, 2), keys, values, mask)
         return self._norm(self._out.add(mixed.transpose(1, 2).reshape(x_RTD.shape), x_RTD))
 
 
@@ -182,7 +210,7 @@ class _Encoder:
         mask = None if mask_BS is None else mask_BS[:, None, None, :]
         x_BSD = self._embed(x_BSD, slice(0, x_BSD.shape[1]))
         for attention, feed_forward in self._layers:
-            mixed = F.scaled_dot_product_attention(*attention.project(x_BSD), mask)
+            mixed = _attend(*attention.project(x_BSD), mask)
             x_BSD = feed_forward(attention.finish(mixed, x_BSD))
         return x_BSD
 
@@ -205,9 +233,7 @@ class _Decoder:
         for index, (attention, cross, feed_forward) in enumerate(self._layers):
             query, *pair = attention.project(x_RTD)
             keys, values = history.extend(index, *pair)
-            mixed = F.scaled_dot_product_attention(
-                query, keys, values, history.mask, is_causal=causal
-            )
+            mixed = _attend(query, keys, values, history.mask, causal)
             x_RTD = attention.finish(mixed, x_RTD)
             keys, values = history.cross(index, cross.keys_values)
             x_RTD = feed_forward(cross(x_RTD, keys, values, history.memory_mask))
