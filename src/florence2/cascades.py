@@ -136,9 +136,9 @@ def detect_classes(
         raise ConfigError(f"per_question must be 1 or more; got {per_question!r}")
     options = replace(generation or model.generation, grammar=True)
     asking = _Asking(model, image, tiles, options)
-    questions = list(_questions(names, per_question, asking.fits))
+    questions = list(questions_of(names, per_question, asking.fits))
     answers = asking.ask_all(Task.OPEN_VOCABULARY_DETECTION, questions, min_score)
-    boxes = _one_name_each([cast(Mixed, answer).boxes for answer in answers])
+    boxes = one_name_each([cast(Mixed, answer).boxes for answer in answers])
     return Cascaded(replace(boxes, **answered_together(answers)))
 
 
@@ -193,7 +193,7 @@ class _Asking:
         return len(processor.tokenizer.encode(words)) <= processor.max_prompt_tokens
 
 
-def _questions(
+def questions_of(
     names: Sequence[str], per_question: int, fits: Callable[[str], bool]
 ) -> Iterator[str]:
     """Put as many names into each question as may be and fit."""
@@ -206,7 +206,7 @@ def _questions(
     yield AND.join(asked)
 
 
-def _one_name_each(answers: Sequence[Boxes]) -> Boxes:
+def one_name_each(answers: Sequence[Boxes]) -> Boxes:
     """The boxes of several questions, without those that a surer one of another has."""
     xyxy = np.concatenate([each.xyxy for each in answers])
     question = np.repeat(np.arange(len(answers)), [len(each.labels) for each in answers])
