@@ -1,13 +1,14 @@
 """What tiles find in large pictures, with a model and with eyes that miss nothing in a tile.
 
-    python benchmarks/tiling.py KIT.zip [--model nano] [--count 24] [--suites objects,pages]
+    python benchmarks/tiling.py KIT.zip [--model nano] [--count 40] [--suites objects,pages]
 
 Pictures have four times the side that the model sees, of held-out drawings and unseen fonts:
 "small" scenes hold 6 to 16 things of 5 to 13 % of the side, "large" ones 1 to 5 things of 20 to
 60 %, "pages" 8 to 16 lines. Each is asked at once, through tiles, and through tiles and the whole
 (what `run_tiled` does for objects). "Perfect eyes" answer every tile with all that is in it, so
 what they lose is lost by cutting and merging alone. What limits the rest is the model on a tile.
-Prints a table, and JSON as the last line; --draw writes the first pictures with their answers.
+Prints a table, and JSON as the last line; --draw writes a sheet of first pictures for each suite,
+a column for each way.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from florence2 import Boxes, Florence2, Quads, Request, Result, Task, Tiles, draw, run_tiled
 from florence2.data.records import Record
@@ -43,6 +44,7 @@ LARGE = SceneOptions()
 LETTERS = 0.14, 0.22  # heights of capitals on pages, in sides that the model sees
 NUMBERS = ("recall", "precision", "f1", "box_recall")
 PERFECT = "perfect eyes"
+SHOWN, CELL = 3, 290  # pictures on a sheet, and their largest side there
 WAYS = {"at once": None, "tiles": Tiles(whole=False), "tiles and whole": Tiles()}
 
 
@@ -131,16 +133,26 @@ def measured(record_results: Sequence[tuple[Result, Record]]) -> dict[str, Estim
     return {name: numbers[name] for name in NUMBERS if name in numbers}
 
 
+def sheet(columns: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Put drawn answers side by side: a column for each way, a row for each picture."""
+    shown = [[ImageOps.contain(each, (CELL, CELL)) for each in column] for column in columns]
+    page = Image.new("RGB", (CELL * len(shown), CELL * len(shown[0])), "white")
+    for column, cells in enumerate(shown):
+        for row, cell in enumerate(cells):
+            page.paste(cell, (CELL * column, CELL * row))
+    return page.quantize(64, dither=Image.Dither.NONE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("kit", type=Path)
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--suites", default="small,large,pages")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--draw", type=Path, help="folder for the first picture of each suite")
+    parser.add_argument("--draw", type=Path, help="folder for sheets of first answers")
     arguments = parser.parse_args()
     model = Florence2.load(arguments.model)
     side = model.processor.image_side
@@ -150,6 +162,8 @@ def main() -> None:
         suite = chosen[name]
         pictures = [suite.make(index) for index in range(arguments.count)]
         records = [suite.record(made) for made in pictures]
+        images = [Image.fromarray(record.image) for record in records[:SHOWN]]
+        drawn: list[list[Image.Image]] = []
         for way in (*suite.ways, PERFECT):
             started = time.perf_counter()
             results = [
@@ -166,10 +180,10 @@ def main() -> None:
             )
             print(f"{name:6} {way:16} {told}  {seconds:.2f} s a picture", flush=True)
             table[f"{name}, {way}"] = {key: each.to_dict() for key, each in numbers.items()}
-            if arguments.draw:
-                arguments.draw.mkdir(parents=True, exist_ok=True)
-                drawn = draw(Image.fromarray(records[0].image), results[0])
-                drawn.save(arguments.draw / f"{name}, {way}.png")
+            drawn += [[draw(*pair) for pair in zip(images, results, strict=False)]]
+        if arguments.draw:
+            arguments.draw.mkdir(parents=True, exist_ok=True)
+            sheet(drawn).save(arguments.draw / f"{name}.png")
     print(json.dumps({"model": model.name, "count": arguments.count, **table}))
 
 

@@ -239,7 +239,7 @@ def test_region_and_text_reach_the_task(
         pytest.param(["--task", "ocr", "--min-presence", "-1"], "min_presence", id="min presence"),
         pytest.param(["--task", "od", "--device", "toaster"], "toaster", id="device"),
         pytest.param(["--task", "od", "--tiles", "4by3"], "4x3", id="tiles"),
-        pytest.param(["--cascade", "classes", "--text", " , "], "needs classes", id="no classes"),
+        pytest.param(["--cascade", "classes", "--text", " , "], "needs names", id="no classes"),
         pytest.param(["--cascade", "layout", "--text", "x"], "takes no text", id="words of a chain"),
         pytest.param(["--cascade", "ground", "--region", "1,2,3,4"], "leave --region out", id="region of a chain"),
     ],

@@ -26,9 +26,9 @@ from florence2.tiling.asking import answer_all, ask_regions, picture_of, run_til
 from florence2.tiling.grid import Tiles
 from florence2.tiling.merging import answered_together
 from florence2.tiling.reading_order import read_in_order
+from florence2.tiling.seams import MIN_SAME
 
 AND = "<and>"  # between the classes of a question
-MAX_SAME = 0.7  # IoU up to which two answers of different questions are two things
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +213,7 @@ def one_name_each(answers: Sequence[Boxes]) -> Boxes:
     scores = [score for each in answers for score in _column(each, "scores")]
     kept = np.zeros(len(xyxy), dtype=bool)
     for row in sorted(range(len(xyxy)), key=lambda row: -(scores[row] or 0.0)):
-        same = box_iou(xyxy[row], xyxy)[0] > MAX_SAME
+        same = box_iou(xyxy[row], xyxy)[0] >= MIN_SAME
         kept[row] = not (same & kept & (question != question[row])).any()
     names = ("labels", "scores", "location_scores", "label_scores")
     columns: dict[str, Any] = {

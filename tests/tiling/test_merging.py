@@ -139,6 +139,19 @@ def test_what_broke_is_told() -> None:
     assert (found.malformed, found.finish_reason, found.answer) == (2, "length", "")
 
 
+def test_one_thing_keeps_the_surest_of_two_names() -> None:
+    tiles = [Tile((0, 0, 100, 100)), Tile((50, 0, 150, 100), 1)]
+    results = [
+        Boxes(
+            [[55, 10, 85, 40], [55, 10, 85, 41]], ["cat", "pet"], [0.3, 0.2], image_size=(100, 100)
+        ),
+        Boxes([[5, 11, 35, 40]], ["dog"], [0.4], image_size=(100, 100)),
+    ]
+    assert merge(results, tiles, (150, 100)).labels == ("dog",)
+    # What one tile told apart stays.
+    assert merge(results[:1], tiles[:1], (150, 100)).labels == ("cat", "pet")
+
+
 def test_less_sure_doubles_are_left_out() -> None:
     """A tile that places an object a little wrong must not make it two."""
     tiles = [Tile((0, 0, 100, 100)), Tile((50, 0, 150, 100), 1)]

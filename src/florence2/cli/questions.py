@@ -193,8 +193,8 @@ def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuest
         raise TaskError(f"cascade {arguments.cascade!r} takes no region; leave --region out")
     classes = [name for name in map(str.strip, arguments.text.split(",")) if name]
     if bool(classes) != (arguments.cascade == "classes"):
-        verb = "needs classes" if arguments.cascade == "classes" else "takes no text"
-        raise TaskError(f"cascade {arguments.cascade!r} {verb}; got --text {arguments.text!r}")
+        needs = "needs names divided by commas" if not classes else "takes no text; leave it out"
+        raise TaskError(f"cascade {arguments.cascade!r} {needs}; got --text {arguments.text!r}")
     return CascadeQuestion(arguments.cascade, classes, tiles, arguments.min_score)
 
 

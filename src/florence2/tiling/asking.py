@@ -70,7 +70,7 @@ def run_tiled(
     asked = replace(request, min_score=0.0)
     if task is Task.OCR:
         asked = replace(asked, task=Task.OCR_WITH_REGION)
-    questions = (replace(asked, image=picture.crop(each.box)) for each in places)
+    questions = (replace(asked, image=_shown(picture, each.box)) for each in places)
     results = answer_all(model, questions, generation, batch_size)
     merged = merge(results, places, picture.size, any_label=task in DESCRIBING)
     if isinstance(merged, Quads):
@@ -138,6 +138,11 @@ def window(region: Sequence[float], image_size: tuple[int, int], native_side: in
         spans.append((start, start + length))
     (left, right), (top, bottom) = spans
     return left, top, right, bottom
+
+
+def _shown(picture: Image.Image, box: Rect) -> Image.Image:
+    """A part of a picture; of a large one no copy is made to show all of it."""
+    return picture if box == (0, 0, *picture.size) else picture.crop(box)
 
 
 def picture_of(image: ImageSource | EncodedImage) -> Image.Image:

@@ -21,6 +21,7 @@ from florence2.tiling.grid import Tile
 
 MIN_ALIKE = 0.5  # IoU, inside the strip, of what two tiles saw of one object
 MIN_DOUBLE = 0.5  # IoU from which a less sure object of the same name is a second answer
+MIN_SAME = 0.7  # IoU from which two names are names of one thing
 MIN_INSIDE = 0.7  # share of a cut piece that lies in another object of its name
 BORDER = 0.03  # of a tile's side; a box that ends within it may go on beyond the tile
 
@@ -140,8 +141,9 @@ def joined_box(group: Group, tiles: Sequence[Tile]) -> Array:
 def without_doubles(groups: Sequence[Group], boxes: Sequence[Array]) -> list[int]:
     """Choose the objects to keep, in their order.
 
-    Left out is what overlaps a surer object of its name, and a piece that is cut and lies in any
-    other object, unless one tile told the two apart.
+    Left out is what overlaps a surer object of its name, or of any name if the boxes are nearly
+    the same, and a piece that is cut and lies in any other object, unless one tile told the two
+    apart.
     """
     places = np.array(boxes).reshape(-1, 4)
     by_tile = [{each.tile for each in group} for group in groups]
@@ -151,10 +153,12 @@ def without_doubles(groups: Sequence[Group], boxes: Sequence[Array]) -> list[int
         return _is_cut(group), -(surest(group).score or 0.0), -float(box_area(places[number]))
 
     def told_before(number: int) -> bool:
-        doubles = box_iou(places[number], places)[0] >= MIN_DOUBLE
+        overlap = box_iou(places[number], places)[0]
+        doubles = overlap >= MIN_DOUBLE
         around = inside(places[number], places) >= MIN_INSIDE
         return any(
             (doubles[other] and groups[other][0].label == groups[number][0].label)
+            or overlap[other] >= MIN_SAME
             or (around[other] and _is_cut(groups[number]))
             for other in np.flatnonzero((doubles | around) & kept).tolist()
             if not by_tile[other] & by_tile[number]

@@ -1,0 +1,79 @@
+"""How many classes of a long list to ask in one question of open-vocabulary detection?
+
+    python benchmarks/class_lists.py KIT.zip [--model nano] [--count 30] [--sizes 1,2,4,8,48]
+
+Every held-out scene is asked for all names of the kit, of which it holds one to five, by
+`detect_classes` with so many names in a question. Object detection, which asks for none, stands
+beside it: a question for a few names invites answers that are not there. Greedy; a box is right
+with the right name at IoU 0.5. Prints a table, and JSON as the last line.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from PIL import Image
+
+from florence2 import Boxes, Florence2, Task
+from florence2.cascades import detect_classes
+from florence2.data.records import Record
+from florence2.evaluation.asking import GREEDY
+from florence2.evaluation.measures import MEASURES
+from florence2.evaluation.suites import SCENE_SIDE, SCENES, SEED
+from florence2.worlds.describe import scene_records
+from florence2.worlds.kit import Kit
+from florence2.worlds.scenes import scene
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kit", type=Path)
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--count", type=int, default=30)
+    parser.add_argument("--sizes", default="1,2,4,8,48")
+    arguments = parser.parse_args()
+    model = Florence2.load(arguments.model)
+    kit = Kit(arguments.kit)
+    scenes = (
+        scene(kit, SEED, index, side=SCENE_SIDE, split="val", options=SCENES)
+        for index in range(arguments.count)
+    )
+    records = [scene_records(each, (Task.OD,))[0] for each in scenes]
+
+    def by_names(size: int) -> Callable[[Image.Image], Boxes]:
+        return lambda image: cast(
+            Boxes,
+            detect_classes(
+                model, image, kit.categories, per_question=size, generation=GREEDY
+            ).objects,
+        )
+
+    ways: dict[str, Callable[[Image.Image], Boxes]] = {
+        "object detection": lambda image: cast(Boxes, model.run(image, "od", generation=GREEDY)),
+        **{f"{size} in a question": by_names(int(size)) for size in arguments.sizes.split(",")},
+    }
+    table = {name: measured(name, way, records) for name, way in ways.items()}
+    print(json.dumps({"model": model.name, "count": len(records), **table}))
+
+
+def measured(
+    name: str, way: Callable[[Image.Image], Boxes], records: list[Record]
+) -> dict[str, dict[str, float]]:
+    """Answer all records in one way, and print what came out."""
+    started = time.perf_counter()
+    answers = [way(record.picture()) for record in records]
+    seconds = (time.perf_counter() - started) / len(records)
+    numbers = MEASURES[Task.OD](list(zip(answers, records, strict=True))).numbers
+    told = {key: numbers[key] for key in ("recall", "precision", "f1", "ap50")}
+    words = "  ".join(f"{key} {x.value:.3f} ({x.low:.3f}-{x.high:.3f})" for key, x in told.items())
+    print(f"{name:20} {words}  {seconds:.2f} s a picture", flush=True)
+    return {key: each.to_dict() for key, each in told.items()}
+
+
+if __name__ == "__main__":
+    main()
