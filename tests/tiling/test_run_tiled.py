@@ -91,20 +91,38 @@ def test_a_caption_is_of_the_whole_picture(model: Florence2, noise: Image.Image)
     assert run_tiled(model, Request(noise, Task.CAPTION)) == model.run(noise, Task.CAPTION)
 
 
+class Watched(Florence2):
+    """Keeps what was asked, batch by batch."""
+
+    def __init__(self, other: Florence2) -> None:
+        super().__init__(other.model, other.processor, name="watched", generation=SHORT)
+        self.batches: list[list[Request]] = []
+
+    def answer(self, requests, generation=None):  # type: ignore[no-untyped-def]
+        self.batches.append(list(requests))
+        return super().answer(requests, generation)
+
+
 def test_tiles_are_answered_in_batches(model: Florence2, noise: Image.Image) -> None:
     """A batch answers like its pictures one by one, so only the calls can tell."""
-    sizes: list[int] = []
-
-    class Counting(Florence2):
-        def answer(self, requests, generation=None):  # type: ignore[no-untyped-def]
-            sizes.append(len(requests))
-            return super().answer(requests, generation)
-
-    counting = Counting(model.model, model.processor, name="counting", generation=SHORT)
-    tiled = run_tiled(counting, Request(noise, Task.OD), Tiles(grid=(3, 2)), batch_size=4)
-    assert sizes == [4, 3]  # six tiles and the whole picture
+    watched = Watched(model)
+    tiled = run_tiled(watched, Request(noise, Task.OD), Tiles(grid=(3, 2)), batch_size=4)
+    assert list(map(len, watched.batches)) == [4, 3]  # six tiles and the whole picture
     one_by_one = run_tiled(model, Request(noise, Task.OD), Tiles(grid=(3, 2)), batch_size=1)
     assert tiled.labels == one_by_one.labels
+
+
+def test_tiles_of_one_colour_are_not_asked(model: Florence2, noise: Image.Image) -> None:
+    """Models read words from empty paper; a page is mostly that."""
+    page = Image.new("RGB", (128, 50), "white")
+    page.paste(noise.crop((0, 0, 20, 50)))
+    watched = Watched(model)
+    run_tiled(watched, Request(page, Task.OCR_WITH_REGION), Tiles(grid=(4, 1)))
+    assert list(map(len, watched.batches)) == [1]
+    empty = Image.new("RGB", (128, 50), "white")
+    assert run_tiled(model, Request(empty, Task.OD), Tiles(grid=(4, 1))) == model.run(
+        empty, Task.OD
+    )
 
 
 def test_weak_objects_are_left_out_after_merging(model: Florence2, noise: Image.Image) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import ceil
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,7 @@ from florence2.tiling.reading_order import read_in_order
 
 BATCH_SIZE = 8
 CONTEXT = 2.0  # sides of a region that a window around it shows, unless the native side is more
+MAX_PLAIN = 12  # levels of 256 between which all of a plain tile lies; JPEG blurs paper so far
 READING = (Task.OCR, Task.OCR_WITH_REGION)
 DESCRIBING = (Task.DENSE_REGION_CAPTION,)  # one thing may be described in two ways
 
@@ -46,9 +48,10 @@ def run_tiled(
 ) -> Result:
     """Answer one request about a picture of any size, in full detail.
 
-    Tiles are asked in batches and what they saw is merged across their seams. The result is of
-    the task's own type, in pixels of the whole picture. An object has the scores of the tile that
-    was surest of it, a line of text the mean of those of its pieces, weighted by letters.
+    Tiles are asked in batches, but for those of one colour, and what they saw is merged across
+    their seams. The result is of the task's own type, in pixels of the whole picture. An object
+    has the scores of the tile that was surest of it, a line of text the mean of those of its
+    pieces, weighted by letters.
 
     Args:
         request: `Request("page.png", "ocr")`; its picture must not be encoded already.
@@ -65,7 +68,8 @@ def run_tiled(
     no_objects = task.answer_kind is AnswerKind.TEXT and task is not Task.OCR
     if no_objects or len(places) == 1:
         return model.answer([replace(request, image=picture)], generation)[0].result
-    if tiles.whole and task not in READING:
+    places = [each for each in places if not _plain(picture.crop(each.box))]
+    if not places or (tiles.whole and task not in READING):
         places.append(Tile((0, 0, *picture.size)))
     asked = replace(request, min_score=0.0)
     if task is Task.OCR:
@@ -138,6 +142,12 @@ def window(region: Sequence[float], image_size: tuple[int, int], native_side: in
         spans.append((start, start + length))
     (left, right), (top, bottom) = spans
     return left, top, right, bottom
+
+
+def _plain(picture: Image.Image) -> bool:
+    """Whether a part of a picture has one colour, so that a model could only invent."""
+    extrema = cast(Sequence[tuple[int, int]], picture.getextrema())
+    return all(high - low <= MAX_PLAIN for low, high in extrema)
 
 
 def _shown(picture: Image.Image, box: Rect) -> Image.Image:

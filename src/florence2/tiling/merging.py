@@ -41,7 +41,7 @@ def merge(
         is not `"stop"` is told.
     """
     placed = [moved(*pair, image_size) for pair in zip(results, tiles, strict=True)]
-    if len(placed) == 1:
+    if tiles[0].box == (0, 0, *image_size) and len(tiles) == 1:
         return placed[0]
     match placed[0]:
         case Boxes():
