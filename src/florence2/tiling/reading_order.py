@@ -10,7 +10,7 @@ from florence2.results import Quads
 
 Bools = NDArray[np.bool_]
 
-MAX_LEADING = 1.0  # gap between the lines of a block, in heights of a line
+MAX_LEADING = 1.0  # gap between the lines of a block, in the mean of their heights
 MAX_SPACE = 1.0  # gap between pieces of one row of a block, likewise
 MIN_BESIDE = 0.5  # share of the lower of two lines that stand in one row
 
@@ -49,7 +49,7 @@ def _blocks(boxes: Array) -> list[list[int]]:
     heights = boxes[:, 3] - boxes[:, 1]
     lower = np.minimum(heights[:, None], heights)
     across, down = _common(boxes, 0), _common(boxes, 1)
-    below = (across > 0) & (down > -MAX_LEADING * lower)
+    below = (across > 0) & (down > -MAX_LEADING * (heights[:, None] + heights) / 2)
     beside = (down > MIN_BESIDE * lower) & (across > -MAX_SPACE * lower)
     near = below | beside
     left = set(range(len(boxes)))
