@@ -202,3 +202,5 @@ def test_a_text_of_tiles_reads_their_lines(model: Florence2, noise: Image.Image)
     assert len(lines.labels) > 1
     assert text.text == "\n".join(lines.labels)
     assert text.score is not None
+    kept = run_tiled(model, replace(request(noise, Task.OCR), min_score=max(lines.scores or [0])))
+    assert isinstance(kept, Text) and kept.text in lines.labels

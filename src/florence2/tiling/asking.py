@@ -54,7 +54,8 @@ def run_tiled(
     pieces, weighted by letters.
 
     Args:
-        request: `Request("page.png", "ocr")`; its picture must not be encoded already.
+        request: `Request("page.png", "ocr")`; its picture must not be encoded already, and its
+            `min_score` also leaves out lines of a text.
         tiles: how to cut; None for tiles of the model's own side.
         batch_size: tiles that are answered side by side.
     """
@@ -77,12 +78,12 @@ def run_tiled(
     questions = (replace(asked, image=_shown(picture, each.box)) for each in places)
     results = answer_all(model, questions, generation, batch_size)
     merged = merge(results, places, picture.size, any_label=task in DESCRIBING)
-    if isinstance(merged, Quads):
-        merged, _ = read_in_order(merged)
-    if isinstance(merged, Quads) and task is Task.OCR:
-        return text_of(merged)
     assert not isinstance(merged, Text), "texts are not merged"
-    return merged.above(request.min_score) if request.min_score else merged
+    kept = merged.above(request.min_score)
+    if not isinstance(kept, Quads):
+        return kept
+    lines, _ = read_in_order(kept)
+    return text_of(lines) if task is Task.OCR else lines
 
 
 def ask_regions(
