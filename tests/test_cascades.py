@@ -50,14 +50,14 @@ class Watched(Florence2):
         self.encoded += isinstance(image, Image.Image)
         return super().encode_image(image)
 
-    def answer(self, requests, generation=None):  # type: ignore[no-untyped-def]
-        self.batches.append(list(requests))
-        answers = super().answer(requests, generation)
-        if requests[0].task is Task.CAPTION:
-            answers = [
-                replace(a, result=replace(a.result, text=self.caption_text)) for a in answers
-            ]
-        return answers
+    def answer_many(self, requests, generation=None, batch_size=32):  # type: ignore[no-untyped-def]
+        asked = list(requests)
+        self.batches.append(asked)
+        answers = super().answer_many(asked, generation, batch_size)
+        for request, answer in zip(asked, answers, strict=True):
+            if request.task is Task.CAPTION:
+                answer = replace(answer, result=replace(answer.result, text=self.caption_text))
+            yield answer
 
 
 @pytest.fixture
