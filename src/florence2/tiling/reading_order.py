@@ -67,13 +67,17 @@ def _blocks(boxes: Array) -> list[list[int]]:
 def _order(boxes: Array) -> list[int]:
     """Sort blocks so that each comes behind all that are to be read before it."""
     before = _read_before(boxes)
+    num_before = before.sum(axis=0)
+    downwards = np.lexsort((boxes[:, 0], boxes[:, 1]))
+    waiting = np.ones(len(boxes), dtype=bool)
     order: list[int] = []
-    waiting = sorted(range(len(boxes)), key=lambda row: (boxes[row, 1], boxes[row, 0]))
-    while waiting:
+    while waiting.any():
         # Blocks that lie across each other may wait for each other: then the topmost goes first.
-        free = [row for row in waiting if not before[waiting, row].any()]
-        order.append((free or waiting)[0])
-        waiting.remove(order[-1])
+        free = waiting & (num_before == 0)
+        candidates = free if free.any() else waiting
+        order.append(int(downwards[candidates[downwards].argmax()]))
+        waiting[order[-1]] = False
+        num_before = num_before - before[order[-1]]
     return order
 
 
@@ -84,11 +88,11 @@ def _read_before(boxes: Array) -> Bools:
     middle = (y_min + y_max) / 2
     above: Bools = overlap & (middle[:, None] < middle)
     left: Bools = x_max[:, None] <= x_min
-    for bridge in range(len(boxes)):
-        reached = overlap[bridge][:, None] & overlap[bridge]
-        higher, lower = y_max <= y_min[bridge], y_min >= y_max[bridge]
-        between = (higher[:, None] & lower) | (lower[:, None] & higher)
-        left = left & ~(reached & between)
+    for bridge, reached in enumerate(overlap):
+        higher = np.flatnonzero(reached & (y_max <= y_min[bridge]))
+        lower = np.flatnonzero(reached & (y_min >= y_max[bridge]))
+        left[np.ix_(higher, lower)] = False
+        left[np.ix_(lower, higher)] = False
     return above | left
 
 
