@@ -13,6 +13,7 @@ from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, nano
 from florence2.model.florence2 import Florence2Model
 from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize
+from florence2.model.packed.linears import QuantizedLinear
 from tiny_models import SMALLEST
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this PyTorch was built without oneDNN")
@@ -71,6 +72,15 @@ def test_a_picture_does_not_change_another(precision: Precision) -> None:
         together = runtime.encode_image(pixels)
         alone = torch.cat([runtime.encode_image(picture[None]) for picture in pixels])
     assert torch.equal(together, alone)
+
+
+@needs_vnni
+def test_a_request_does_not_change_the_numbers_of_another() -> None:
+    """Inputs have a scale for each request: one of large numbers leaves the other's as they are."""
+    linear = QuantizedLinear(torch.randn(40, 64), None)
+    hidden = torch.randn(2, 3, 64).bfloat16()
+    hidden[1] *= 1000
+    assert torch.equal(linear.each(hidden)[:1], linear.each(hidden[:1]))
 
 
 @pytest.mark.parametrize("options", SEARCHES)

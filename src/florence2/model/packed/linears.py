@@ -100,8 +100,17 @@ class QuantizedLinear:
     def add(self, x: Tensor, other: Tensor) -> Tensor:
         return self._product(x, "none", "").add_(other)
 
+    def each(self, x_BTK: Tensor) -> Tensor:
+        """The products of several requests at once, each with a scale of its own."""
+        scales_B11 = x_BTK.abs().amax((1, 2), keepdim=True).clamp(min=1e-12) / 127
+        integers = unsigned(x_BTK / scales_B11)
+        return self._unscaled(integers, 1.0, "none", "").mul_(scales_B11)
+
     def _product(self, x: Tensor, activation: str, kind: str) -> Tensor:
         integers, scale = quantized(x)
+        return self._unscaled(integers, scale, activation, kind)
+
+    def _unscaled(self, integers: Tensor, scale: float, activation: str, kind: str) -> Tensor:
         product: Tensor = _quantized_linear(
             *(integers, scale, ZERO_POINT, self._weight, self._scales, self._zeros, self._bias),
             *(1.0, 0, torch.bfloat16, activation, NONE, kind),
@@ -116,10 +125,14 @@ def quantized(x: Tensor) -> tuple[Tensor, float]:
     """`x` as unsigned 8-bit integers around `ZERO_POINT`, and the step between two of them."""
     low, high = torch.aminmax(x)
     scale = max(-low.item(), high.item(), 1e-12) / 127
-    integers = (x * (1 / scale)).round_().to(torch.int8)
+    return unsigned(x * (1 / scale)), scale
+
+
+def unsigned(x: Tensor) -> Tensor:
+    """Numbers from -127 to 127, rounded, as unsigned bytes around `ZERO_POINT`; `x` is used up."""
     # Adding 128 to a signed byte flips its first bit; converting to unsigned bytes is 8 times
     # slower than to signed ones.
-    return integers.view(torch.uint8).bitwise_xor_(ZERO_POINT), scale
+    return x.round_().to(torch.int8).view(torch.uint8).bitwise_xor_(ZERO_POINT)
 
 
 class Convolution:

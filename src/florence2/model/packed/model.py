@@ -97,10 +97,10 @@ class PackedModel:
         return self._scored(hidden_R1D.view(len(slots.lengths), slots.width, -1)).flatten(0, 1)
 
     def _scored(self, hidden_BTD: Tensor) -> Tensor:
-        """Hidden states to logits, one request at a time where inputs are quantized."""
-        if not self._quantizes or len(hidden_BTD) == 1:
-            return self._logits(hidden_BTD)
-        return torch.cat([self._logits(hidden) for hidden in hidden_BTD.split(1)])
+        """Hidden states to logits, each request with its own scale where inputs are quantized."""
+        if isinstance(self._logits, QuantizedLinear):
+            return self._logits.each(hidden_BTD)
+        return self._logits(hidden_BTD)
 
 
 class _Positions:
