@@ -1,5 +1,7 @@
 """Threads, batches and caches change no answer; places are freed; nobody waits for ever."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +14,6 @@ from florence2 import EngineError, Florence2, GenerationOptions, Limits, Request
 from florence2.api import as_runtime
 from florence2.checkpoints.loading import load_checkpoint
 from florence2.engine import Question
-from florence2.engine import engine as engine_module
 from florence2.generation.decoding import generate
 from florence2.generation.options import SpecialIds
 from florence2.model.florence2 import Florence2Model
@@ -133,17 +134,17 @@ def test_many_threads_may_ask(model: Florence2) -> None:
     assert answers == [expected.token_ids] * 6
 
 
-def test_the_computing_thread_ends_when_idle_and_starts_again(
-    model: Florence2, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine_module, "IDLE_S", 0.01)
-    picture = model.encode_image(pictures(1)[0])
-    first = model.run(picture, "od", generation=GREEDY)
-    thread = model.engine._thread
-    if thread is not None:
-        thread.join(PATIENCE_S)
-    assert model.engine._thread is None
-    assert model.run(picture, "od", generation=GREEDY) == first
+def test_a_process_that_asked_ends_well(tiny_folder: Path, picture: Path) -> None:
+    """A thread torn down inside PyTorch aborted the process after its answer was printed."""
+    script = (
+        "import sys; from florence2 import Florence2; "
+        "model = Florence2.load(sys.argv[1], device='cpu'); "
+        "print(model.run(sys.argv[2], 'od').kind)"
+    )
+    command = [sys.executable, "-c", script, str(tiny_folder), str(picture)]
+    for _ in range(3):
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "boxes\n", "")
 
 
 def test_stages_add_up(model: Florence2) -> None:

@@ -3,7 +3,8 @@
     submit --> read and resize (threads) --> in line
     a turn: encode the pictures and prompts of those that may begin, then one token for all
 
-The computing thread ends when there is nothing to do for a while, and starts again by itself.
+Both kinds of threads belong to executors, for which Python waits when it ends: a thread torn down
+in the middle of PyTorch takes the process with it.
 """
 
 import itertools
@@ -27,7 +28,6 @@ from florence2.locations import NUM_BINS
 from florence2.processor import Processor
 
 NUM_READERS = 2  # threads that read pictures
-IDLE_S = 5.0  # after which the computing thread ends
 
 
 @dataclass(eq=False)
@@ -86,9 +86,10 @@ class Engine:
         self._jobs: dict[int, _Job] = {}
         self._cancelled: list[_Job] = []
         self._decodings: dict[int, Decoding] = {}  # by lane
-        self._wake = threading.Condition()
+        self._lock = threading.RLock()
         self._readers = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="florence2-reader")
-        self._thread: threading.Thread | None = None
+        self._computer = ThreadPoolExecutor(1, thread_name_prefix="florence2-engine")
+        self._is_computing = False
 
     # -- any thread --------------------------------------------------------------------------
 
@@ -102,14 +103,14 @@ class Engine:
         answer_limit(self._runtime.config, question.options)
         ticket = Ticket(self._cancel)
         job = _Job(next(self._numbers), question, ticket)
-        with self._wake:
+        with self._lock:
             self._scheduler.add(job.number, job.lane)
             self._jobs[job.number] = job
         self._readers.submit(self._read, job)
         return ticket
 
     def _cancel(self, ticket: Ticket) -> None:
-        with self._wake:
+        with self._lock:
             if ticket.is_over:
                 return
             self._cancelled += [job for job in self._jobs.values() if job.ticket is ticket]
@@ -117,12 +118,10 @@ class Engine:
             self._start()
 
     def _start(self) -> None:
-        """Wake the computing thread, or start one; `_wake` is held."""
-        if self._thread is None:
-            name = "florence2-engine"
-            self._thread = threading.Thread(target=self._compute, name=name, daemon=True)
-            self._thread.start()
-        self._wake.notify_all()
+        """See to it that there is computing; the lock is held."""
+        if not self._is_computing:
+            self._is_computing = True
+            self._computer.submit(self._compute)
 
     # -- reading threads ---------------------------------------------------------------------
 
@@ -142,18 +141,18 @@ class Engine:
         except Exception as error:  # whatever it is, who waits must be told
             self._settle(job, error)
             return
-        with self._wake:
+        with self._lock:
             self._scheduler.ready(job.number)
             self._start()
 
     # -- the computing thread ----------------------------------------------------------------
 
     def _compute(self) -> None:
+        """Turn by turn, until there is nothing to do."""
         while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._has_work, IDLE_S)
+            with self._lock:
                 if not self._has_work:
-                    self._thread = None
+                    self._is_computing = False
                     return
                 cancelled, self._cancelled = self._cancelled, []
                 for job in cancelled:
@@ -259,7 +258,7 @@ class Engine:
                 self._settle(job, Outcome(result, image, job.timings))
 
     def _settle(self, job: _Job, outcome: Outcome | Exception) -> None:
-        with self._wake:
+        with self._lock:
             self._forget(job)
             job.ticket.settle(outcome)
 
