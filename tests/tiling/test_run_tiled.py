@@ -12,6 +12,7 @@ from florence2 import (
     Florence2,
     GenerationOptions,
     ImageError,
+    Limits,
     Mixed,
     Polygons,
     Quads,
@@ -26,14 +27,18 @@ from florence2 import (
 from florence2.results import RESULT_TYPES, Result
 from florence2.tiling.asking import window
 
+ALONE = Limits(max_running=1, max_begin=1)
 SHORT = GenerationOptions(num_beams=1, max_new_tokens=12, grammar=True)
 WIDTH, HEIGHT = 90, 50  # of pictures that the model sees as 32 x 32
 
 
 @pytest.fixture(scope="module")
 def model(tiny_folder: Path) -> Florence2:
+    """What runs beside a request changes its last digits, and random weights have near ties."""
     loaded = Florence2.load(str(tiny_folder), device="cpu")
-    return Florence2(loaded.model, loaded.processor, name=loaded.name, generation=SHORT)
+    return Florence2(
+        loaded.model, loaded.processor, name=loaded.name, generation=SHORT, limits=ALONE
+    )
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +100,9 @@ class Watched(Florence2):
     """Keeps what was asked, batch by batch."""
 
     def __init__(self, other: Florence2) -> None:
-        super().__init__(other.model, other.processor, name="watched", generation=SHORT)
+        super().__init__(
+            other.model, other.processor, name="watched", generation=SHORT, limits=ALONE
+        )
         self.batches: list[list[Request]] = []
 
     def answer_many(self, requests, generation=None, batch_size=32):  # type: ignore[no-untyped-def]
