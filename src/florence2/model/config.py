@@ -13,8 +13,6 @@ from typing import Any
 
 from florence2.errors import ConfigError
 
-HEAD_WIDTH = 32  # channels of one window-attention head and of one channel-attention group
-
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
