@@ -61,8 +61,8 @@ SHORT = replace(
     DENSE,
     line_share=0.2,
     scene_tasks={
-        Task.OD: 0.44,
-        Task.CAPTION_TO_PHRASE_GROUNDING: 0.18,
+        Task.OD: 0.38,
+        Task.CAPTION_TO_PHRASE_GROUNDING: 0.26,
         Task.OPEN_VOCABULARY_DETECTION: 0.12,
         Task.CAPTION: 0.07,
         Task.REGION_PROPOSAL: 0.07,
@@ -78,8 +78,8 @@ OUTLINES = replace(
     line_share=0.0,
     page_share=0.0,
     scene_tasks={
-        Task.REFERRING_EXPRESSION_SEGMENTATION: 0.7,
-        Task.REGION_TO_SEGMENTATION: 0.3,
+        Task.REFERRING_EXPRESSION_SEGMENTATION: 0.85,
+        Task.REGION_TO_SEGMENTATION: 0.15,
     },
     outline_points=16,
 )
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--weights", help="start from these, with the joint stage")
     parser.add_argument("--web", metavar="PAGES.zip", help="web pages, for half of the pages")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the pictures (default 1)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     arguments = parser.parse_args()
     with join() as world:
@@ -173,7 +174,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
                 processor,
                 mixture,
                 map_side=model.config.vision.map_side(stage.image_side),
-                seed=SEED + number,
+                seed=arguments.seed + 10 * number,
                 web=web,
             )
             for number, mixture in enumerate(MIXTURES)

@@ -23,8 +23,8 @@ class Example:
         pixels: float32 `(3, side, side)`, normalised.
         task: the task asked.
         prompt_ids, label_ids: token ids, both `<s> ... </s>`.
-        cells, columns, glyphs, boxes: dense targets as in `DenseTargets`, without the batch axis;
-            None where the maker knows none.
+        cells, columns, glyphs, boxes, referents: dense targets as in `DenseTargets`, without the
+            batch axis; None where the maker knows none.
     """
 
     pixels: NDArray[np.float32]
@@ -35,6 +35,7 @@ class Example:
     columns: NDArray[np.int64] | None = None
     glyphs: NDArray[np.int64] | None = None
     boxes: NDArray[np.float32] | None = None
+    referents: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
     columns = torch.full((rows, COLUMNS * map_side), IGNORE_INDEX)
     glyphs = torch.full((rows, GLYPHS[0] * map_side, GLYPHS[1] * map_side), IGNORE_INDEX)
     boxes = torch.full((rows, 4, map_side, map_side), torch.nan)
+    referents = torch.full((rows, CELLS * map_side, CELLS * map_side), torch.nan)
     for row, example in enumerate(examples):
         if example.cells is not None:
             cells[row] = torch.from_numpy(example.cells)
@@ -89,11 +91,13 @@ def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
             glyphs[row] = torch.from_numpy(example.glyphs)
         if example.boxes is not None:
             boxes[row] = torch.from_numpy(example.boxes)
+        if example.referents is not None:
+            referents[row] = torch.from_numpy(example.referents)
     return Batch(
         pixels=torch.from_numpy(np.stack([example.pixels for example in examples])),
         prompt_ids=pad_ids(prompts, pad_id),
         prompt_mask=pad_ids([[1] * len(prompt) for prompt in prompts], 0),
         labels=pad_ids([example.label_ids for example in examples], IGNORE_INDEX),
         tasks=tuple(example.task for example in examples),
-        dense=DenseTargets(cells, columns, glyphs, boxes),
+        dense=DenseTargets(cells, columns, glyphs, boxes, referents),
     )

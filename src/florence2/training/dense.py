@@ -1,9 +1,10 @@
-"""Warm-up of the vision tower: dense targets at every cell, heads thrown away afterwards.
+"""Dense targets at every cell, for heads that are thrown away afterwards.
 
 A caption or a list of boxes teaches a few dozen tokens a picture; the makers know the class of
 every pixel and the letter above every column for nothing. A tower that already tells classes
 and letters apart is what the decoder then learns to look at (without it the text side becomes
-a language model that ignores the picture).
+a language model that ignores the picture). In joint training, the text encoder's picture
+positions learn in the same way what the question means.
 """
 
 from dataclasses import dataclass
@@ -31,24 +32,33 @@ class DenseTargets:
         glyphs: int64 `(B, 2H, 4W)`, letter at each cell of a page, 0 is none.
         boxes: float `(B, 4, H, W)`, for positions inside an object the distances to the left, top,
             right and bottom edge of its box as shares of the picture; NaN elsewhere.
+        referents: float `(B, 4H, 4W)`, 1.0 where the answer lies, 0.0 elsewhere; NaN where the
+            question asks for no place.
     """
 
     cells: Tensor
     columns: Tensor
     glyphs: Tensor
     boxes: Tensor
+    referents: Tensor
 
 
 class DenseHeads(nn.Module):
-    """Linear readings of the feature map: classes, letters of a line and of a page, box edges."""
+    """Linear readings of the feature map (classes, letters of a line and of a page, box edges)
+    and of the text encoder's picture positions (what the question means).
 
-    def __init__(self, width: int, num_classes: int, num_letters: int):
+    Args:
+        width, text_width: channels of the feature map and of the text encoder.
+    """
+
+    def __init__(self, width: int, text_width: int, num_classes: int, num_letters: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.cells = nn.Linear(width, CELLS * CELLS * (num_classes + 1))
         self.columns = nn.Linear(width, COLUMNS * (num_letters + 1))
         self.glyphs = nn.Linear(width, GLYPHS[0] * GLYPHS[1] * (num_letters + 1))
         self.boxes = nn.Linear(width, 4)
+        self.referents = nn.Linear(text_width, CELLS * CELLS)
 
     def forward(self, map_BCHW: Tensor) -> dict[str, Tensor]:
         """Feature map to logits of cells `(B, K, 4H, 4W)`, of columns `(B, A, 2W)`, of glyphs
@@ -81,6 +91,17 @@ class DenseHeads(nn.Module):
         if known.any():
             losses["boxes"] = 4.0 * (read["boxes"].float() - targets.boxes)[known].abs().mean()
         return losses
+
+    def referent_loss(self, memory_BQD: Tensor, targets: DenseTargets) -> dict[str, Tensor]:
+        """The same for memory at the positions of the map, row by row: what is meant, and where."""
+        known = ~torch.isnan(targets.referents)
+        if not known.any():
+            return {}
+        batch, side = len(memory_BQD), targets.referents.shape[1] // CELLS
+        cells = self.referents(memory_BQD).view(batch, side, -1, CELLS * CELLS)
+        logits = F.pixel_shuffle(cells.permute(0, 3, 1, 2), CELLS).squeeze(1).float()
+        wanted = targets.referents
+        return {"referents": F.binary_cross_entropy_with_logits(logits[known], wanted[known])}
 
 
 @torch.no_grad()

@@ -34,6 +34,10 @@ MEASURE_EVERY = 10  # steps between measurements of the dense heads, which cost 
 class Learner:
     """Takes steps, and gives and takes its state; knows no files.
 
+    Args:
+        state: of an unbroken run that goes on.
+        heads_of_before: of the run whose weights this one starts from; those that fit are used.
+
     Attributes:
         window: the numbers of the steps since they were read.
         unsharded: a copy of the model to evaluate, where the model itself is sharded: one process
@@ -46,6 +50,7 @@ class Learner:
         recipe: Recipe,
         world: World,
         state: Mapping[str, Any] | None,
+        heads_of_before: Mapping[str, Tensor],
     ):
         self.model, self.recipe, self.world = model, recipe, world
         self.device = world.device or torch.device(recipe.device or _best_device())
@@ -55,7 +60,13 @@ class Learner:
         torch.manual_seed(recipe.seed)
         heads = None
         if recipe.num_classes:
-            heads = DenseHeads(model.config.vision.width, recipe.num_classes, recipe.num_letters)
+            widths = model.config.vision.width, model.config.text.d_model
+            heads = DenseHeads(*widths, recipe.num_classes, recipe.num_letters)
+            own = heads.state_dict()
+            fitting = {
+                n: t for n, t in heads_of_before.items() if own.get(n, t[:0]).shape == t.shape
+            }
+            heads.load_state_dict(own | fitting)
         self.losses = Losses(model, heads, recipe.loc_begin).to(self.device)
         if state is not None:
             self._load(state)  # before the weights are sharded

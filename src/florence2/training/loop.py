@@ -23,7 +23,7 @@ from florence2.training.learner import Learner
 from florence2.training.progress import Bar, Progress
 from florence2.training.recipe import Recipe, Stage
 from florence2.training.run_files import LOG, RunLog, read_checkpoint, write_checkpoint
-from florence2.training.starting import start_from
+from florence2.training.starting import heads_of, start_from
 
 __all__ = ["Recipe", "Stage", "Trainer"]
 
@@ -63,7 +63,8 @@ class Trainer:
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
             start_from(model, weights)
-        self.learner = Learner(model, recipe, world, state)
+        heads = heads_of(weights) if state is None and recipe.num_classes else {}
+        self.learner = Learner(model, recipe, world, state, heads)
         if state is not None:
             self._resume(state)
         if world.is_main:  # rows that came after the checkpoint will be written again

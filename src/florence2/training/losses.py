@@ -74,6 +74,10 @@ class Losses(nn.Module):
             if stage.joint:
                 memory_BSD, logits_BTV = self._answers(map_BCHW, batch)
             dense = self.heads.loss(map_BCHW, batch.dense) if self.heads and stage.dense else {}
+            if self.heads and stage.dense and stage.joint:
+                positions = map_BCHW.shape[2] * map_BCHW.shape[3]
+                memory_BQD = memory_BSD[:, 1 : 1 + positions]  # token 0 is the global mean
+                dense |= self.heads.referent_loss(memory_BQD, batch.dense)
         if stage.joint:
             sigma = location_sigma(stage.image_side)
             loss, rows = answer_loss(logits_BTV.float(), batch.labels, self.loc_begin, sigma)

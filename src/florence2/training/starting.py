@@ -8,7 +8,7 @@ from torch import Tensor
 from florence2.errors import WeightsError
 from florence2.model.florence2 import Florence2Model
 from florence2.model.weight_files import first_of
-from florence2.training.run_files import MANIFEST, WHOLE, trained_weights
+from florence2.training.run_files import MANIFEST, WHOLE, read_checkpoint, trained_weights
 
 SHARED = "shared.weight"
 
@@ -29,6 +29,14 @@ def start_from(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]
             weights = _checkpoint_weights(model, path)
     _check_names(model, weights)
     model.load_state_dict(dict(weights))
+
+
+def heads_of(weights: str | Path | Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    """Weights of the dense heads of a run, empty for what has none."""
+    if not isinstance(weights, str | Path):
+        return {}
+    state = read_checkpoint(Path(weights))
+    return {} if state is None else state["heads"]
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from florence2.data.records import Record
 from florence2.images import preprocess
 from florence2.processor import Processor
-from florence2.results import Polygons
+from florence2.results import Boxes, Mixed, Polygons
 from florence2.tasks import Task
 from florence2.training.batches import Example
 from florence2.training.dense import CELLS, COLUMNS, GLYPHS
@@ -20,7 +20,7 @@ from florence2.worlds.colours import recoloured
 from florence2.worlds.describe import line_records, page_records, scene_records
 from florence2.worlds.kit import Kit, Split
 from florence2.worlds.lines import LineOptions, TextLine, line
-from florence2.worlds.outlines import evenly
+from florence2.worlds.outlines import evenly, fill
 from florence2.worlds.pages import CUTTINGS, Page, PageOptions, page
 from florence2.worlds.scenes import Scene, SceneOptions, scene
 from florence2.worlds.webpages import BakedPages, web_cutting
@@ -35,6 +35,15 @@ COLOURLESS = frozenset(
         Task.OPEN_VOCABULARY_DETECTION,
         Task.REGION_PROPOSAL,
         Task.REGION_TO_CATEGORY,
+        Task.REGION_TO_SEGMENTATION,
+    }
+)
+# Questions about a place that the picture and the words tell together.
+PLACED = frozenset(
+    {
+        Task.CAPTION_TO_PHRASE_GROUNDING,
+        Task.OPEN_VOCABULARY_DETECTION,
+        Task.REFERRING_EXPRESSION_SEGMENTATION,
         Task.REGION_TO_SEGMENTATION,
     }
 )
@@ -127,7 +136,8 @@ class WorldExamples(Dataset[Example]):
         if self.mixture.outline_points and isinstance(record.result, Polygons):
             record = replace(record, result=_even(record.result, self.mixture.outline_points))
         cells = center_samples(made.class_map, (CELLS * self.map_side,) * 2).astype(np.int64)
-        return self._example(record, cells=cells, boxes=self._edges(made))
+        referents = answer_map(record, CELLS * self.map_side)
+        return self._example(record, cells=cells, boxes=self._edges(made), referents=referents)
 
     def _page(self, index: int, rng: np.random.Generator, task: Task) -> Example:
         make = partial(page, self.kit)
@@ -150,6 +160,7 @@ class WorldExamples(Dataset[Example]):
         columns: NDArray[np.int64] | None = None,
         glyphs: NDArray[np.int64] | None = None,
         boxes: NDArray[np.float32] | None = None,
+        referents: NDArray[np.float32] | None = None,
     ) -> Example:
         picture = record.picture()
         return Example(
@@ -163,6 +174,7 @@ class WorldExamples(Dataset[Example]):
             columns=columns,
             glyphs=glyphs,
             boxes=boxes,
+            referents=referents,
         )
 
     def _labels(self, record: Record) -> list[int]:
@@ -218,6 +230,27 @@ def _even(outlines: Polygons, count: int) -> Polygons:
     return replace(
         outlines, polygons=tuple((evenly(parts[0], count),) for parts in outlines.polygons)
     )
+
+
+def answer_map(record: Record, count: int) -> NDArray[np.float32] | None:
+    """Where the answer to a question lies: 1.0 at the centres of so many cells a side that are in
+    one of its boxes or polygons, 0.0 elsewhere; None for a question about the whole picture.
+    """
+    if record.task not in PLACED:
+        return None
+    result = record.result
+    boxes = result.boxes.xyxy if isinstance(result, Mixed) else np.zeros((0, 4))
+    boxes = result.xyxy if isinstance(result, Boxes) else boxes
+    width, height = record.picture().size
+    y, x = (np.arange(count) + 0.5)[:, None] / count, (np.arange(count) + 0.5) / count
+    inside = np.zeros((count, count), bool)
+    for x_min, y_min, x_max, y_max in boxes / (width, height, width, height):
+        inside |= (x >= x_min) & (x < x_max) & (y >= y_min) & (y < y_max)
+    if isinstance(result, Polygons):
+        scale = (count / width, count / height)
+        for parts in result.polygons:
+            inside |= fill([part * scale for part in parts], (count, count))
+    return inside.astype(np.float32)
 
 
 def center_samples(values: NDArray[np.generic], counts: tuple[int, int]) -> NDArray[np.generic]:
