@@ -119,7 +119,6 @@ def test_tasks_with_a_region(task):
 @pytest.mark.parametrize(
     "text_input, region_bins",
     [
-        pytest.param("", None, id="nothing"),
         pytest.param("a car", None, id="words"),
         pytest.param("<loc_1><loc_2><loc_3>", None, id="three tokens"),
         pytest.param("<loc_1><loc_2><loc_3><loc_4><loc_5>", None, id="five tokens"),
@@ -136,6 +135,11 @@ def test_tasks_with_a_region(task):
 def test_what_is_no_region_is_refused(text_input, region_bins):
     with pytest.raises(TaskError, match=r"'<REGION_TO_OCR>' needs a region; got .*from 0 to 999"):
         Task.REGION_TO_OCR.prompt(text_input, region_bins)
+
+
+def test_a_region_that_is_not_given_is_asked_for():
+    with pytest.raises(TaskError, match=r"needs a region and got none; give its corners .* pixels"):
+        Task.REGION_TO_OCR.prompt()
 
 
 @pytest.mark.parametrize(

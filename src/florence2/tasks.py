@@ -212,6 +212,11 @@ class Task(_Row, Enum):
                 f"task {self.token!r} takes one region; got {words!r} and {region_bins!r}; give "
                 "one of the two"
             )
+        if region_bins is None and not words:
+            raise TaskError(
+                f"task {self.token!r} needs a region and got none; give its corners x_min, y_min, "
+                "x_max, y_max in pixels, or four location tokens as the text"
+            )
         given = words if region_bins is None else list(region_bins)
         if region_bins is None:
             match = _REGION_TEXT.fullmatch(words)
