@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--weights", help="start from these, with the joint stage")
     parser.add_argument("--web", metavar="PAGES.zip", help="web pages, for half of the pages")
     parser.add_argument("--seed", type=int, default=SEED, help="of the pictures (default 1)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     arguments = parser.parse_args()
     with join() as world:
@@ -193,6 +194,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
         num_letters=NUM_LETTERS,
         ema_decay=0.998,
         loc_begin=tokenizer.loc_begin,
+        workers=arguments.workers,
         worker_init=one_thread,
         evaluate=lambda model, side: evaluate_worlds(
             Asker(model, tokenizer, image_side=side), kit, count=64
