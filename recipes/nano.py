@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--web", metavar="PAGES.zip", help="web pages, for half of the pages")
     parser.add_argument("--seed", type=int, default=SEED, help="of the pictures (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
+    parser.add_argument("--batch", type=int, default=32, help="pictures of a step (default 32)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     arguments = parser.parse_args()
     with join() as world:
@@ -185,7 +186,11 @@ def train(arguments: argparse.Namespace, world: World) -> None:
 
     recipe = Recipe(
         stages=tuple(
-            replace(each, steps=max(1, round(each.steps * arguments.scale)))
+            replace(
+                each,
+                steps=max(1, round(each.steps * arguments.scale)),
+                batch_size=arguments.batch,
+            )
             for each in STAGES
             if each.joint or not arguments.weights
         ),
