@@ -4,9 +4,10 @@
 
 Pictures have four times the side that the model sees, of held-out drawings and unseen fonts:
 "small" scenes hold 6 to 16 things of 5 to 13 % of the side, "large" ones 1 to 5 things of 20 to
-60 %, "pages" 8 to 16 lines. Each is asked at once, through tiles, and through tiles and the whole
-(what `run_tiled` does for objects). "Perfect eyes" answer every tile with all that is in it, so
-what they lose is lost by cutting and merging alone. What limits the rest is the model on a tile.
+60 %, "pages" 8 to 16 lines. Each is asked at once, through tiles, and through tiles and the whole;
+"twice" looks again for every object (with the whole, that is what `run_tiled` does unless told
+otherwise). "Perfect eyes" answer every tile with all that is in it, so what they lose is lost by
+cutting and merging alone. What limits the rest is the model on a tile.
 Prints a table, and JSON as the last line; --draw writes a sheet of first pictures for each suite,
 a column for each way.
 """
@@ -44,8 +45,14 @@ LARGE = SceneOptions()
 LETTERS = 0.14, 0.22  # heights of capitals on pages, in sides that the model sees
 NUMBERS = ("recall", "precision", "f1", "box_recall")
 PERFECT = "perfect eyes"
-SHOWN, CELL = 3, 290  # pictures on a sheet, and their largest side there
-WAYS = {"at once": None, "tiles": Tiles(whole=False), "tiles and whole": Tiles()}
+SHOWN, CELL = 3, 240  # pictures on a sheet, and their largest side there
+WAYS = {
+    "at once": None,
+    "tiles": Tiles(whole=False, look_twice=False),
+    "tiles, twice": Tiles(whole=False),
+    "and whole": Tiles(look_twice=False),
+    "and whole, twice": Tiles(),
+}
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ TORCH_FREE = {
     "data.records",
     "generation.options",
     *("tiling.grid", "tiling.seams", "tiling.lines", "tiling.outlines", "tiling.merging"),
+    "tiling.second_look",
     "tiling.reading_order",
 }
 

@@ -25,7 +25,8 @@ from florence2 import (
     run_tiled,
 )
 from florence2.results import RESULT_TYPES, Result
-from florence2.tiling.asking import window
+from florence2.tiling.grid import Tile, window
+from florence2.tiling.merging import boxes_of, moved
 
 ALONE = Limits(max_running=1, max_begin=1)
 SHORT = GenerationOptions(num_beams=1, max_new_tokens=12, grammar=True)
@@ -114,9 +115,36 @@ def test_tiles_are_answered_side_by_side(model: Florence2, noise: Image.Image) -
     """Side by side they answer as one by one, so only the calls can tell."""
     watched = Watched(model)
     tiled = run_tiled(watched, Request(noise, Task.OD), Tiles(grid=(3, 2)), batch_size=4)
-    assert list(map(len, watched.batches)) == [7]  # six tiles and the whole picture
+    assert len(watched.batches[0]) == 7  # six tiles and the whole picture
+    assert len(watched.batches) == 2  # then the windows
     one_by_one = run_tiled(model, Request(noise, Task.OD), Tiles(grid=(3, 2)), batch_size=1)
     assert tiled.labels == one_by_one.labels
+
+
+@pytest.mark.parametrize("task", [Task.REGION_PROPOSAL, Task.REFERRING_EXPRESSION_SEGMENTATION])
+def test_objects_are_told_as_a_window_around_them_tells_them(
+    model: Florence2, noise: Image.Image, task: Task
+) -> None:
+    once = run_tiled(model, request(noise, task), Tiles(look_twice=False))
+    twice = run_tiled(model, request(noise, task))
+    told = []
+    for box in boxes_of(once):
+        place = window(box, noise.size, model.processor.image_side)
+        told += boxes_of(
+            moved(
+                model.run(noise.crop(place), task, request(noise, task).text_input),
+                Tile(place),
+                noise.size,
+            )
+        ).tolist()
+    assert len(boxes_of(once))
+    assert all(any(np.allclose(box, each) for each in told) for box in boxes_of(twice))
+
+
+def test_lines_are_not_looked_at_again(model: Florence2, noise: Image.Image) -> None:
+    watched = Watched(model)
+    run_tiled(watched, Request(noise, Task.OCR_WITH_REGION))
+    assert len(watched.batches) == 1
 
 
 def test_tiles_of_one_colour_are_not_asked(model: Florence2, noise: Image.Image) -> None:

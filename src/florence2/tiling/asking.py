@@ -4,7 +4,7 @@ What a task does with a large picture:
 
     od, dense_region_caption, region_proposal,          every tile and the whole picture;
     open_vocabulary_detection, phrase grounding,        what both saw is told once
-    referring_expression_segmentation
+    referring_expression_segmentation                   then everything found is looked at again
     ocr, ocr_with_region                                every tile; lines are joined and put in
                                                         the order of reading
     caption, detailed_caption, more_detailed_caption    the whole picture, no tiles
@@ -13,8 +13,8 @@ What a task does with a large picture:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
-from math import ceil
 from typing import cast
 
 import numpy as np
@@ -27,13 +27,13 @@ from florence2.generation.options import GenerationOptions
 from florence2.images import ImageSource, open_image
 from florence2.results import Quads, Result, Text
 from florence2.tasks import AnswerKind, Task
-from florence2.tiling.grid import Rect, Tile, Tiles, cut
+from florence2.tiling.grid import Rect, Tile, Tiles, cut, window
 from florence2.tiling.lines import weighted_mean
 from florence2.tiling.merging import merge, moved
 from florence2.tiling.reading_order import read_in_order
+from florence2.tiling.second_look import look_again
 
 BATCH_SIZE = 8
-CONTEXT = 2.0  # sides of a region that a window around it shows, unless the native side is more
 MAX_PLAIN = 12  # levels of 256 between which all of a plain tile lies; JPEG blurs paper so far
 READING = (Task.OCR, Task.OCR_WITH_REGION)
 DESCRIBING = (Task.DENSE_REGION_CAPTION,)  # one thing may be described in two ways
@@ -49,9 +49,10 @@ def run_tiled(
     """Answer one request about a picture of any size, in full detail.
 
     Tiles are asked in batches, but for those of one colour, and what they saw is merged across
-    their seams. The result is of the task's own type, in pixels of the whole picture. An object
-    has the scores of the tile that was surest of it, a line of text the mean of those of its
-    pieces, weighted by letters.
+    their seams. Objects are then looked for again, each in a window of its own, and are what they
+    are there. The result is of the task's own type, in pixels of the whole picture. An object has
+    the scores of who was surest of it, a line of text the mean of those of its pieces, weighted
+    by letters.
 
     Args:
         request: `Request("page.png", "ocr")`; its picture must not be encoded already, and its
@@ -65,19 +66,24 @@ def run_tiled(
         return ask_regions(model, request, regions, windows=True, generation=generation)[0]
     picture = picture_of(request.image)
     tiles = tiles or Tiles()
-    places = cut(picture.size, model.processor.image_side, tiles)
     no_objects = task.answer_kind is AnswerKind.TEXT and task is not Task.OCR
-    if no_objects or len(places) == 1:
+    parts = [] if no_objects else cut(picture.size, model.processor.image_side, tiles)
+    places = [each for each in parts if not _plain(picture.crop(each.box))]
+    if len(parts) < 2 or not places:
         return model.answer([replace(request, image=picture)], generation)[0].result
-    places = [each for each in places if not _plain(picture.crop(each.box))]
-    if not places or (tiles.whole and task not in READING):
+    if tiles.whole and task not in READING:
         places.append(Tile((0, 0, *picture.size)))
     asked = replace(request, min_score=0.0)
     if task is Task.OCR:
         asked = replace(asked, task=Task.OCR_WITH_REGION)
-    questions = (replace(asked, image=_shown(picture, each.box)) for each in places)
-    results = answer_all(model, questions, generation, batch_size)
-    merged = merge(results, places, picture.size, any_label=task in DESCRIBING)
+    ask = partial(_ask_parts, model, asked, picture, generation, batch_size)
+    results = ask([each.box for each in places])
+    any_label = task in DESCRIBING
+    merged = merge(results, places, picture.size, any_label=any_label)
+    if tiles.look_twice and task not in READING:
+        told = {place.box: result for place, result in zip(places, results, strict=True)}
+        side = model.processor.image_side
+        merged = look_again(merged, told, ask, native_side=side, any_label=any_label)
     assert not isinstance(merged, Text), "texts are not merged"
     kept = merged.above(request.min_score)
     if not isinstance(kept, Quads):
@@ -126,29 +132,23 @@ def ask_regions(
     return [moved(*pair, picture.size) for pair in zip(results, places, strict=True)]
 
 
-def window(region: Sequence[float], image_size: tuple[int, int], native_side: int) -> Rect:
-    """Lay a window around a region: square where the picture allows, as small as shows it in
-    full detail, but with something around it.
-
-    >>> window((500, 40, 520, 60), (1000, 1000), native_side=128)
-    (446, 0, 574, 128)
-    """
-    longest = max(region[2] - region[0], region[3] - region[1])
-    side = ceil(max(native_side, CONTEXT * longest))
-    spans = []
-    for axis in range(2):
-        length = min(side, image_size[axis])
-        middle = (region[axis] + region[axis + 2]) / 2
-        start = min(max(0, round(middle - length / 2)), image_size[axis] - length)
-        spans.append((start, start + length))
-    (left, right), (top, bottom) = spans
-    return left, top, right, bottom
-
-
 def _plain(picture: Image.Image) -> bool:
     """Whether a part of a picture has one colour, so that a model could only invent."""
     extrema = cast(Sequence[tuple[int, int]], picture.getextrema())
     return all(high - low <= MAX_PLAIN for low, high in extrema)
+
+
+def _ask_parts(
+    model: Florence2,
+    request: Request,
+    picture: Image.Image,
+    generation: GenerationOptions | None,
+    batch_size: int,
+    parts: Iterable[Rect],
+) -> list[Result]:
+    """Ask one question about parts of a picture."""
+    questions = (replace(request, image=_shown(picture, each)) for each in parts)
+    return answer_all(model, questions, generation, batch_size)
 
 
 def _shown(picture: Image.Image, box: Rect) -> Image.Image:

@@ -1,6 +1,7 @@
-"""Where a picture is cut: tiles that overlap, and how many of them."""
+"""Where a picture is cut: tiles that overlap, and how many; windows around things."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -11,6 +12,7 @@ from florence2.errors import ConfigError
 Rect = tuple[int, int, int, int]  # x_min, y_min, x_max, y_max, whole pixels of the picture
 
 _GRID = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
+CONTEXT = 2.0  # sides of a thing that a window around it shows, unless the native side is more
 _GROWTH = 1.02  # by which tiles grow until there are few enough
 
 
@@ -23,12 +25,15 @@ class Tiles:
         overlap: share of its side that a tile has in common with the next one.
         max_tiles: of one picture without a grid; tiles grow, and are shrunk, until that is enough.
         whole: look for objects on the whole picture too, for those larger than a tile.
+        look_twice: look for every object again, in a window around it, and tell what is found
+            there; what is not found again is left out.
     """
 
     grid: tuple[int, int] | None = None
     overlap: float = 0.25
     max_tiles: int = 400
     whole: bool = True
+    look_twice: bool = True
 
     def __post_init__(self) -> None:
         if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1):
@@ -85,6 +90,25 @@ def cut(image_size: tuple[int, int], native_side: int, tiles: Tiles) -> list[Til
         for row, (top, bottom) in enumerate(rows)
         for column, (left, right) in enumerate(columns)
     ]
+
+
+def window(box: Sequence[float], image_size: tuple[int, int], native_side: int) -> Rect:
+    """Lay a window around a thing: square where the picture allows, as small as shows it in
+    full detail, but with something around it.
+
+    >>> window((500, 40, 520, 60), (1000, 1000), native_side=128)
+    (446, 0, 574, 128)
+    """
+    longest = max(box[2] - box[0], box[3] - box[1])
+    side = ceil(max(native_side, CONTEXT * longest))
+    spans = []
+    for axis in range(2):
+        length = min(side, image_size[axis])
+        middle = (box[axis] + box[axis + 2]) / 2
+        start = min(max(0, round(middle - length / 2)), image_size[axis] - length)
+        spans.append((start, start + length))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom
 
 
 Spans = list[tuple[int, int]]

@@ -1,6 +1,6 @@
 """The answers of all tiles as one, in pixels of the whole picture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -94,8 +94,23 @@ def moved(result: Result, tile: Tile, image_size: Size) -> Result:
     return replace(result, **changes)
 
 
+def boxes_of(result: Result) -> Array:
+    """The boxes around all objects of a result, `(N, 4)`; those of `Mixed` boxes come first."""
+    match result:
+        case Boxes():
+            return result.xyxy
+        case Quads():
+            return bounding_box(result.quads)
+        case Polygons():
+            around = [bounding_box(np.concatenate(instance)) for instance in result.polygons]
+            return np.array(around).reshape(-1, 4)
+        case Mixed():
+            return np.concatenate([boxes_of(result.boxes), boxes_of(result.polygons)])
+    return np.empty((0, 4))
+
+
 def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> Boxes:
-    seen = _seen(results, lambda result: result.xyxy, tiles, any_label)
+    seen = _seen(results, tiles, any_label)
     groups = group_seen(seen, tiles)
     boxes = [joined_box(group, tiles) for group in groups]
     kept = without_doubles(groups, boxes)
@@ -105,11 +120,7 @@ def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> 
 
 
 def _polygons(results: Sequence[Polygons], tiles: Sequence[Tile]) -> Polygons:
-    def boxes(result: Polygons) -> Array:
-        around = [bounding_box(np.concatenate(instance)) for instance in result.polygons]
-        return np.array(around).reshape(-1, 4)
-
-    groups = group_seen(_seen(results, boxes, tiles), tiles)
+    groups = group_seen(_seen(results, tiles), tiles)
     kept = without_doubles(groups, [joined_box(group, tiles) for group in groups])
     polygons = tuple(_outline(groups[number], results, tiles) for number in kept)
     columns = _columns(results, [surest(groups[number]) for number in kept])
@@ -125,7 +136,7 @@ def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -
 
 
 def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
-    seen = _seen(results, lambda result: bounding_box(result.quads), tiles, any_label=True)
+    seen = _seen(results, tiles, any_label=True)
     groups = group_seen(
         [reaching_seams(each, tiles[each.tile]) for each in seen], tiles, alike_lines
     )
@@ -154,12 +165,7 @@ def _known_scores(results: Sequence[Objects]) -> dict[str, bool]:
     }
 
 
-def _seen(
-    results: Sequence[Any],
-    boxes_of: Callable[[Any], Array],
-    tiles: Sequence[Tile],
-    any_label: bool = False,
-) -> list[Seen]:
+def _seen(results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False) -> list[Seen]:
     found = []
     for number, (result, tile) in enumerate(zip(results, tiles, strict=True)):
         for row, box in enumerate(boxes_of(result)):

@@ -1,0 +1,65 @@
+"""Look again for what tiles found: each thing in the middle of a window of its own.
+
+On a tile of bare ground a model invents things, and of a thing that a seam cuts it tells a part.
+Shown another cutting of the picture it finds again what is there, and hardly ever the rest. So an
+object stays only if its window tells it too, and is then what the window tells of it, uncut and
+with something around it. `docs/tiling.md` has the numbers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from florence2.geometry import Array, box_iou
+from florence2.results import Boxes, Mixed, Polygons, Result
+from florence2.tiling.grid import Rect, Tile, window
+from florence2.tiling.merging import answered_together, boxes_of, merge
+from florence2.tiling.seams import MIN_ALIKE
+
+Ask = Callable[[Sequence[Rect]], Sequence[Result]]  # about parts of the picture
+
+
+def look_again(
+    found: Result,
+    told: Mapping[Rect, Result],
+    ask: Ask,
+    *,
+    native_side: int,
+    any_label: bool = False,
+) -> Result:
+    """Keep of what was found what a window around it tells too, as the window tells it.
+
+    Args:
+        found: boxes or outlines, in pixels of the picture.
+        told: answers about parts of the picture, which need not be asked again.
+        native_side: of the model.
+        any_label: see `merge`.
+    """
+    around: dict[Rect, list[Array]] = {}  # windows near a corner may be one
+    for box in boxes_of(found):
+        around.setdefault(window(box, found.image_size, native_side), []).append(box)
+    if not around:
+        return found
+    new = [rect for rect in around if rect not in told]
+    looks = {**told, **dict(zip(new, ask(new), strict=True))}
+    again = [_told_again(looks[rect], rect, boxes) for rect, boxes in around.items()]
+    merged = merge(again, list(map(Tile, around)), found.image_size, any_label=any_label)
+    return replace(merged, **answered_together([found, merged]))
+
+
+def _told_again(look: Result, rect: Rect, boxes: Sequence[Array]) -> Result:
+    """The objects of a window that are those for which it was laid."""
+    overlaps = box_iou(np.array(boxes) - np.tile(rect[:2], 2), boxes_of(look))
+    rows = {int(row.argmax()) for row in overlaps if row.max(initial=0.0) >= MIN_ALIKE}
+    return _select(look, sorted(rows))
+
+
+def _select(result: Result, rows: Sequence[int]) -> Result:
+    if isinstance(result, Mixed):
+        count = len(result.boxes.labels)
+        boxes = result.boxes.select([row for row in rows if row < count])
+        outlines = result.polygons.select([row - count for row in rows if row >= count])
+        return replace(result, boxes=boxes, polygons=outlines)
+    assert isinstance(result, Boxes | Polygons), "only objects are looked at again"
+    return result.select(rows)
