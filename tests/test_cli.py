@@ -52,6 +52,7 @@ def test_flags_are_frozen() -> None:
                 "--precision",
                 "--quiet",
                 "--region",
+                "--regions",
                 "--task",
                 "--text",
                 "--tiles",
@@ -213,7 +214,7 @@ def test_one_bad_picture_is_reported_and_the_others_are_answered(
     assert code == 2
     assert [("error" in line) for line in lines] == [False, True, False]
     assert str(text) in lines[1]["error"]
-    assert "2 of 3 pictures answered" in stderr
+    assert "2 of 3 questions answered" in stderr
 
 
 def test_region_and_text_reach_the_task(
@@ -223,6 +224,62 @@ def test_region_and_text_reach_the_task(
     assert run(capsys, "run", picture, *region, *short)[0] == 0
     words = ("--task", "caption_to_phrase_grounding", "--text", "a car")
     assert run(capsys, "run", picture, *words, *short)[0] == 0
+
+
+@pytest.mark.parametrize("tiles", ["off", "auto"])
+def test_many_regions_of_a_picture_get_an_answer_each(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path, tiles: str
+) -> None:
+    boxes = ["10,10,60,50", "0,0,20,20", "50,20,110,80"]
+    listed = tmp_path / "boxes.txt"
+    listed.write_text("\n".join([*boxes[1:], ""]))
+    task = ("--task", "region_to_segmentation", "--tiles", tiles)
+    together = (*task, "--region", boxes[0], "--regions", listed, *short)
+    code, lines, _ = run(capsys, "run", picture, picture, *together)
+    assert code == 0
+    assert [line["region"] for line in lines] == [
+        [float(number) for number in box.split(",")] for box in boxes * 2
+    ]
+    alone = [run(capsys, "run", picture, *task, "--region", box, *short)[1][0] for box in boxes]
+    assert [line["answer"] for line in lines[:3]] == [line["answer"] for line in alone]
+    assert set(lines[0]) == KEYS | {"region"} == set(alone[0])
+
+
+def test_one_region_outside_leaves_the_others_answered(
+    capsys: pytest.CaptureFixture[str], short: list[str], picture: Path, tmp_path: Path
+) -> None:
+    two = ("--region", "0,0,500,9", "--region", "0,0,9,9", "--task", "region_to_ocr")
+    code, lines, stderr = run(capsys, "run", picture, tmp_path / "none.png", *two, *short)
+    assert code == 2
+    assert ["error" in line for line in lines] == [True, False, True, True]
+    assert "120 x 80" in lines[0]["error"] and "none.png" in lines[2]["error"]
+    assert "1 of 4 questions answered" in stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        pytest.param(b"1,2,3,4\n1,2,3\n", "line 2 of", id="short line"),
+        pytest.param(b"\n", "holds none", id="empty"),
+        pytest.param(b"\xff\xfe\x00", "it is no text", id="binary"),
+        pytest.param(None, "No such file", id="missing"),
+    ],
+)
+def test_bad_files_of_regions_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+    short: list[str],
+    picture: Path,
+    tmp_path: Path,
+    written: bytes | None,
+    message: str,
+) -> None:
+    listed = tmp_path / "boxes.txt"
+    if written is not None:
+        listed.write_bytes(written)
+    asked = ("--task", "region_to_ocr", "--regions", listed)
+    code, lines, stderr = run(capsys, "run", picture, *asked, *short)
+    assert (code, lines) == (2, [])
+    assert message in stderr and stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -241,7 +298,7 @@ def test_region_and_text_reach_the_task(
         pytest.param(["--task", "od", "--tiles", "4by3"], "4x3", id="tiles"),
         pytest.param(["--cascade", "classes", "--text", " , "], "needs names", id="no classes"),
         pytest.param(["--cascade", "layout", "--text", "x"], "takes no text", id="words of a chain"),
-        pytest.param(["--cascade", "ground", "--region", "1,2,3,4"], "leave --region out", id="region of a chain"),
+        pytest.param(["--cascade", "ground", "--region", "1,2,3,4"], "leave --region and", id="region of a chain"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_one_line_and_exit_2(

@@ -1,12 +1,14 @@
-"""What `florence2 run` asks of each picture: one task, or a cascade of several."""
+"""What `florence2 run` asks of each picture: one task, for a region or many, or a cascade."""
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from florence2.errors import Florence2Error, ImageError, TaskError
+from florence2.errors import DataError, Florence2Error, ImageError, TaskError
 from florence2.tasks import Task
 from florence2.tiling.grid import Tiles
 
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
     from florence2.api import Answer, Florence2, Request
     from florence2.calibration import Calibration
     from florence2.cascades import Cascaded
+    from florence2.engine import EncodedImage
     from florence2.generation.options import GenerationOptions
+    from florence2.images import ImageSource
     from florence2.results import Result
 
 T = TypeVar("T")
+Region = tuple[float, ...]  # x_min, y_min, x_max, y_max in pixels
 
 # Cascades by their names on the command line.
 CASCADES = {
@@ -38,26 +43,31 @@ class Told:
 
 @dataclass(frozen=True)
 class TaskQuestion:
-    """One task, at once or through tiles."""
+    """One task, at once or through tiles; with several regions once for each of them."""
 
     task: Task
     text: str
-    region: tuple[float, ...] | None
+    regions: Sequence[Region]
     tiles: Tiles | None
     min_score: float
     min_presence: float
 
     def __post_init__(self) -> None:
         # Missing or surplus input is refused before a model is loaded.
-        self.task.prompt(self.text, None if self.region is None else (0, 0, 999, 999))
+        self.task.prompt(self.text, (0, 0, 999, 999) if self.regions else None)
 
     @property
     def name(self) -> str:
         return self.task.name.lower()
 
-    @property
-    def head(self) -> dict[str, str]:
-        return {"task": self.task.token}
+    def heads(self, images: Sequence[str]) -> list[dict[str, Any]]:
+        """What each answer is about, in the order of `ask_all`."""
+        regions = [{"region": list(region)} for region in self.regions] or [{}]
+        return [
+            {"image": image, "task": self.task.token, **region}
+            for image in images
+            for region in regions
+        ]
 
     def check_calibration(self, calibration: "Calibration") -> None:
         calibration.check_task(self.task)
@@ -65,22 +75,46 @@ class TaskQuestion:
     def ask_all(
         self, model: "Florence2", images: Sequence[str], options: "GenerationOptions"
     ) -> "Iterator[Told | Florence2Error]":
-        """An answer or an error for each picture, in order; those without tiles side by side."""
-        from florence2.api import Answer, Request
+        """An answer or an error for each picture and region, in order."""
+        from florence2.api import Answer
 
-        request = Request(
-            "", self.task, self.text, self.region, self.min_score, min_presence=self.min_presence
-        )
-        requests = (replace(request, image=image) for image in images)
-        if self.tiles is None:
-            answers = model.answer_many(requests, options)
+        if len(self.regions) > 1:
+            each_picture = (self._ask_regions(model, image, options) for image in images)
+            answers = chain.from_iterable(each_picture)
         else:
-            tiles = self.tiles
-            answers = (
-                told_error(partial(_tiled, model, each, tiles, options)) for each in requests
-            )
+            region = self.regions[0] if self.regions else None
+            requests = (self._request(image, region) for image in images)
+            answers = self._ask_each(model, requests, options)
         for answer in answers:
             yield self._told(model, answer) if isinstance(answer, Answer) else answer
+
+    def _request(self, image: "ImageSource | EncodedImage", region: Region | None) -> "Request":
+        from florence2.api import Request
+
+        limits = {"min_score": self.min_score, "min_presence": self.min_presence}
+        return Request(image, self.task, self.text, region, **limits)
+
+    def _ask_each(
+        self, model: "Florence2", requests: "Iterable[Request]", options: "GenerationOptions"
+    ) -> "Iterator[Answer | Florence2Error]":
+        """Answer requests, without tiles side by side."""
+        if self.tiles is None:
+            return model.answer_many(requests, options)
+        ask = partial(_tiled, model, tiles=self.tiles, options=options)
+        return (told_error(partial(ask, request)) for request in requests)
+
+    def _ask_regions(
+        self, model: "Florence2", image: str, options: "GenerationOptions"
+    ) -> "Iterator[Answer | Florence2Error]":
+        """Answer for many regions of a picture, which is read and, without tiles, encoded once."""
+        from florence2.images import open_image
+
+        look = model.encode_image if self.tiles is None else open_image
+        seen = told_error(partial(look, image))
+        if isinstance(seen, Florence2Error):
+            return iter([seen] * len(self.regions))
+        requests = (self._request(seen, region) for region in self.regions)
+        return self._ask_each(model, requests, options)
 
     def _told(self, model: "Florence2", answered: "Answer") -> Told:
         content = answered.result.to_dict()
@@ -90,7 +124,7 @@ class TaskQuestion:
 
 
 def _tiled(
-    model: "Florence2", request: "Request", tiles: Tiles, options: "GenerationOptions"
+    model: "Florence2", request: "Request", *, tiles: Tiles, options: "GenerationOptions"
 ) -> "Answer":
     from florence2.api import Answer
     from florence2.engine import Clock
@@ -119,9 +153,8 @@ class CascadeQuestion:
     tiles: Tiles | None
     min_score: float
 
-    @property
-    def head(self) -> dict[str, str]:
-        return {"cascade": self.name}
+    def heads(self, images: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"image": image, "cascade": self.name} for image in images]
 
     def check_calibration(self, calibration: "Calibration") -> None:
         """Any will do: those of the tasks that are asked are used."""
@@ -176,7 +209,9 @@ def _made_by(model: "Florence2", timings_ms: dict[str, float]) -> dict[str, Any]
 def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuestion:
     """The question that the flags ask, checked as far as that needs no picture."""
     tiles = Tiles.parse(arguments.tiles)
-    region = _parse_region(arguments.region)
+    regions = [_parse_region(each, f"region {each!r}") for each in arguments.region]
+    if arguments.regions is not None:
+        regions += _read_regions(arguments.regions)
     if not arguments.cascade:
         task = Task.parse(arguments.task)
         if tiles is not None and arguments.min_presence:
@@ -185,12 +220,14 @@ def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuest
                 " leave one of the two out"
             )
         return TaskQuestion(
-            task, arguments.text, region, tiles, arguments.min_score, arguments.min_presence
+            task, arguments.text, regions, tiles, arguments.min_score, arguments.min_presence
         )
     if arguments.min_presence:
         raise TaskError(f"cascade {arguments.cascade!r} takes no --min-presence; leave it out")
-    if region is not None:
-        raise TaskError(f"cascade {arguments.cascade!r} takes no region; leave --region out")
+    if regions:
+        raise TaskError(
+            f"cascade {arguments.cascade!r} takes no region; leave --region and --regions out"
+        )
     classes = [name for name in map(str.strip, arguments.text.split(",")) if name]
     if bool(classes) != (arguments.cascade == "classes"):
         needs = "needs names divided by commas" if not classes else "takes no text; leave it out"
@@ -198,14 +235,32 @@ def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuest
     return CascadeQuestion(arguments.cascade, classes, tiles, arguments.min_score)
 
 
-def _parse_region(text: str | None) -> tuple[float, ...] | None:
+def _parse_region(text: str, named: str) -> Region:
     """Four numbers of `x1,y1,x2,y2`."""
-    if text is None:
-        return None
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
     if len(numbers) != 4:
-        raise TaskError(f"region {text!r} is not a box; give four numbers in pixels: x1,y1,x2,y2")
+        raise TaskError(f"{named} is not a box; give four numbers in pixels: x1,y1,x2,y2")
     return numbers
+
+
+def _read_regions(path: Path) -> list[Region]:
+    """The regions in a file, one a line; blank lines do not count."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataError(
+            f"regions {str(path)!r} cannot be read ({reason}); give a text file with a box"
+            " x1,y1,x2,y2 in each line"
+        ) from None
+    regions = [
+        _parse_region(line, f"line {number} of {str(path)!r}, {line!r},")
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+    if not regions:
+        raise DataError(f"regions {str(path)!r} holds none; put a box x1,y1,x2,y2 in each line")
+    return regions

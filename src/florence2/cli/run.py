@@ -1,15 +1,15 @@
 """Ask one question, or a chain of them, about each of the pictures.
 
-Prints one JSON object for each picture on stdout: image, task or cascade, result, answer,
-finish_reason, malformed, model, timings_ms (a cascade has the middle three inside its result);
-for a picture that cannot be answered: image, task or cascade, error.
+Prints one JSON object for each picture, and each region of it, on stdout: image, task or cascade,
+region where there is one, result, answer, finish_reason, malformed, model, timings_ms (a cascade
+has answer to malformed inside its result); for what cannot be answered the first three and error.
 
   florence2 run street.jpg --task od --draw out/
   florence2 run *.png --task ocr > answers.jsonl
   florence2 run street.jpg --task caption_to_phrase_grounding --text "a red car"
   florence2 run street.jpg --task od --min-score 0.3
   florence2 run street.jpg --task open_vocabulary_detection --text "car<and>bus" --min-presence 0.5
-  florence2 run street.jpg --task region_to_category --region 10,20,200,180
+  florence2 run street.jpg --task region_to_category --region 10,20,200,180 --region 5,5,90,60
   florence2 run panorama.jpg --task od --tiles auto
   florence2 run page.png --cascade layout --tiles auto
   florence2 run street.jpg --cascade classes --text "car, bus, bicycle, dog, traffic light"
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from florence2.cli.questions import CASCADES, parse_question
 from florence2.errors import ConfigError, Florence2Error
@@ -45,7 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     chains = "; ".join(f"{name}: {what}" for name, what in CASCADES.items())
     asked.add_argument("--cascade", choices=CASCADES, help=f"several questions in one. {chains}")
     parser.add_argument("--text", default="", help="words, for tasks that need them")
-    parser.add_argument("--region", metavar="X1,Y1,X2,Y2", help="a box in pixels, likewise")
+    parser.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        metavar="X1,Y1,X2,Y2",
+        help="a box in pixels, likewise; may be given again and again",
+    )
+    parser.add_argument(
+        "--regions", type=Path, metavar="FILE", help="boxes likewise, one in each line"
+    )
     parser.add_argument(
         "--tiles",
         default="off",
@@ -106,11 +115,10 @@ def main(arguments: argparse.Namespace) -> int:
     for calibration in model.calibrations.values():
         question.check_calibration(calibration)
     options = generation_options(model.generation, arguments)
-    progress = Progress(len(arguments.images), arguments.quiet)
+    lines = question.heads(arguments.images)
+    progress = Progress(len(lines), arguments.quiet)
     failures = 0
-    answers = question.ask_all(model, arguments.images, options)
-    for name, told in zip(arguments.images, answers, strict=True):
-        line: dict[str, Any] = {"image": name, **question.head}
+    for line, told in zip(lines, question.ask_all(model, arguments.images, options), strict=True):
         if isinstance(told, Florence2Error):
             failures += 1
             progress.clear()
@@ -119,7 +127,7 @@ def main(arguments: argparse.Namespace) -> int:
         else:
             line |= told.line
             if drawings is not None:
-                drawings.write(name, question.name, told.drawn)
+                drawings.write(line["image"], question.name, told.drawn)
         print(json.dumps(line, ensure_ascii=False), flush=True)
         progress.advance()
     progress.finish(failures)
@@ -198,7 +206,7 @@ class Progress:
         self.clear()
         if failures:
             print(
-                f"florence2: {self.total - failures} of {self.total} pictures answered,"
+                f"florence2: {self.total - failures} of {self.total} questions answered,"
                 f" {failures} not: see above",
                 file=sys.stderr,
             )
