@@ -80,7 +80,7 @@ class TaskQuestion:
 
         if len(self.regions) > 1:
             each_picture = (self._ask_regions(model, image, options) for image in images)
-            answers = chain.from_iterable(each_picture)
+            answers: Iterable[Answer | Florence2Error] = chain.from_iterable(each_picture)
         else:
             region = self.regions[0] if self.regions else None
             requests = (self._request(image, region) for image in images)
@@ -91,8 +91,8 @@ class TaskQuestion:
     def _request(self, image: "ImageSource | EncodedImage", region: Region | None) -> "Request":
         from florence2.api import Request
 
-        limits = {"min_score": self.min_score, "min_presence": self.min_presence}
-        return Request(image, self.task, self.text, region, **limits)
+        presence = self.min_presence
+        return Request(image, self.task, self.text, region, self.min_score, min_presence=presence)
 
     def _ask_each(
         self, model: "Florence2", requests: "Iterable[Request]", options: "GenerationOptions"
@@ -109,7 +109,9 @@ class TaskQuestion:
         """Answer for many regions of a picture, which is read and, without tiles, encoded once."""
         from florence2.images import open_image
 
-        look = model.encode_image if self.tiles is None else open_image
+        look: Callable[[str], ImageSource | EncodedImage] = (
+            model.encode_image if self.tiles is None else open_image
+        )
         seen = told_error(partial(look, image))
         if isinstance(seen, Florence2Error):
             return iter([seen] * len(self.regions))
