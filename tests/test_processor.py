@@ -195,6 +195,12 @@ def test_a_character_in_several_tokens_is_one_piece() -> None:
     assert pieces == [("a", (-1.0,)), ("日", (-2.0, -3.0, -4.0)), ("b", (-5.0,))]
 
 
+def test_half_a_character_lends_nothing_to_what_follows() -> None:
+    half, place = processor().tokenizer.encode("日")[1], processor().tokenizer.loc_begin
+    pieces = processor().pieces([half, place], [-1.0, -2.0])
+    assert pieces == [("\ufffd", (-1.0,)), ("<loc_0>", (-2.0,))]
+
+
 @pytest.mark.parametrize("start", ["<s>", "<s><s><s>", ""])
 def test_scores_belong_to_their_tokens_whatever_stands_before(start: str) -> None:
     """A run of `<s>` moves every token; the label's and the locations' scores stay theirs."""

@@ -24,6 +24,8 @@ from florence2.scores import Piece
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 
+_CONTINUATIONS = {bytes([byte]) for byte in range(0x80, 0xC0)}  # no character of UTF-8 begins so
+
 
 class Written(Protocol):
     """What the search returns, as far as a result needs it."""
@@ -110,14 +112,19 @@ class Processor:
     def pieces(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> list[Piece]:
         """The text of token ids in pieces, with the log-probability of each token.
 
-        Tokens that end in the middle of a character are one piece with the one that ends it.
+        Tokens that end in the middle of a character are one piece with the one that ends it;
+        where none does, they are a piece of their own.
         """
         decoder = getincrementaldecoder("utf-8")("replace")
         pieces: list[Piece] = []
         pending: tuple[float, ...] = ()
         for token_id, logprob in zip(token_ids, logprobs, strict=True):
             known = 0 <= token_id < len(self._token_bytes)
-            text = decoder.decode(self._token_bytes[token_id] if known else b"")
+            spelled = self._token_bytes[token_id] if known else b""
+            if spelled[:1] not in _CONTINUATIONS and (cut := decoder.decode(b"", final=True)):
+                pieces.append(Piece(cut, pending))
+                pending = ()
+            text = decoder.decode(spelled)
             pending += (logprob,) if known else ()
             if text:
                 pieces.append(Piece(text, pending))
