@@ -132,6 +132,23 @@ def test_the_surest_tile_gives_the_scores() -> None:
     assert merge(silent, TILES, SIZE).scores is None
 
 
+def test_a_phrase_is_absent_if_no_tile_found_it() -> None:
+    absent = [("cat", 0.1), ("dog", 0.2)], [("dog", 0.3)], [("Cat", 0.4)]
+    tiles = TILES[:3]
+    told = [
+        Boxes(
+            [[10, 10, 40, 40]] * (number == 1),
+            ["cat"] * (number == 1),
+            image_size=size_of(tile),
+            absent=absent[number],
+        )
+        for number, tile in enumerate(tiles)
+    ]
+    merged = merge(told, tiles, SIZE)
+    assert isinstance(merged, Boxes)
+    assert (merged.labels, merged.absent) == (("cat",), (("dog", 0.3),))
+
+
 def test_what_broke_is_told() -> None:
     results = answers(TILES, [(10.0, 10.0, 40.0, 50.0)], ["cat"])
     results[2] = Boxes([], [], image_size=size_of(TILES[2]), malformed=2, finish_reason="length")

@@ -141,6 +141,24 @@ def test_objects_are_told_as_a_window_around_them_tells_them(
     assert all(any(np.allclose(box, each) for each in told) for box in boxes_of(twice))
 
 
+@pytest.mark.parametrize("look_twice", [False, True])
+def test_what_no_tile_holds_is_told_absent_once(
+    model: Florence2, noise: Image.Image, look_twice: bool
+) -> None:
+    writing = replace(SHORT, min_new_tokens=10)
+    asked = Request(noise, Task.OPEN_VOCABULARY_DETECTION, "a car<and>dog")
+    tiles = Tiles(look_twice=look_twice)
+    found = run_tiled(model, asked, tiles, writing)
+    nothing = run_tiled(model, replace(asked, min_presence=1.0), tiles, writing)
+    assert isinstance(found, Mixed) and isinstance(nothing, Mixed)
+    assert found.boxes.labels and not found.boxes.absent
+    assert not nothing.boxes.labels and not nothing.polygons.labels
+    assert [phrase for phrase, _ in nothing.boxes.absent] == ["a car", "dog"]
+    best = model.presence(noise, ["a car", "dog"])
+    told = [score for _, score in nothing.boxes.absent]
+    assert all(score >= least - 1e-3 for score, least in zip(told, best, strict=True))
+
+
 def test_lines_are_not_looked_at_again(model: Florence2, noise: Image.Image) -> None:
     watched = Watched(model)
     run_tiled(watched, Request(noise, Task.OCR_WITH_REGION))

@@ -216,11 +216,6 @@ def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuest
         regions += _read_regions(arguments.regions)
     if not arguments.cascade:
         task = Task.parse(arguments.task)
-        if tiles is not None and arguments.min_presence:
-            raise TaskError(
-                "--min-presence asks about the whole picture and cannot be used with --tiles;"
-                " leave one of the two out"
-            )
         return TaskQuestion(
             task, arguments.text, regions, tiles, arguments.min_score, arguments.min_presence
         )

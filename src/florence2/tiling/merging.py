@@ -8,7 +8,7 @@ import numpy as np
 
 from florence2.geometry import Array, bounding_box
 from florence2.locations import decode_points, encode_points
-from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Scores, Text
+from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text
 from florence2.tiling.grid import Tile
 from florence2.tiling.lines import alike_lines, joined_line, reaching_seams
 from florence2.tiling.outlines import united
@@ -45,7 +45,8 @@ def merge(
         return placed[0]
     match placed[0]:
         case Boxes():
-            merged: Result = _boxes(cast(list[Boxes], placed), tiles, any_label)
+            told = cast(list[Boxes], placed)
+            merged: Result = with_absent(_boxes(told, tiles, any_label), told)
         case Quads():
             merged = _quads(cast(list[Quads], placed), tiles)
         case Polygons():
@@ -54,10 +55,24 @@ def merge(
             mixed = cast(list[Mixed], placed)
             boxes = _boxes([each.boxes for each in mixed], tiles, any_label)
             polygons = _polygons([each.polygons for each in mixed], tiles)
-            merged = replace(mixed[0], boxes=boxes, polygons=polygons)
+            merged = with_absent(replace(mixed[0], boxes=boxes, polygons=polygons), mixed)
         case other:
             raise AssertionError(f"a {other.kind} result has no objects to merge")
     return replace(merged, **answered_together(results))
+
+
+def with_absent(merged: Boxes | Mixed, results: Sequence[Boxes | Mixed]) -> Boxes | Mixed:
+    """The result with the phrases that some told absent and none found, at their best score."""
+    parts = [each.boxes if isinstance(each, Mixed) else each for each in (merged, *results)]
+    named = {label.casefold() for label in parts[0].labels}
+    if isinstance(merged, Mixed):
+        named |= {label.casefold() for label in merged.polygons.labels}
+    best: dict[str, float] = {}
+    for phrase, score in (each for part in parts[1:] for each in part.absent):
+        best[phrase] = max(score, best.get(phrase, 0.0))
+    absent = tuple(Absent(*each) for each in best.items() if each[0].casefold() not in named)
+    boxes = replace(parts[0], absent=absent)
+    return replace(merged, boxes=boxes) if isinstance(merged, Mixed) else boxes
 
 
 def answered_together(results: Sequence[Result]) -> dict[str, Any]:

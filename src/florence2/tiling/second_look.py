@@ -14,7 +14,7 @@ import numpy as np
 from florence2.geometry import Array, box_iou
 from florence2.results import Boxes, Mixed, Polygons, Result
 from florence2.tiling.grid import Rect, Tile, window
-from florence2.tiling.merging import answered_together, boxes_of, merge
+from florence2.tiling.merging import answered_together, boxes_of, merge, with_absent
 from florence2.tiling.seams import MIN_ALIKE
 
 Ask = Callable[[Sequence[Rect]], Sequence[Result]]  # about parts of the picture
@@ -45,6 +45,8 @@ def look_again(
     looks = {**told, **dict(zip(new, ask(new), strict=True))}
     again = [_told_again(looks[rect], rect, boxes) for rect, boxes in around.items()]
     merged = merge(again, list(map(Tile, around)), found.image_size, any_label=any_label)
+    if isinstance(found, Boxes | Mixed) and isinstance(merged, Boxes | Mixed):
+        merged = with_absent(merged, [found, merged])
     return replace(merged, **answered_together([found, merged]))
 
 
