@@ -172,20 +172,20 @@ def main() -> None:
         images = [Image.fromarray(record.image) for record in records[:SHOWN]]
         drawn: list[list[Image.Image]] = []
         for way in (*suite.ways, PERFECT):
-            started = time.perf_counter()
+            started = time.process_time()
             results = [
                 perfect(suite, made, side)
                 if way == PERFECT
                 else ask(model, record, way, arguments.batch_size)
                 for made, record in zip(pictures, records, strict=True)
             ]
-            seconds = (time.perf_counter() - started) / len(records)
+            seconds = (time.process_time() - started) / len(records)
             numbers = measured(list(zip(results, records, strict=True)))
             told = "  ".join(
                 f"{key} {each.value:.3f} ({each.low:.3f}-{each.high:.3f})"
                 for key, each in numbers.items()
             )
-            print(f"{name:6} {way:16} {told}  {seconds:.2f} s a picture", flush=True)
+            print(f"{name:6} {way:16} {told}  {seconds:.2f} CPU s a picture", flush=True)
             table[f"{name}, {way}"] = {key: each.to_dict() for key, each in numbers.items()}
             drawn += [[draw(*pair) for pair in zip(images, results, strict=False)]]
         if arguments.draw:
