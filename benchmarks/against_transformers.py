@@ -1,6 +1,7 @@
 """Answers a second, against the pinned transformers, on the same machine with the same weights.
 
     python benchmarks/against_transformers.py --repeats 5 --folder 8
+    python benchmarks/against_transformers.py --start          # only the time to a first answer
 
 Base size with random weights, 768 px, 3 beams, a fixed number of new tokens, because answers of
 random weights are long and arbitrary. The two sides take turns in one process; medians. What
@@ -11,27 +12,37 @@ Rows:
 - one picture, one task: from pixels to token ids, transformers in float32 and bfloat16, ours in
   float32 (token ids must be equal), bfloat16 and int8;
 - one picture, ten tasks: transformers asks ten times, as its users do; ours encodes once;
-- a folder: transformers in bfloat16 in batches of `--batch`, ours through the engine.
+- a folder: transformers in bfloat16 in batches of `--batch`, ours through the engine;
+- `--start`: a new process each time, from its start to its end with one answer, of the base size
+  (random weights in float16, as published, in a folder that is made, with nano's tokenizer; or
+  `--checkpoint`) and of nano: seconds by the clock and of all cores, and peak memory.
 """
 
 import argparse
 import gc
 import json
+import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
+from PIL import Image
 from transformers import Florence2Config, Florence2ForConditionalGeneration
 
 from florence2.api import Florence2, as_runtime
+from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.settings import native_config
 from florence2.engine import EncodedImage, Question
 from florence2.engine.requests import Clock
 from florence2.generation.decoding import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
 from florence2.model.config import base
+from florence2.model.florence2 import Florence2Model
 from florence2.model.packed import Precision
 from florence2.model.weights import build_model, detect_layout, to_internal
 from florence2.processor import Processor
@@ -40,6 +51,18 @@ from florence2.tasks import Task
 CONFIG = base()
 IMAGE_ID = CONFIG.text.vocab_size - 1
 PROMPT_LENGTH = 12
+
+PEER_START = """
+import sys, torch
+from PIL import Image
+from transformers import AutoProcessor, Florence2ForConditionalGeneration
+folder, picture, dtype, beams, tokens = sys.argv[1:]
+model = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
+processor = AutoProcessor.from_pretrained(folder)
+asked = processor(text="<OD>", images=Image.open(picture), return_tensors="pt").to(model.dtype)
+with torch.inference_mode():
+    model.generate(**asked, num_beams=int(beams), max_new_tokens=int(tokens))
+"""
 
 
 def peer(dtype: torch.dtype) -> Florence2ForConditionalGeneration:
@@ -148,6 +171,57 @@ def tell(title: str, found: dict[str, float], reference: str) -> dict[str, dict[
     return {name: {"s": s, "ratio": found[reference] / s} for name, s in found.items()}
 
 
+def measure_start(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Run each side in new processes, in turns; medians after one turn that does not count."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = arguments.checkpoint
+        if folder is None:
+            folder = Path(made, "base")
+            model = Florence2Model(CONFIG).initialize(torch.Generator().manual_seed(0))
+            tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
+            save_checkpoint(model, folder, tokenizer=tokenizer, dtype=torch.float16)
+            del model
+        picture = Path(made, "picture.jpg")
+        Image.effect_noise((1280, 960), 60).convert("RGB").save(picture)
+        beams, tokens = str(arguments.beams), str(arguments.tokens)
+        asked = ["run", str(picture), "--task", "od", "--beams", beams, "--grammar", "never"]
+        asked += ["--max-new-tokens", tokens, "--device", "cpu"]
+        ours = [sys.executable, "-m", "florence2", *asked]
+        theirs = [sys.executable, "-c", PEER_START, str(folder), str(picture)]
+        sides = {
+            f"transformers {name}": [*theirs, name, beams, tokens]
+            for name in ("float32", "bfloat16")
+        }
+        for model_name, where in (("base", str(folder)), ("nano", "nano")):
+            for name in ("float32", "bfloat16", "int8"):
+                sides[f"florence2 {model_name} {name}"] = [
+                    *(*ours, "--model", where, "--precision", name)
+                ]
+        found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+        for turn in range(1 + arguments.repeats):
+            for side, command in sides.items():
+                measured = _one_process(command)
+                if turn:
+                    found[side].append(measured)
+    return {
+        side: {key: statistics.median(each[key] for each in turns) for key in turns[0]}
+        for side, turns in found.items()
+    }
+
+
+def _one_process(command: Sequence[str]) -> dict[str, float]:
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"this failed: {command}")
+    return {
+        "s": time.perf_counter() - started,
+        "CPU s": used.ru_utime + used.ru_stime,
+        "MiB": used.ru_maxrss / 1024,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
@@ -155,7 +229,16 @@ def main() -> None:
     parser.add_argument("--beams", type=int, default=3)
     parser.add_argument("--folder", type=int, default=8, help="pictures of the folder; 0 for none")
     parser.add_argument("--batch", type=int, default=4, help="of transformers")
+    parser.add_argument("--start", action="store_true", help="only the time to a first answer")
+    parser.add_argument("--checkpoint", type=Path, help="a folder, for --start")
     arguments = parser.parse_args()
+    if arguments.start:
+        starts = measure_start(arguments)
+        print("| first answer of a new process | s | CPU s | MiB |\n| --- | --- | --- | --- |")
+        for side, row in starts.items():
+            print(f"| {side} | {row['s']:.2f} | {row['CPU s']:.2f} | {row['MiB']:.0f} |")
+        print(json.dumps(starts))
+        return
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randn(
         max(1, arguments.folder), 3, CONFIG.image_side, CONFIG.image_side, generator=generator

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from florence2.errors import WeightsError
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig, base, large
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weight_files import read_weights, write_weights
+from florence2.model.weight_files import MappedPages, read_weights, write_weights
 from florence2.model.weights import (
     LAYOUTS,
     NATIVE,
@@ -444,6 +445,18 @@ def test_a_view_of_a_mapped_file_does_not_drag_the_file_along(tmp_path, native):
     name = "model.multi_modal_projector.image_proj_norm.weight"
     write_weights({name: read_weights([source])[name]}, path)
     assert path.stat().st_size < source.stat().st_size / 20
+
+
+def test_pages_that_are_let_go_are_read_again(tmp_path, native):
+    """And what is not a view of a file stays as it is."""
+    path = tmp_path / "model.safetensors"
+    save_file({name: tensor.clone() for name, tensor in native.items()}, path)
+    state = read_state([path])
+    assert (len(state.pages.ranges) == 1) is Path("/proc/self/maps").exists()
+    own = {name: tensor.clone() for name, tensor in state.tensors.items()}
+    assert MappedPages.of(own.values()).ranges == ()
+    state.pages.let_go()
+    assert all(torch.equal(state.tensors[name], tensor) for name, tensor in own.items())
 
 
 def test_new_rows_are_the_mean_and_never_win():

@@ -9,7 +9,7 @@ model.caption(seen)                 # ... ask many times
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,12 +144,13 @@ class Florence2:
         calibrations = [Calibration.load(path) for path in paths]
         chosen = choose_device(device)
         precision = checked_precision(precision, chosen)
-        dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        # Packed weights are made from the stored ones, layer by layer.
+        dtype = None if packs_on(chosen) else plain_dtype(precision)
         loaded = load_checkpoint(source, device=chosen, dtype=dtype)
         processor = Processor(loaded.tokenizer, loaded.model.config)
         fingerprint = weights_fingerprint(loaded.model)
         return cls(
-            as_runtime(loaded.model, precision),
+            as_runtime(loaded.model, precision, loaded.pages.let_go),
             processor,
             name=str(source),
             generation=loaded.generation,
@@ -453,11 +454,27 @@ def checked_precision(precision: Precision | None, device: torch.device) -> Prec
     return precision
 
 
-def as_runtime(model: Florence2Model, precision: Precision) -> Runtime:
-    """The fastest way to compute a model where it is; the model itself is used up."""
-    if model.device.type == "cpu" and can_pack():
-        return PackedModel(model, precision)
-    return model.eval()
+def packs_on(device: torch.device) -> bool:
+    return device.type == "cpu" and can_pack()
+
+
+def plain_dtype(precision: Precision) -> torch.dtype:
+    """What a model computes in that is not packed."""
+    return torch.float32 if precision == "float32" else torch.bfloat16
+
+
+def as_runtime(
+    model: Florence2Model, precision: Precision, done: Callable[[], None] = lambda: None
+) -> Runtime:
+    """The fastest way to compute a model where it is; the model itself is used up.
+
+    Args:
+        model: its weights in any dtype.
+        done: see `PackedModel`.
+    """
+    if packs_on(model.device):
+        return PackedModel(model, precision, done)
+    return model.eval().to(plain_dtype(precision))
 
 
 def weights_fingerprint(model: Florence2Model) -> str:

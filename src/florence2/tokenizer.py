@@ -6,7 +6,7 @@ tokenizer files hold only the BPE part, so the Florence tokens are created when 
 read. Ids are looked up by name: everything here works the same for a smaller vocabulary.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from json import loads
 from pathlib import Path
 
@@ -70,6 +70,7 @@ class Tokenizer:
         _add_florence_tokens(backend, source)
         self._backend = backend
         vocabulary = backend.get_vocab(with_added_tokens=True)
+        _check_locations(vocabulary, source)
         if missing := [token for token in (BOS, PAD, EOS, UNK) if token not in vocabulary]:
             raise WeightsError(
                 f"{source} has no {', '.join(missing)}; use the tokenizer files saved with the "
@@ -269,7 +270,7 @@ def _check_round_trip(backend: tokenizers.Tokenizer, source: str) -> None:
 
 
 def _add_florence_tokens(backend: tokenizers.Tokenizer, source: str) -> None:
-    """Add the 1,024 tokens to a vocabulary that has none of them, and check their order."""
+    """Add the 1,024 tokens to a vocabulary that has none of them."""
     missing = [token for token in FLORENCE_TOKENS if backend.token_to_id(token) is None]
     if 0 < len(missing) < len(FLORENCE_TOKENS):
         raise WeightsError(
@@ -281,7 +282,9 @@ def _add_florence_tokens(backend: tokenizers.Tokenizer, source: str) -> None:
     backend.add_special_tokens(
         [tokenizers.AddedToken(token, normalized=False) for token in FLORENCE_TOKENS]
     )
-    vocabulary = backend.get_vocab(with_added_tokens=True)
+
+
+def _check_locations(vocabulary: Mapping[str, int], source: str) -> None:
     for bin_ in range(NUM_BINS):
         actual, expected = vocabulary[f"<loc_{bin_}>"], vocabulary["<loc_0>"] + bin_
         if actual != expected:

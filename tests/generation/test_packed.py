@@ -12,7 +12,7 @@ from torch import Tensor
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, nano
 from florence2.model.florence2 import Florence2Model
-from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize
+from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize, tower
 from florence2.model.packed.linears import QuantizedLinear
 from tiny_models import SMALLEST
 
@@ -61,6 +61,27 @@ def test_packed_weights_give_the_same_numbers(precision: Precision) -> None:
     for name, values in plain.items():
         error = (packed[name].float() - values).abs().max() / values.abs().max()
         assert error < TOLERANCES[precision], name
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_weights_may_be_stored_in_another_dtype(precision: Precision) -> None:
+    """Packed layer by layer from float16, or converted as a whole before: the same numbers."""
+    layers = []
+    stored = PackedModel(model(SMALL).half(), precision, done=lambda: layers.append(None))
+    converted = PackedModel(model(SMALL).half().float(), precision)
+    found, expected = outputs(stored), outputs(converted)
+    assert all(torch.equal(found[name], values) for name, values in expected.items())
+    assert len(layers) > 60
+
+
+def test_parts_of_a_large_map_are_fed_forward_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = outputs(PackedModel(model(SMALL), "float32"))
+    monkeypatch.setattr(tower, "FEW_ROWS", 50)
+    parts = outputs(PackedModel(model(SMALL), "float32"))
+    for name, values in whole.items():
+        torch.testing.assert_close(parts[name], values, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from florence2.model.florence2 import Florence2Model
+    from florence2.model.weight_files import MappedPages
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class Checkpoint:
         name: what the user asked for.
         layout: `native` or `original`, how the weights were stored.
         repairs: what was wrong in the files and put right; each was logged as a warning.
+        pages: of the weights file, which the model's weights are views of where their dtype was
+            kept.
     """
 
     model: Florence2Model
@@ -38,6 +41,7 @@ class Checkpoint:
     name: str
     layout: str
     repairs: tuple[str, ...]
+    pages: MappedPages
 
 
 def load_checkpoint(
@@ -70,6 +74,7 @@ def load_checkpoint(
         name=files.name,
         layout=state.layout.name,
         repairs=repairs,
+        pages=state.pages,
     )
 
 

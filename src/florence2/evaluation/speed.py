@@ -27,7 +27,7 @@ from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, base, large
 from florence2.model.florence2 import Florence2Model
 from florence2.model.packed import Precision, can_pack
-from florence2.model.packed.linears import Linear, QuantizedLinear
+from florence2.model.packed.linears import Packer
 from florence2.processor import Processor
 from florence2.tasks import Task
 
@@ -259,7 +259,7 @@ def _machine(precision: Precision, device: torch.device) -> Machine:
     x = torch.randn(rows, inputs, device=device, dtype=dtype)
     product: Callable[[torch.Tensor], torch.Tensor]
     if device.type == "cpu" and can_pack():
-        product = (QuantizedLinear if precision == "int8" else Linear)(weight, None)
+        product = Packer(dtype, precision == "int8").linear(weight, None)
     else:
         product = torch.nn.Linear(inputs, outputs, bias=False, device=device, dtype=dtype)
     floats = torch.ones(BANDWIDTH_FLOATS, device=device)

@@ -1,8 +1,12 @@
 """Weight files on disk: safetensors and torch's own format, read by memory map, written."""
 
+import ctypes
 import json
+import mmap
 import re
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from torch import Tensor
 from florence2.errors import WeightsError
 
 _NAMES_SHOWN = 3
+_OWN_MEMORY = Path("/proc/self/maps")
 _HEADER_BYTES, _HEADER_BYTES_A_WEIGHT = 256, 160  # of safetensors files, at most
 
 
@@ -70,6 +75,43 @@ def _load_pickle(path: Path) -> Any:
     with path.open("rb") as file:
         mappable = file.read(4) == b"PK\x03\x04"
     return torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+
+
+@dataclass(frozen=True)
+class MappedPages:
+    """Where files are mapped into memory. What was read of them counts as ours until it is let go.
+
+    Attributes:
+        ranges: first address and the one behind the last; none where that cannot be known.
+    """
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, tensors: Iterable[Tensor]) -> "MappedPages":
+        """The files that these tensors are views of (on Linux)."""
+        try:
+            lines = _OWN_MEMORY.read_text().splitlines()
+        except OSError:
+            return cls()
+        addresses = sorted(tensor.data_ptr() for tensor in tensors)
+        found = []
+        for line in lines:
+            span, _, _, _, inode = line.split()[:5]
+            start, end = (int(each, 16) for each in span.split("-"))
+            if inode != "0" and bisect_left(addresses, start) < bisect_left(addresses, end):
+                found.append((start, end))
+        return cls(tuple(found))
+
+    def let_go(self) -> None:
+        """Free what was read; it is read again where it is needed again.
+
+        Only for tensors that nobody has written to: these changes would be lost.
+        """
+        for start, end in self.ranges:
+            ctypes.CDLL(None).madvise(
+                ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED
+            )
 
 
 def write_weights(public: Mapping[str, Tensor], path: Path) -> None:

@@ -8,7 +8,7 @@ views of the mapped file, the others are converted one by one.
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from florence2.errors import WeightsError
 from florence2.model.config import Florence2Config
 from florence2.model.florence2 import Florence2Model
 from florence2.model.projector import sinusoid_table
-from florence2.model.weight_files import first_of, read_weights
+from florence2.model.weight_files import MappedPages, first_of, read_weights
 
 SHARED = "shared.weight"
 SINUSOID = "projector.visual_temporal_embed.pos_idx_to_embed"
@@ -161,7 +161,8 @@ def detect_layout(names: Collection[str]) -> Layout:
 def read_state(paths: Sequence[Path]) -> "InternalState":
     """Read, recognise and rename the weights of one checkpoint."""
     stored = read_weights(paths)
-    return to_internal(stored, detect_layout(stored.keys()))
+    state = to_internal(stored, detect_layout(stored.keys()))
+    return replace(state, pages=MappedPages.of(stored.values()))
 
 
 @dataclass(frozen=True)
@@ -172,12 +173,14 @@ class InternalState:
         tensors: views of the file, in its dtype; the sinusoid buffer is not among them.
         unknown: public names that the layout does not have.
         repairs: sentences on what was put right.
+        pages: of the file, as far as it is mapped.
     """
 
     layout: Layout
     tensors: dict[str, Tensor]
     unknown: tuple[str, ...]
     repairs: tuple[str, ...]
+    pages: MappedPages = field(default_factory=MappedPages)
 
     @property
     def num_parameters(self) -> int:

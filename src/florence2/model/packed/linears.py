@@ -8,6 +8,7 @@ Shapes: `M` rows, `K` inputs, `N` outputs; leading axes are free.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -52,16 +53,14 @@ class PackedLinear(Protocol):
         ...
 
 
-Pack = Callable[[Tensor, Tensor | None], PackedLinear]  # weight (N, K) and bias (N,)
-
-
 class Linear:
-    """A linear in the dtype of its weight, float32 or bfloat16."""
+    """A linear in float32 or bfloat16."""
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
+    def __init__(self, weight_NK: Tensor, bias_N: Tensor | None, dtype: torch.dtype) -> None:
         # The number of rows is a hint that made no difference from 1 to 2,304 rows.
-        self._weight = _dnn._reorder_linear_weight(weight_NK.detach().contiguous(), 64)
-        self._bias = None if bias_N is None else bias_N.detach().clone()
+        weight_NK = weight_NK.detach().to(dtype).contiguous()
+        self._weight = _dnn._reorder_linear_weight(weight_NK, 64)
+        self._bias = None if bias_N is None else bias_N.detach().to(dtype, copy=True)
 
     def __call__(self, x: Tensor) -> Tensor:
         packed: Tensor = _linear(x, self._weight, self._bias, "none", NONE, "")
@@ -84,10 +83,15 @@ class QuantizedLinear:
     """
 
     def __init__(self, weight_NK: Tensor, bias_N: Tensor | None) -> None:
-        weight_NK = weight_NK.detach().float()
-        self._scales = weight_NK.abs().amax(1).clamp(min=1e-12) / 127
+        self._scales = torch.empty(len(weight_NK))
         self._zeros = torch.zeros(len(weight_NK), dtype=torch.long)
-        integers = (weight_NK / self._scales[:, None]).round().to(torch.int8)
+        integers = torch.empty(weight_NK.shape, dtype=torch.int8)
+        # So many rows stay in the processor's cache, which makes this five times faster.
+        parts = (each.split(CACHED_ROWS) for each in (weight_NK.detach(), self._scales, integers))
+        for weight_PK, scales_P, integers_PK in zip(*parts, strict=True):
+            weight_PK = weight_PK.to(torch.float32, copy=True)
+            scales_P.copy_(weight_PK.abs().amax(1).clamp_(min=1e-12) / 127)
+            integers_PK.copy_(weight_PK.div_(scales_P[:, None]).round_())
         self._weight = _quantized.qlinear_prepack(integers, [64, weight_NK.shape[1]])
         self._bias = None if bias_N is None else bias_N.detach().float()
 
@@ -118,6 +122,7 @@ class QuantizedLinear:
         return product
 
 
+CACHED_ROWS = 128
 ZERO_POINT = 128  # of unsigned integers; signed ones are emulated on processors with VNNI alone
 
 
@@ -138,14 +143,14 @@ def unsigned(x: Tensor) -> Tensor:
 class Convolution:
     """A convolution of square maps `B H W C` of one side."""
 
-    def __init__(self, conv: nn.Conv2d, side: int) -> None:
+    def __init__(self, conv: nn.Conv2d, side: int, dtype: torch.dtype) -> None:
         (padding, _), (stride, _) = conv.padding, conv.stride
         self._how = [padding] * 2, [stride] * 2, [1, 1], conv.groups
         self.side_after = (side + 2 * int(padding) - conv.kernel_size[0]) // stride + 1
         self._weight = _dnn._reorder_convolution_weight(
-            conv.weight.detach(), *self._how, [1, conv.in_channels, side, side]
+            conv.weight.detach().to(dtype), *self._how, [1, conv.in_channels, side, side]
         )
-        self._bias = None if conv.bias is None else conv.bias.detach()
+        self._bias = None if conv.bias is None else conv.bias.detach().to(dtype)
 
     def __call__(self, x_BHWC: Tensor) -> Tensor:
         x_BCHW = x_BHWC.permute(0, 3, 1, 2)
@@ -166,9 +171,39 @@ class Convolution:
 class Norm:
     """A layer norm."""
 
-    def __init__(self, norm: nn.LayerNorm) -> None:
+    def __init__(self, norm: nn.LayerNorm, dtype: torch.dtype) -> None:
         self._shape, self._eps = norm.normalized_shape, norm.eps
-        self._weight, self._bias = norm.weight.detach(), norm.bias.detach()
+        self._weight, self._bias = norm.weight.detach().to(dtype), norm.bias.detach().to(dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, self._shape, self._weight, self._bias, self._eps)
+
+
+@dataclass(frozen=True)
+class Packer:
+    """Makes layers from the weights of the plain model, whatever dtype these are stored in.
+
+    Attributes:
+        dtype: to compute in.
+        quantizes: whether linears are `QuantizedLinear`.
+        done: called after each layer, whose stored weights are not read again.
+    """
+
+    dtype: torch.dtype
+    quantizes: bool = False
+    done: Callable[[], None] = lambda: None
+
+    def linear(self, weight_NK: Tensor, bias_N: Tensor | None) -> PackedLinear:
+        layer: PackedLinear
+        if self.quantizes:
+            layer = QuantizedLinear(weight_NK, bias_N)
+        else:
+            layer = Linear(weight_NK, bias_N, self.dtype)
+        self.done()
+        return layer
+
+    def convolution(self, conv: nn.Conv2d, side: int) -> Convolution:
+        return Convolution(conv, side, self.dtype)
+
+    def norm(self, norm: nn.LayerNorm) -> Norm:
+        return Norm(norm, self.dtype)

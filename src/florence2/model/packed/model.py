@@ -5,6 +5,7 @@ Computes what `florence2.model` computes; the tests compare the two.
 Shapes: those of the model; `R` rows decoded.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from florence2.model import bart
 from florence2.model.florence2 import Florence2Model
 from florence2.model.history import Fresh, History, Slots
-from florence2.model.packed.linears import Linear, Norm, Pack, QuantizedLinear
+from florence2.model.packed.linears import Packer, QuantizedLinear
 from florence2.model.packed.tower import PackedTower
 
 FEW_QUERIES = 8
@@ -26,29 +27,38 @@ class PackedModel:
     """A runtime for CPUs; see `florence2.generation.decoding.Runtime`.
 
     Args:
-        model: emptied on the way, so that its weights and their packed copies are never all in
-            memory together.
+        model: in the dtype that it is stored in, or any; emptied on the way.
         precision: "int8" quantizes weights and inputs of the linears of tower and encoder, and of
             the word embedding where it makes logits; all else is bfloat16.
+        done: called after each layer that has been packed: where weights are views of a mapped
+            file, its pages can be given back.
     """
 
-    def __init__(self, model: Florence2Model, precision: Precision) -> None:
+    def __init__(
+        self,
+        model: Florence2Model,
+        precision: Precision,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
         self.config = model.config
         self.precision = precision
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self.device = torch.device("cpu")
         self.memory_mask = model.memory_mask
         self._quantizes = precision == "int8"
-        big: Pack = QuantizedLinear if self._quantizes else Linear
-        model = model.eval().requires_grad_(False).to(self.dtype)
+        plain = Packer(self.dtype, done=done)
+        big = Packer(self.dtype, self._quantizes, done)
+        model = model.eval().requires_grad_(False)
+        # The largest matrix first: its copies on the way come on top of all that is packed already.
+        self._logits = big.linear(model.shared.weight, None)
         self._tower = PackedTower(model.vision_tower, self.config.image_side, big)
         model.vision_tower = None
         self._encoder = _Encoder(model.text_encoder, big)
         model.text_encoder = None
-        self._decoder = _Decoder(model.text_decoder)
+        self._decoder = _Decoder(model.text_decoder, plain)
         model.text_decoder = None
-        self._projector, self._words = model.projector, model.shared
-        self._logits = big(model.shared.weight, None)
+        self._projector = model.projector.to(self.dtype)
+        self._stored_words = model.shared.weight  # few rows are read: no copy in another dtype
 
     def encode_image(self, pixels_BCHW: Tensor) -> Tensor:
         """See `Florence2Model.encode_image`; one picture at a time, which is as fast."""
@@ -96,6 +106,9 @@ class PackedModel:
         slots.end_step()
         return self._scored(hidden_R1D.view(len(slots.lengths), slots.width, -1)).flatten(0, 1)
 
+    def _words(self, token_ids: Tensor) -> Tensor:
+        return F.embedding(token_ids, self._stored_words).to(self.dtype)
+
     def _scored(self, hidden_BTD: Tensor) -> Tensor:
         """Hidden states to logits, each request with its own scale where inputs are quantized."""
         if isinstance(self._logits, QuantizedLinear):
@@ -104,9 +117,9 @@ class PackedModel:
 
 
 class _Positions:
-    def __init__(self, part: bart.Embedding) -> None:
-        self._table = part.embed_positions.weight[bart.POSITION_OFFSET :]
-        self._norm = Norm(part.layernorm_embedding)
+    def __init__(self, part: bart.Embedding, packer: Packer) -> None:
+        self._table = part.embed_positions.weight[bart.POSITION_OFFSET :].to(packer.dtype)
+        self._norm = packer.norm(part.layernorm_embedding)
 
     def __call__(self, x_BTD: Tensor, positions: Tensor | slice) -> Tensor:
         return self._norm(x_BTD + self._table[positions])
@@ -133,21 +146,21 @@ def _attend(
 def _scaled(query: nn.Linear, num_heads: int) -> tuple[Tensor, Tensor]:
     """Weight and bias of queries with the scale of the attention in them."""
     scale = (query.out_features // num_heads) ** -0.5
-    return query.weight * scale, query.bias * scale
+    return query.weight.float() * scale, query.bias.float() * scale
 
 
 class _SelfAttention:
     """Queries, keys and values in one product."""
 
-    def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, pack: Pack) -> None:
+    def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, packer: Packer) -> None:
         parts = [
             _scaled(attention.q_proj, attention.num_heads),
             (attention.k_proj.weight, attention.k_proj.bias),
             (attention.v_proj.weight, attention.v_proj.bias),
         ]
-        self._qkv = pack(*(torch.cat(each) for each in zip(*parts, strict=True)))
-        self._out = pack(attention.out_proj.weight, attention.out_proj.bias)
-        self._norm, self._heads = Norm(norm), attention.num_heads
+        self._qkv = packer.linear(*(torch.cat(each) for each in zip(*parts, strict=True)))
+        self._out = packer.linear(attention.out_proj.weight, attention.out_proj.bias)
+        self._norm, self._heads = packer.norm(norm), attention.num_heads
 
     def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, `(B, N, T, K)` each."""
@@ -162,14 +175,14 @@ class _SelfAttention:
 
 
 class _CrossAttention:
-    def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, pack: Pack) -> None:
-        self._query = pack(*_scaled(attention.q_proj, attention.num_heads))
+    def __init__(self, attention: bart.Attention, norm: nn.LayerNorm, packer: Packer) -> None:
+        self._query = packer.linear(*_scaled(attention.q_proj, attention.num_heads))
         parts = attention.k_proj, attention.v_proj
-        self._kv = pack(
+        self._kv = packer.linear(
             torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
         )
-        self._out = pack(attention.out_proj.weight, attention.out_proj.bias)
-        self._norm, self._heads = Norm(norm), attention.num_heads
+        self._out = packer.linear(attention.out_proj.weight, attention.out_proj.bias)
+        self._norm, self._heads = packer.norm(norm), attention.num_heads
 
     def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
         batch, length, width = memory_BSD.shape
@@ -186,22 +199,22 @@ class _CrossAttention:
 
 
 class _FeedForward:
-    def __init__(self, layer: bart.Layer, pack: Pack) -> None:
-        self._fc1 = pack(layer.fc1.weight, layer.fc1.bias)
-        self._fc2 = pack(layer.fc2.weight, layer.fc2.bias)
-        self._norm = Norm(layer.final_layer_norm)
+    def __init__(self, layer: bart.Layer, packer: Packer) -> None:
+        self._fc1 = packer.linear(layer.fc1.weight, layer.fc1.bias)
+        self._fc2 = packer.linear(layer.fc2.weight, layer.fc2.bias)
+        self._norm = packer.norm(layer.final_layer_norm)
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._norm(self._fc2.add(self._fc1.gelu(x), x))
 
 
 class _Encoder:
-    def __init__(self, encoder: bart.TextEncoder, pack: Pack) -> None:
-        self._embed = _Positions(encoder)
+    def __init__(self, encoder: bart.TextEncoder, packer: Packer) -> None:
+        self._embed = _Positions(encoder, packer)
         self._layers = [
             (
-                _SelfAttention(layer.self_attn, layer.self_attn_layer_norm, pack),
-                _FeedForward(layer, pack),
+                _SelfAttention(layer.self_attn, layer.self_attn_layer_norm, packer),
+                _FeedForward(layer, packer),
             )
             for layer in encoder.layers
         ]
@@ -216,13 +229,13 @@ class _Encoder:
 
 
 class _Decoder:
-    def __init__(self, decoder: bart.TextDecoder) -> None:
-        self._embed = _Positions(decoder)
+    def __init__(self, decoder: bart.TextDecoder, packer: Packer) -> None:
+        self._embed = _Positions(decoder, packer)
         self._layers = [
             (
-                _SelfAttention(layer.self_attn, layer.self_attn_layer_norm, Linear),
-                _CrossAttention(layer.encoder_attn, layer.encoder_attn_layer_norm, Linear),
-                _FeedForward(layer, Linear),
+                _SelfAttention(layer.self_attn, layer.self_attn_layer_norm, packer),
+                _CrossAttention(layer.encoder_attn, layer.encoder_attn_layer_norm, packer),
+                _FeedForward(layer, packer),
             )
             for layer in decoder.layers
         ]
