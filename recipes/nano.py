@@ -11,6 +11,7 @@ docs/LOG.md; the shipped weights came from these stages, in other portions.
 
 import argparse
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from florence2.processor import Processor
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
+from florence2.training.denoising import Denoising
 from florence2.training.distributed import World, join
 from florence2.training.loop import Trainer
 from florence2.training.recipe import Recipe, Stage
@@ -101,16 +103,48 @@ CYCLE = (
 )
 
 STAGES = (
-    Stage("dense", 7000, 32, 128, 1.2e-3, warmup_steps=200, final_share=0.3, joint=False),
+    Stage("dense", 7000, 32, 128, 1.2e-3, warmup_steps=200, final_share=0.3, trains="tower"),
     Stage("joint", 8000, 32, 128, 6e-4, warmup_steps=400, dense_weight=0.3),
 )
 
 
-def train_tokenizer(kit: Kit) -> Tokenizer:
-    """Learn a vocabulary on prompts, labels, captions and a little English."""
+def examples_of(
+    stage: Stage,
+    cycle: Sequence[WorldMixture],
+    kit: Kit,
+    tokenizer: Tokenizer,
+    *,
+    seed: int = SEED,
+    web: BakedPages | None = None,
+) -> Dataset[Example]:
+    """What a stage trains on: batches of each mixture of the cycle in turn."""
+    config = replace(nano(tokenizer.vocab_size), image_side=stage.image_side)
+    kinds = {
+        id(mixture): WorldExamples(
+            kit,
+            Processor(tokenizer, config),
+            mixture,
+            map_side=config.vision.map_side(stage.image_side),
+            seed=seed + 10 * number,
+            web=web,
+        )
+        for number, mixture in enumerate(MIXTURES)
+    }
+    made = Alternating([kinds[id(mixture)] for mixture in cycle], stage.batch_size)
+    return Denoising(made, tokenizer, seed=seed) if stage.trains == "text" else made
+
+
+def tokenizer_of(kit: Kit, folder: Path) -> Tokenizer:
+    """The vocabulary in the folder of a run, learnt first on prompts, labels and captions."""
+    saved = folder / "tokenizer.json"
+    if saved.exists():
+        return Tokenizer.from_file(saved)
     prompts = [task.template.replace("{input}", "") for task in Task]
     captions = [brief_caption(scene(kit, SEED, index, side=64)) for index in range(4000)]
-    return Tokenizer.train([*prompts * 100, *kit.categories * 20, *captions], VOCABULARY)
+    learnt = Tokenizer.train([*prompts * 100, *kit.categories * 20, *captions], VOCABULARY)
+    folder.mkdir(parents=True, exist_ok=True)
+    learnt.save(saved)
+    return learnt
 
 
 def new_model(tokenizer: Tokenizer) -> Florence2Model:
@@ -160,30 +194,10 @@ def train(arguments: argparse.Namespace, world: World) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(message)s")
     kit = Kit(arguments.kit)
     web = BakedPages(arguments.web) if arguments.web else None
-    saved = arguments.folder / "tokenizer.json"
-    if world.is_main and not saved.exists():
-        arguments.folder.mkdir(parents=True, exist_ok=True)
-        train_tokenizer(kit).save(saved)
+    if world.is_main:
+        tokenizer_of(kit, arguments.folder)
     world.gather(None)  # the others wait for it
-    tokenizer = Tokenizer.from_file(saved)
-    model = new_model(tokenizer)
-
-    def examples(stage: Stage) -> Dataset[Example]:
-        processor = Processor(tokenizer, replace(model.config, image_side=stage.image_side))
-        kinds = {
-            id(mixture): WorldExamples(
-                kit,
-                processor,
-                mixture,
-                map_side=model.config.vision.map_side(stage.image_side),
-                seed=arguments.seed + 10 * number,
-                web=web,
-            )
-            for number, mixture in enumerate(MIXTURES)
-        }
-        cycle = CYCLE if stage.joint else (DENSE,)
-        return Alternating([kinds[id(mixture)] for mixture in cycle], stage.batch_size)
-
+    tokenizer = tokenizer_of(kit, arguments.folder)
     recipe = Recipe(
         stages=tuple(
             replace(
@@ -194,7 +208,14 @@ def train(arguments: argparse.Namespace, world: World) -> None:
             for each in STAGES
             if each.joint or not arguments.weights
         ),
-        examples=examples,
+        examples=lambda stage: examples_of(
+            stage,
+            CYCLE if stage.joint else (DENSE,),
+            kit,
+            tokenizer,
+            seed=arguments.seed,
+            web=web,
+        ),
         num_classes=len(kit.categories),
         num_letters=NUM_LETTERS,
         ema_decay=0.998,
@@ -205,6 +226,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
             Asker(model, tokenizer, image_side=side), kit, count=64
         ),
     )
+    model = new_model(tokenizer)
     Trainer(model, recipe, arguments.folder, weights=arguments.weights, world=world).run()
 
 

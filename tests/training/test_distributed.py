@@ -27,7 +27,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_two(folder: Path, *words: str) -> None:
     """The same run in two processes."""
     here = Path(__file__).parent
-    path = os.pathsep.join(map(str, (here.parent, here)))
+    path = os.pathsep.join(map(str, (here.parent, here, *sys.path)))
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     subprocess.run(
         [sys.executable, *launch, str(here / "tiny_runs.py"), str(folder), "together", *words],

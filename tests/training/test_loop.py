@@ -18,6 +18,7 @@ from tiny_runs import (
     DENSE,
     JOINT,
     LOC_BEGIN,
+    TEXT,
     Patches,
     new_model,
     new_recipe,
@@ -90,12 +91,13 @@ def assert_alike(expected: dict[str, torch.Tensor], found: dict[str, torch.Tenso
         assert torch.allclose(tensor, found[name], rtol=0, atol=5e-5), name
 
 
-def test_both_kinds_of_stage_learn(tmp_path: Path) -> None:
-    Trainer(new_model(), replace(new_recipe(DENSE, JOINT), save_every=50), tmp_path).run()
+def test_all_kinds_of_stage_learn(tmp_path: Path) -> None:
+    Trainer(new_model(), replace(new_recipe(DENSE, TEXT, JOINT), save_every=50), tmp_path).run()
     cells = column(tmp_path, "dense", "dense_cells")
-    loss = column(tmp_path, "joint", "loss")
     assert cells[-1] < 0.8 * cells[0]
-    assert loss[-1] < 0.8 * loss[0]
+    for stage in ("text", "joint"):
+        loss = column(tmp_path, stage, "loss")
+        assert loss[-1] < 0.8 * loss[0]
     assert column(tmp_path, "joint", "loss_ocr")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -109,7 +111,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("steps", [2, 4, 8, 11, 13, 21])
+@pytest.mark.parametrize("steps", [2, 4, 8, 13, 16, 25])
 def test_a_broken_run_goes_on_like_an_unbroken_one(
     unbroken: Path, tmp_path: Path, steps: int
 ) -> None:
@@ -123,9 +125,9 @@ def test_a_process_killed_twice_goes_on_like_an_unbroken_one(
     unbroken: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, str(Path(__file__).with_name("tiny_runs.py")), str(tmp_path)]
-    path = os.pathsep.join(map(str, (TESTS, Path(__file__).parent)))
+    path = os.pathsep.join(map(str, (TESTS, Path(__file__).parent, *sys.path)))
     environment = {**os.environ, "PYTHONPATH": path}
-    for stage in ("dense", "joint"):
+    for stage in ("text", "joint"):
         process = subprocess.Popen([*command, "slow"], env=environment)
         try:
             wait_for_row(tmp_path, stage, process)
@@ -199,6 +201,14 @@ def test_what_is_frozen_stays_and_the_run_goes_on(tmp_path: Path) -> None:
         Trainer(new_model(), recipe, tmp_path)
 
 
+def test_a_text_stage_trains_the_text_side_alone(tmp_path: Path) -> None:
+    recipe = replace(new_recipe(replace(TEXT, steps=4)), num_classes=0)
+    Trainer(new_model(), recipe, tmp_path).run()
+    before, after = new_model().state_dict(), trained_weights(tmp_path)
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"shared", "text_encoder", "text_decoder"}
+
+
 def test_a_run_of_an_adapter_goes_on(tmp_path: Path) -> None:
     recipe = replace(new_recipe(replace(JOINT, steps=10, dense_weight=0.0)), num_classes=0)
 
@@ -246,8 +256,8 @@ def test_evaluation_and_the_end_use_the_average(tmp_path: Path) -> None:
 
 def changed_recipes() -> Iterator[tuple[str, Recipe, str]]:
     recipe = resumable_recipe()
-    first, second = recipe.stages
-    yield "stage", replace(recipe, stages=(first, replace(second, name="x"))), "stage 'joint'"
+    *others, last = recipe.stages
+    yield "stage", replace(recipe, stages=(*others, replace(last, name="x"))), "stage 'joint'"
     yield "classes", replace(recipe, num_classes=5), "another dense heads.*cells"
 
 
@@ -256,7 +266,7 @@ def changed_recipes() -> Iterator[tuple[str, Recipe, str]]:
     [pytest.param(recipe, message, id=name) for name, recipe, message in changed_recipes()],
 )
 def test_another_recipe_does_not_go_on(tmp_path: Path, recipe: Recipe, message: str) -> None:
-    run_until(Trainer(new_model(), resumable_recipe(), tmp_path), 13)
+    run_until(Trainer(new_model(), resumable_recipe(), tmp_path), 17)
     with pytest.raises(ConfigError, match=message):
         Trainer(new_model(), recipe, tmp_path)
 
@@ -287,9 +297,16 @@ def test_a_recipe_that_cannot_be_is_refused(change: dict[str, object], message: 
         replace(new_recipe(DENSE), **change)  # type: ignore[arg-type]
 
 
-def test_a_stage_without_steps_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'joint' has steps 0"):
-        replace(JOINT, steps=0)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"steps": 0}, "'joint' has steps 0", id="steps"),
+        pytest.param({"trains": "txt"}, "trains 'txt'; choose among all, tower, text", id="trains"),
+    ],
+)
+def test_a_stage_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(JOINT, **change)  # type: ignore[arg-type]
 
 
 def test_the_rate_warms_up_and_falls() -> None:

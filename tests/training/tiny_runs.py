@@ -17,14 +17,17 @@ from torch.utils.data import Dataset
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
+from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
+from florence2.training.denoising import Denoising
 from florence2.training.distributed import join
 from florence2.training.loop import Recipe, Stage, Trainer
 from tiny_models import CONFIG as TINY
 
 LOC_BEGIN = 20
 CONFIG = with_vocab_size(TINY, 1040)
-DENSE = Stage("dense", 40, 8, 32, 4e-3, warmup_steps=5, joint=False)
+DENSE = Stage("dense", 40, 8, 32, 4e-3, warmup_steps=5, trains="tower")
+TEXT = Stage("text", 40, 8, 32, 4e-3, warmup_steps=5, trains="text")
 JOINT = Stage("joint", 60, 8, 32, 4e-3, warmup_steps=5, dense_weight=0.5)
 
 
@@ -59,10 +62,16 @@ def new_model(dropout: float = 0.0) -> Florence2Model:
     return Florence2Model(config).initialize(torch.Generator().manual_seed(0))
 
 
+def examples_of(stage: Stage) -> Dataset[Example]:
+    if stage.trains == "text":
+        return Denoising(Patches(), Tokenizer.train([], 300), seed=1)
+    return Patches()
+
+
 def new_recipe(*stages: Stage) -> Recipe:
     return Recipe(
         stages=stages,
-        examples=lambda stage: Patches(),
+        examples=examples_of,
         num_classes=4,
         num_letters=2,
         loc_begin=LOC_BEGIN,
@@ -74,8 +83,8 @@ def new_recipe(*stages: Stage) -> Recipe:
 
 
 def resumable_recipe() -> Recipe:
-    """Two stages, averaged weights, log lines that do not fall on saves, an evaluation."""
-    stages = replace(DENSE, steps=8), replace(JOINT, steps=14)
+    """All kinds of stages, averaged weights, log lines that do not fall on saves, an evaluation."""
+    stages = replace(DENSE, steps=8), replace(TEXT, steps=6), replace(JOINT, steps=14)
     return replace(
         new_recipe(*stages),
         log_every=3,
@@ -92,12 +101,15 @@ def size_of_weights(model: Florence2Model, side: int) -> dict[str, float]:
     return {"held_out_size": sum(float(each.detach().abs().sum()) for each in model.parameters())}
 
 
-class Slow(Patches):
+class Slow(Dataset[Example]):
     """Leaves a watcher the time to kill the run."""
+
+    def __init__(self, rows: Dataset[Example]):
+        self.rows = rows
 
     def __getitem__(self, index: int) -> Example:
         time.sleep(0.002)
-        return super().__getitem__(index)
+        return self.rows[index]
 
 
 def main() -> None:
@@ -106,7 +118,7 @@ def main() -> None:
     recipe = resumable_recipe()
     dropout = 0.1
     if "slow" in words:
-        recipe = replace(recipe, examples=lambda stage: Slow())
+        recipe = replace(recipe, examples=lambda stage: Slow(examples_of(stage)))
     if "together" in words:
         dropout = 0.0
     with join(shard="shard" in words, device="cpu") as world:

@@ -143,10 +143,13 @@ class TextEncoder(Embedding):
             for _ in range(config.encoder_layers)
         )
 
-    def forward(self, x_BSD: Tensor, mask_BS: Tensor | None = None) -> Tensor:
-        """Embedded source `(B, S, D)` to memory `(B, S, D)`; `mask_BS` true where it is real."""
+    def forward(self, x_BSD: Tensor, mask_BS: Tensor | None = None, first: int = 0) -> Tensor:
+        """Embedded source `(B, S, D)` to memory `(B, S, D)`; `mask_BS` true where it is real.
+
+        `first` is the position of its first row.
+        """
         mask = None if mask_BS is None else mask_BS[:, None, None, :]
-        x_BSD = self.embed(x_BSD, slice(0, x_BSD.shape[1]))
+        x_BSD = self.embed(x_BSD, slice(first, first + x_BSD.shape[1]))
         for layer in self.layers:
             x_BSD = layer(x_BSD, mask)
         return x_BSD

@@ -20,7 +20,7 @@ class Example:
     """One picture with one question and its answer.
 
     Attributes:
-        pixels: float32 `(3, side, side)`, normalised.
+        pixels: float32 `(3, side, side)`, normalised; side 0 where there is no picture.
         task: the task asked.
         prompt_ids, label_ids: token ids, both `<s> ... </s>`.
         cells, columns, glyphs, boxes, referents: dense targets as in `DenseTargets`, without the

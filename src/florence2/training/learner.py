@@ -74,8 +74,8 @@ class Learner:
             recompute_blocks(model)
         evaluates = world.is_main and recipe.evaluate is not None
         self.unsharded = copy.deepcopy(model) if world.mesh is not None and evaluates else None
-        some_idle = heads is not None and not all(s.joint and s.dense for s in recipe.stages)
-        self.wrapped = world.wrap(self.losses, blocks(model), some_idle)
+        busy = all(each.joint and each.dense == (heads is not None) for each in recipe.stages)
+        self.wrapped = world.wrap(self.losses, blocks(model), not busy)
         self.parameters = trained_parameters(self.losses)
         self.optimizer = new_optimizer(self.parameters, recipe.weight_decay)
         self.average: RunningAverage | None = None
@@ -129,7 +129,7 @@ class Learner:
                     own,
                     shares,
                     bf16=self.bf16,
-                    measure=measure and not stage.joint,
+                    measure=measure and stage.trains == "tower",
                 )
                 loss.backward()
             losses.append(loss.detach())

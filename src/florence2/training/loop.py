@@ -1,7 +1,8 @@
 """The training loop: step, log, evaluate, save; all of its state is in the checkpoint.
 
-Stages run one after another. A dense stage trains the tower with throw-away heads; a joint stage
-trains the whole model on answers and may keep the dense heads as a side task. Batch `n` of a run
+Stages run one after another. One may train the tower alone, with throw-away heads, or the text side
+alone, on damaged answers; a joint stage trains the whole model on answers and may keep the dense
+heads as a side task. Batch `n` of a run
 and its random numbers are functions of the recipe and `n` alone, so a run that was killed goes
 on where it stood.
 """
@@ -84,8 +85,8 @@ class Trainer:
 
     def _run_stage(self, stage: Stage) -> None:
         recipe, learner = self.recipe, self.learner
-        if self.step == 0 and stage.joint:
-            learner.forget_moments()  # those of a dense stage point elsewhere
+        if self.step == 0:
+            learner.forget_moments()  # those of another stage point elsewhere
         batches = Batches(
             recipe.examples(stage),
             stage,

@@ -69,22 +69,27 @@ class Losses(nn.Module):
         """
         sums: Sums = {}
         losses: list[Tensor] = []
-        with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=bf16):
-            map_BCHW = self.model.vision_tower(batch.pixels)
+        dense: dict[str, Tensor] = {}
+        with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=bf16):
+            if stage.trains == "text":
+                memory_BSD, logits_BTV = self._restored(batch, stage)
+            else:
+                map_BCHW = self.model.vision_tower(batch.pixels)
             if stage.joint:
                 memory_BSD, logits_BTV = self._answers(map_BCHW, batch)
-            dense = self.heads.loss(map_BCHW, batch.dense) if self.heads and stage.dense else {}
+            if self.heads and stage.dense:
+                dense |= self.heads.loss(map_BCHW, batch.dense)
             if self.heads and stage.dense and stage.joint:
                 positions = map_BCHW.shape[2] * map_BCHW.shape[3]
                 memory_BQD = memory_BSD[:, 1 : 1 + positions]  # token 0 is the global mean
                 dense |= self.heads.referent_loss(memory_BQD, batch.dense)
-        if stage.joint:
+        if stage.trains != "tower":
             sigma = location_sigma(stage.image_side)
             loss, rows = answer_loss(logits_BTV.float(), batch.labels, self.loc_begin, sigma)
             losses.append(shares[ANSWER] * loss)
             sums["loss"] = weighted(loss, weights[ANSWER])
             sums |= _by_task(rows, batch.tasks)
-            if len(rows) > 1:
+            if stage.joint and len(rows) > 1:
                 # Falls to zero when the text side stops looking at pictures: watch it.
                 spread = memory_BSD.detach().float().std(dim=0).mean()
                 sums["memory_spread"] = weighted(spread, len(rows))
@@ -112,6 +117,14 @@ class Losses(nn.Module):
         mask_BS = model.memory_mask(image_tokens_BID, batch.prompt_mask)
         logits_BTV = model.decode(model.decoder_inputs(batch.labels), memory_BSD, mask_BS)
         return memory_BSD, logits_BTV
+
+    def _restored(self, batch: Batch, stage: Stage) -> tuple[Tensor, Tensor]:
+        """The same without pictures; the text keeps its positions behind one."""
+        model, mask_BL = self.model, batch.prompt_mask.bool()
+        first = model.config.num_image_tokens(stage.image_side)
+        memory_BLD = model.text_encoder(model.shared(batch.prompt_ids), mask_BL, first)
+        logits_BTV = model.decode(model.decoder_inputs(batch.labels), memory_BLD, mask_BL)
+        return memory_BLD, logits_BTV
 
 
 def _by_task(rows_B: Tensor, tasks: Sequence[Task]) -> Sums:

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from torch.utils.data import Dataset
 
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.batches import Example
+
+Part = Literal["all", "tower", "text"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Stage:
     Attributes:
         batch_size: pictures of one optimizer step, over all processes and pieces.
         dense_weight: of the dense heads as a side task of a joint stage.
-        joint: False trains the tower alone, with the dense heads.
+        trains: "tower" trains the tower alone, with the dense heads; "text" the text encoder and
+            decoder alone, on examples without pictures, as `denoising` makes them.
     """
 
     name: str
@@ -31,7 +35,7 @@ class Stage:
     warmup_steps: int = 200
     final_share: float = 0.0
     dense_weight: float = 0.0
-    joint: bool = True
+    trains: Part = "all"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "image_side"):
@@ -39,11 +43,21 @@ class Stage:
                 raise ConfigError(
                     f"stage {self.name!r} has {name} {getattr(self, name)!r}; it must be 1 or more"
                 )
+        if self.trains not in get_args(Part):
+            raise ConfigError(
+                f"stage {self.name!r} trains {self.trains!r}; choose among"
+                f" {', '.join(get_args(Part))}"
+            )
+
+    @property
+    def joint(self) -> bool:
+        """Whether the whole model learns to answer."""
+        return self.trains == "all"
 
     @property
     def dense(self) -> bool:
         """Whether the dense heads take part."""
-        return self.dense_weight > 0 or not self.joint
+        return self.trains == "tower" or (self.joint and self.dense_weight > 0)
 
     def learning_rate_at(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -114,5 +128,5 @@ class Recipe:
             if stage.dense and self.num_classes == 0:
                 raise ConfigError(
                     f"stage {stage.name!r} trains dense heads, but num_classes is 0, which means"
-                    " that there are none; give num_classes, or set joint and dense_weight 0"
+                    " that there are none; give num_classes, or set dense_weight 0"
                 )
