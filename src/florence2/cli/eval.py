@@ -43,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
                         help=f"pictures of each suite (default {DEFAULT_COUNT})")  # fmt: skip
     parser.add_argument("--beams", type=int, default=1, metavar="N", help="default 1: greedy")
-    parser.add_argument("--peers", action="store_true",
-                        help="ask Tesseract and rapidocr too, where text is read")  # fmt: skip
+    parser.add_argument("--peers", nargs="?", const="", metavar="FILE",
+                        help="ask Tesseract and rapidocr too, where text is read; FILE keeps"
+                        " their answers, so that they are asked once")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON here too")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table here")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw good and bad answers")
@@ -56,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.evaluation.table import markdown
 
     suites = list(choose_suites(arguments))  # mistakes in arguments come before the model
-    readers = load_readers() if arguments.peers else {}
+    readers = {} if arguments.peers is None else load_readers(arguments.peers)
     name, asker = load_asker(arguments)
     report = run_suites(suites, (name, asker), readers, arguments.count, tell)
     told = {"model": name, "count": arguments.count, "beams": arguments.beams, **report.to_dict()}
@@ -115,14 +116,15 @@ def load_asker(arguments: argparse.Namespace) -> "tuple[str, Asker]":
     return model.name, Asker(model.model, model.processor.tokenizer, options, longest=longest)
 
 
-def load_readers() -> "Mapping[str, Answerer]":
-    """Load the peers that are installed; say which are not."""
-    from florence2.evaluation.peers import RapidOcr, Tesseract
+def load_readers(kept: str) -> "Mapping[str, Answerer]":
+    """Load the peers that are installed, with a file for their answers; say which are not."""
+    from florence2.evaluation.peers import RapidOcr, Remembering, Tesseract
 
     readers: dict[str, Answerer] = {}
     for reader in (Tesseract, RapidOcr):
         try:
-            readers[reader.name] = reader()
+            asked = reader()
+            readers[reader.name] = Remembering(asked, Path(kept)) if kept else asked
         except ConfigError as error:
             print(f"florence2: left out: {error}", file=sys.stderr)
     return readers
