@@ -200,6 +200,13 @@ def test_fonts_lose_their_layout_and_say_what_they_lack(built: Kit) -> None:
     assert "a" not in font.missing
 
 
+def test_a_family_of_small_capitals_draws_capitals() -> None:
+    """Amatic SC was not known as one: its small letters are capitals drawn anew, by hand."""
+    data = ImageFont.load_default(20).font_bytes
+    assert not fonts.draws_capitals("plain", data)
+    assert fonts.draws_capitals("plain-sc", data)
+
+
 def test_a_kit_of_test_styles_trains_nothing(cache: Path, tmp_path: Path) -> None:
     build_kit(tmp_path / "test.zip", ("openmoji",), cache)
     kit = Kit(tmp_path / "test.zip")

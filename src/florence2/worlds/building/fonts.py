@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ def _subset(path: Path) -> _Subset | None:
     from fontTools import subset  # type: ignore[import-untyped]
     from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it tells what is cut away
     font = TTFont(path, recalcTimestamp=False)  # the same package gives the same bytes
     missing = "".join(char for char in WANTED if ord(char) not in font.getBestCmap())
     if set(missing) & set(ASCII):
@@ -105,7 +107,12 @@ def _shape(font: ImageFont.FreeTypeFont, letter: str) -> np.ndarray:
     return np.asarray(picture.crop(picture.getbbox()).resize((32, 32))) > 127
 
 
-def _capitals_only(data: bytes) -> bool:
+def draws_capitals(family: str, data: bytes) -> bool:
+    """Tell whether small letters are drawn as capitals: by their shapes, or as the name says, where
+    the small ones were drawn anew by hand.
+    """
+    if family.endswith("-sc"):
+        return True
     font = ImageFont.truetype(io.BytesIO(data), 64, layout_engine=ImageFont.Layout.BASIC)
     same = 0
     for letter in TELLING_LETTERS:
@@ -126,7 +133,7 @@ def build_fonts(cache: Path) -> Iterator[BuiltFont]:
                 yield BuiltFont(
                     family=family,
                     weight=weight,
-                    capitals_only=_capitals_only(cut.data),
+                    capitals_only=draws_capitals(family, cut.data),
                     missing=cut.missing,
                     licence=licence,
                     copyright=cut.copyright,
