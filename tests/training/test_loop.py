@@ -98,6 +98,8 @@ def test_all_kinds_of_stage_learn(tmp_path: Path) -> None:
     for stage in ("text", "joint"):
         loss = column(tmp_path, stage, "loss")
         assert loss[-1] < 0.8 * loss[0]
+    where = column(tmp_path, "joint", "dense_referents")
+    assert where[-1] < 0.8 * where[0]
     assert column(tmp_path, "joint", "loss_ocr")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -239,6 +241,26 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
         assert (trainer.stage_index, trainer.step) == (0, 0)
         assert not trainer.learner.optimizer.state
         assert_same_state(dict(trainer.model.state_dict()), wanted)
+
+
+def test_heads_of_the_other_run_are_taken_where_they_fit(tmp_path: Path) -> None:
+    recipe = new_recipe(replace(JOINT, steps=2))
+    Trainer(new_model(), recipe, tmp_path / "first").run()
+    recipe = replace(recipe, num_classes=5, seed=1)
+
+    def heads(folder: str, weights: Path | None) -> dict[str, torch.Tensor]:
+        found = Trainer(
+            new_model(), recipe, tmp_path / folder, weights=weights
+        ).learner.losses.heads
+        assert found is not None
+        return found.state_dict()
+
+    state = read_checkpoint(tmp_path / "first")
+    assert state is not None
+    taken, fresh = heads("taken", tmp_path / "first"), heads("fresh", None)
+    for name, weights in taken.items():
+        source = fresh if name.startswith("cells.") else state["heads"]
+        assert torch.equal(weights, source[name]), name
 
 
 def test_evaluation_and_the_end_use_the_average(tmp_path: Path) -> None:

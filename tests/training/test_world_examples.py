@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from florence2.answers import parse_answer
+from florence2.geometry import box_to_quad
 from florence2.model.config import nano
 from florence2.processor import Processor
+from florence2.results import Mixed, Polygons, Result
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example, collate
 from florence2.training.dense import CELLS
-from florence2.training.world_examples import LETTERS, WorldExamples, WorldMixture
+from florence2.training.world_examples import LETTERS, PLACED, WorldExamples, WorldMixture
 from florence2.worlds.describe import line_records, scene_records
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import LineOptions, line
@@ -87,6 +91,45 @@ def test_dense_targets_name_what_lies_under_them(kit: Kit, tokenizer: Tokenizer)
     x, y = (column + 0.5) / MAP_SIDE, (row + 0.5) / MAP_SIDE
     expected = [x - box[0], y - box[1], box[2] - x, box[3] - y]
     assert np.allclose(example.boxes[:, row, column], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", sorted(PLACED, key=lambda task: task.name))
+def test_referents_lie_in_the_answer_and_nowhere_else(
+    kit: Kit, tokenizer: Tokenizer, task: Task
+) -> None:
+    examples = make_examples(kit, tokenizer, 0.0, task)
+    size = SIDE / (CELLS * MAP_SIDE)
+    inside = 0
+    for index in range(5):
+        referents = examples[index].referents
+        made = scene(kit, SEED, index, side=SIDE, options=SCENES)
+        (record,) = scene_records(made, (task,), vocabulary=kit.categories)
+        assert referents is not None
+        for row, column in np.ndindex(referents.shape):
+            depth = depth_inside(record.result, ((column + 0.5) * size, (row + 0.5) * size))
+            if abs(depth) > size / 2:  # on the edge either is right
+                assert referents[row, column] == (depth > 0)
+                inside += depth > 0
+    assert inside > 50
+
+
+def depth_inside(result: Result, point: tuple[float, float]) -> float:
+    """How deep a point lies in the boxes or outlines of an answer; negative outside of all."""
+    if isinstance(result, Polygons):
+        shapes = [part for parts in result.polygons for part in parts]
+    else:
+        boxes = result.boxes if isinstance(result, Mixed) else result
+        shapes = [box_to_quad(box) for box in boxes.xyxy]
+    depths = [cv2.pointPolygonTest(np.float32(shape), point, True) for shape in shapes]
+    return max(depths, default=-np.inf)
+
+
+def test_questions_about_the_whole_picture_have_no_referents(
+    kit: Kit, tokenizer: Tokenizer
+) -> None:
+    example = make_examples(kit, tokenizer, 0.0, Task.OD)[0]
+    batch = collate([example], tokenizer.pad_id, MAP_SIDE)
+    assert example.referents is None and torch.isnan(batch.dense.referents).all()
 
 
 def test_columns_name_the_letters_above_them(kit: Kit, tokenizer: Tokenizer) -> None:

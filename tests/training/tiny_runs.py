@@ -34,7 +34,8 @@ JOINT = Stage("joint", 60, 8, 32, 4e-3, warmup_steps=5, dense_weight=0.5)
 class Patches(Dataset[Example]):
     """A bright square in one of four corners; the answer names the corner and its box.
 
-    Every third example has no boxes, every fourth none but columns of letters.
+    Every third example asks where the square is and has no boxes, every fourth has none but columns
+    of letters.
     """
 
     def __getitem__(self, index: int) -> Example:
@@ -53,7 +54,8 @@ class Patches(Dataset[Example]):
         boxes = np.full((4, 4, 4), np.nan, np.float32)
         boxes[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 0.25
         if index % 3 == 0:
-            return Example(pixels, Task.OD, [0, 10, 2], labels, cells=cells)
+            where = (cells > 0).astype(np.float32)
+            return Example(pixels, Task.OD, [0, 10, 2], labels, cells=cells, referents=where)
         return Example(pixels, Task.OD, [0, 10, 2], labels, cells=cells, boxes=boxes)
 
 
