@@ -1,4 +1,4 @@
-"""The scripts that regenerate numbers of the documentation still fit the package."""
+"""Benchmarks, recipes and scripts still fit the package."""
 
 import runpy
 import sys
@@ -6,14 +6,22 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+FOLDERS = "benchmarks", "recipes", "scripts"
+SCRIPTS = [
+    path
+    for folder in FOLDERS
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if "argparse" in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_a_benchmark_imports_and_explains_itself(
+def test_a_script_imports_and_explains_itself(
     script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", [script.name, "--help"])
+    monkeypatch.syspath_prepend(script.parent)
     with pytest.raises(SystemExit, match="0"):
         runpy.run_path(str(script), run_name="__main__")
-    assert f"benchmarks/{script.name}" in capsys.readouterr().out
+    assert f"{script.parent.name}/{script.name}" in capsys.readouterr().out

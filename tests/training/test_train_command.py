@@ -57,10 +57,13 @@ def test_a_kit_and_a_dataset_are_mixed(
 
 
 def test_a_recipe_runs_like_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """It may import its neighbours."""
     recipe = tmp_path / "recipe.py"
     recipe.write_text(
-        "import json, sys\nif __name__ == '__main__':\n    print(json.dumps({'given': sys.argv}))\n"
+        "import json, sys\nfrom shared_pieces import WORD\n"
+        "if __name__ == '__main__':\n    print(json.dumps({WORD: sys.argv}))\n"
     )
+    (tmp_path / "shared_pieces.py").write_text("WORD = 'given'\n")
     code, (line,), _ = train(capsys, recipe, "kit.zip", "--", "--scale", "0.1")
     assert code == 0
     assert line == {"given": [str(recipe), "kit.zip", "--scale", "0.1"]}

@@ -111,12 +111,12 @@ def run_recipe(sources: Sequence[str], given: dict[str, Any]) -> int:
         )
     if not Path(recipe).is_file():
         raise ConfigError(f"recipe {recipe!r} does not exist; check the path")
-    argv = sys.argv
-    sys.argv = [recipe, *arguments]
+    argv, path = sys.argv, sys.path
+    sys.argv, sys.path = [recipe, *arguments], [str(Path(recipe).resolve().parent), *path]
     try:
         runpy.run_path(recipe, run_name="__main__")
     finally:
-        sys.argv = argv
+        sys.argv, sys.path = argv, path
     return 0
 
 

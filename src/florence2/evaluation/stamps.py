@@ -101,9 +101,7 @@ def build_stamps_kit(path: Path, stamps: Sequence[Stamp], package: Package, base
         rgba = np.asarray(stamp.picture)
         colour = name_colour(rgba[rgba[..., 3] > 127, :3])
         sprites.append(Sprite(name, stamp.category, STYLE, "val", colour))
-    for name in base.names:
-        if name.startswith(("fonts/", "textures/", "text/", "licences/")):
-            writer.add(name, base.read(name), author="see the kit it was taken from")
+    writer.add_rest(base)
     writer.write(path, sprites, base.fonts, base.textures)
     logger.info("wrote %s: %d photographs", path, len(sprites))
 

@@ -65,7 +65,7 @@ class Losses(nn.Module):
         Args:
             weights: of the piece, see `batch_weights`.
             shares: by which each loss is multiplied.
-            measure: whether to find out what the dense heads name rightly.
+            measure: whether to find out what the dense heads of the tower name rightly.
         """
         sums: Sums = {}
         losses: list[Tensor] = []
@@ -85,14 +85,13 @@ class Losses(nn.Module):
                 dense |= self.heads.referent_loss(memory_BQD, batch.dense)
         if stage.trains != "tower":
             sigma = location_sigma(stage.image_side)
-            loss, rows = answer_loss(logits_BTV.float(), batch.labels, self.loc_begin, sigma)
+            loss, rows_B = answer_loss(logits_BTV.float(), batch.labels, self.loc_begin, sigma)
             losses.append(shares[ANSWER] * loss)
-            sums["loss"] = weighted(loss, weights[ANSWER])
-            sums |= _by_task(rows, batch.tasks)
-            if stage.joint and len(rows) > 1:
-                # Falls to zero when the text side stops looking at pictures: watch it.
-                spread = memory_BSD.detach().float().std(dim=0).mean()
-                sums["memory_spread"] = weighted(spread, len(rows))
+            sums |= {"loss": weighted(loss, weights[ANSWER]), **_by_task(rows_B, batch.tasks)}
+        if stage.joint and len(batch.labels) > 1:
+            # Falls to zero when the text side stops looking at pictures: watch it.
+            spread = memory_BSD.detach().float().std(dim=0).mean()
+            sums["memory_spread"] = weighted(spread, len(batch.labels))
         for name, value in dense.items():
             factor = stage.dense_weight if stage.joint else 1.0
             losses.append(factor * shares[name] * value)
@@ -101,12 +100,9 @@ class Losses(nn.Module):
             # A kind without targets in this piece still has a gradient, of zero: processes that
             # train together must agree on which parameters have one.
             losses.append(0.0 * torch.stack([each.sum() for each in self.heads.parameters()]).sum())
-            if measure:
-                found = accuracy(self.heads, map_BCHW.detach().float(), batch.dense)
-                sums |= {
-                    name: weighted(torch.tensor(share, device=map_BCHW.device))
-                    for name, share in found.items()
-                }
+        if self.heads and measure:
+            found = accuracy(self.heads, map_BCHW.detach().float(), batch.dense)
+            sums |= {name: weighted(map_BCHW.new_tensor(share)) for name, share in found.items()}
         return torch.stack(losses).sum(), sums
 
     def _answers(self, map_BCHW: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from florence2.worlds.archive import FORMAT_VERSION, INDEX_FILE, write_archive
 from florence2.worlds.building.categories import NUM_CATEGORIES, read_categories
+from florence2.worlds.building.drawing import BuiltSprite
 from florence2.worlds.building.fonts import build_fonts, held_out_family
 from florence2.worlds.building.packages import Package, fetch_npm, fetch_pypi
 from florence2.worlds.building.sprites import build_sprites, held_out_styles
@@ -86,6 +87,26 @@ class KitWriter:
         self.files[path] = data
         self.attributions.append(tuple(" ".join(cell.split()) for cell in row))
 
+    def add_sprite(self, sprite: BuiltSprite, split: Split) -> Sprite:
+        """Add a drawing; return its row of the index."""
+        path = f"sprites/{sprite.style}/{sprite.code}.webp"
+        self.add(
+            path,
+            sprite.webp,
+            (sprite.package,),
+            licence=sprite.licence,
+            author=sprite.author,
+            url=sprite.url,
+            changes=sprite.changes,
+        )
+        return Sprite(path, sprite.category, sprite.style, split, sprite.colour)
+
+    def add_rest(self, base: Kit) -> None:
+        """Add what another kit holds beside sprites: fonts, textures, texts, licences."""
+        for name in base.names:
+            if name.startswith(("fonts/", "textures/", "text/", "licences/")):
+                self.add(name, base.read(name), author="see the kit it was taken from")
+
     def add_licence(self, name: str, text: bytes, *packages: Package, url: str = "") -> None:
         """Add the text of a licence."""
         path = f"licences/{name}.txt"
@@ -129,19 +150,8 @@ def _add_sprites(
         styles_of.setdefault(sprite.category, set()).add(sprite.style)
     rows: list[Sprite] = []
     for sprite in sprites:
-        path = f"sprites/{sprite.style}/{sprite.code}.webp"
         held_out = sprite.style in held_out_styles(sprite.category, styles_of[sprite.category])
-        writer.add(
-            path,
-            sprite.webp,
-            (sprite.package,),
-            licence=sprite.licence,
-            author=sprite.author,
-            url=sprite.url,
-            changes=sprite.changes,
-        )
-        split: Split = "val" if held_out else "train"
-        rows.append(Sprite(path, sprite.category, sprite.style, split, sprite.colour))
+        rows.append(writer.add_sprite(sprite, "val" if held_out else "train"))
     return rows
 
 
