@@ -77,27 +77,23 @@ def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
     """Stack examples of one image side; `map_side` is the side of the tower's feature map."""
     prompts = [example.prompt_ids for example in examples]
     rows = len(examples)
-    cells = torch.full((rows, CELLS * map_side, CELLS * map_side), IGNORE_INDEX)
-    columns = torch.full((rows, COLUMNS * map_side), IGNORE_INDEX)
-    glyphs = torch.full((rows, GLYPHS[0] * map_side, GLYPHS[1] * map_side), IGNORE_INDEX)
-    boxes = torch.full((rows, 4, map_side, map_side), torch.nan)
-    referents = torch.full((rows, CELLS * map_side, CELLS * map_side), torch.nan)
+    square = rows, CELLS * map_side, CELLS * map_side
+    dense = {
+        "cells": torch.full(square, IGNORE_INDEX),
+        "columns": torch.full((rows, COLUMNS * map_side), IGNORE_INDEX),
+        "glyphs": torch.full((rows, GLYPHS[0] * map_side, GLYPHS[1] * map_side), IGNORE_INDEX),
+        "boxes": torch.full((rows, 4, map_side, map_side), torch.nan),
+        "referents": torch.full(square, torch.nan),
+    }
     for row, example in enumerate(examples):
-        if example.cells is not None:
-            cells[row] = torch.from_numpy(example.cells)
-        if example.columns is not None:
-            columns[row] = torch.from_numpy(example.columns)
-        if example.glyphs is not None:
-            glyphs[row] = torch.from_numpy(example.glyphs)
-        if example.boxes is not None:
-            boxes[row] = torch.from_numpy(example.boxes)
-        if example.referents is not None:
-            referents[row] = torch.from_numpy(example.referents)
+        for name, targets in dense.items():
+            if (known := getattr(example, name)) is not None:
+                targets[row] = torch.from_numpy(known)
     return Batch(
         pixels=torch.from_numpy(np.stack([example.pixels for example in examples])),
         prompt_ids=pad_ids(prompts, pad_id),
         prompt_mask=pad_ids([[1] * len(prompt) for prompt in prompts], 0),
         labels=pad_ids([example.label_ids for example in examples], IGNORE_INDEX),
         tasks=tuple(example.task for example in examples),
-        dense=DenseTargets(cells, columns, glyphs, boxes, referents),
+        dense=DenseTargets(**dense),
     )

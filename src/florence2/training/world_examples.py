@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from florence2.data.records import Record
-from florence2.images import preprocess
 from florence2.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons
 from florence2.tasks import Task
 from florence2.training.batches import Example
 from florence2.training.dense import CELLS, COLUMNS, GLYPHS
+from florence2.training.mixtures import ExampleMaker
 from florence2.training.targets import TargetEncoder
 from florence2.worlds.colours import recoloured
 from florence2.worlds.describe import line_records, page_records, scene_records
@@ -98,8 +98,8 @@ class WorldExamples(Dataset[Example]):
         web: BakedPages | None = None,
     ):
         self.web = web
-        self.kit, self.processor, self.mixture = kit, processor, mixture
-        self.targets = TargetEncoder(processor.tokenizer)
+        self.kit, self.mixture = kit, mixture
+        self.maker = ExampleMaker(processor, TargetEncoder(processor.tokenizer))
         self.image_side, self.map_side = processor.image_side, map_side
         self.seed, self.split = seed, split
         grown = PAGE_SIDE / 128
@@ -129,7 +129,7 @@ class WorldExamples(Dataset[Example]):
         )
         # A scene without objects has no region to ask about; detection then answers nothing.
         asked = scene_records(made, (task,), vocabulary=self.kit.categories)
-        short = (each for each in asked if len(self._labels(each)) <= self.mixture.max_answer)
+        short = (each for each in asked if self._length(each) <= self.mixture.max_answer)
         record = (*short, *scene_records(made, (Task.OD,)))[0]
         if record.task in COLOURLESS and rng.random() < self.mixture.recolour:
             record = replace(record, image=recoloured(rng, made.image))
@@ -137,7 +137,8 @@ class WorldExamples(Dataset[Example]):
             record = replace(record, result=_even(record.result, self.mixture.outline_points))
         cells = center_samples(made.class_map, (CELLS * self.map_side,) * 2).astype(np.int64)
         referents = answer_map(record, CELLS * self.map_side)
-        return self._example(record, cells=cells, boxes=self._edges(made), referents=referents)
+        example = self._example(record)
+        return replace(example, cells=cells, boxes=self._edges(made), referents=referents)
 
     def _page(self, index: int, rng: np.random.Generator, task: Task) -> Example:
         make = partial(page, self.kit)
@@ -146,39 +147,18 @@ class WorldExamples(Dataset[Example]):
         options = self.page_options
         made = make(self.seed, index, side=PAGE_SIDE, split=self.split, options=options)
         (record,) = page_records(made, (task,))
-        return self._example(record, glyphs=self._glyphs(made))
+        return replace(self._example(record), glyphs=self._glyphs(made))
 
     def _line(self, index: int) -> Example:
         made = line(self.kit, self.seed, index, split=self.split, options=self.mixture.lines)
         (record,) = line_records(made, (Task.OCR,))
-        return self._example(record, columns=self._letters(made))
+        return replace(self._example(record), columns=self._letters(made))
 
-    def _example(
-        self,
-        record: Record,
-        cells: NDArray[np.int64] | None = None,
-        columns: NDArray[np.int64] | None = None,
-        glyphs: NDArray[np.int64] | None = None,
-        boxes: NDArray[np.float32] | None = None,
-        referents: NDArray[np.float32] | None = None,
-    ) -> Example:
-        picture = record.picture()
-        return Example(
-            pixels=preprocess(picture, self.image_side),
-            task=record.task,
-            prompt_ids=self.processor.prompt_ids(
-                record.task, record.text_input, record.region, picture.size
-            ),
-            label_ids=self._labels(record),
-            cells=cells,
-            columns=columns,
-            glyphs=glyphs,
-            boxes=boxes,
-            referents=referents,
-        )
+    def _example(self, record: Record) -> Example:
+        return self.maker.example(record, record.picture())
 
-    def _labels(self, record: Record) -> list[int]:
-        return self.targets.label_ids(record.task, record.result)
+    def _length(self, record: Record) -> int:
+        return len(self.maker.targets.label_ids(record.task, record.result))
 
     def _edges(self, made: Scene) -> NDArray[np.float32]:
         """Distances to the edges of the object under each position, as shares of the side."""
