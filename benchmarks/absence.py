@@ -10,11 +10,11 @@ for is not in the picture. Who tells that a phrase is absent?
     boxed     the same for a model that never is silent, as the published ones, which give every
               phrase a box: ending at once is no evidence, so only what the region shows tells
 
-The form of the score was chosen among others on the first of the scenes of one seed; these are
-passed over, and what is measured comes behind them. "F1" is that of the boxes, after those of absent phrases are left out (`min_presence`). "ranked" is
-how often a phrase that is there has a higher score than one that is not. Each phrase costs three
-short passes of the text encoder and some seven of the decoder, in batches of 16. Prints tables, and
-JSON as the last line.
+The form of the score was chosen among others on the first of these scenes; they are passed over,
+and what is measured comes behind them. "F1" is that of the boxes, after those of absent phrases are
+left out (`min_presence`). "ranked" is how often a phrase that is there has a higher score than one
+that is not. Each phrase costs three short passes of the text encoder and some seven of the decoder,
+in batches of 16. Prints tables, and JSON as the last line.
 """
 
 import argparse
