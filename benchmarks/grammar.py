@@ -1,118 +1,113 @@
-"""What does a step within the grammar cost? Microseconds beside those of the decoder.
+"""What does the grammar cost? Whole answers within it beside the same answers without.
 
-    python benchmarks/grammar.py [--model nano] [--rounds 15]
+    python benchmarks/grammar.py [--model nano] [--rounds 9]
 
-Answers about a picture of noise are replayed token by token, with the rules of the grammar and
-without, on the CPU with one thread. Each step counts with its fastest round, so other work on the
-machine moves the rules little, the decoder more. "Decoder" is one token with a warm cache; "ratio"
-is decoder and rules with the grammar over the same without. Prints a table, and JSON as last line.
+Pictures of `examples/` that hold several things, on the CPU with one thread. A picture is encoded
+before; what counts is the rest of an answer: reading the prompt and writing tokens, in CPU time of
+the thread, so that other work on the machine counts little. Answers within the grammar and without
+take turns; of each kind of question the medians of all pictures are added up. Only pictures count
+whose answer is the same token for token, as that of a well-formed answer is unless it names what
+was not asked. Prints a table, and JSON as the last line.
 """
 
 import argparse
 import json
+import statistics
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from florence2 import Florence2, Request, Task
-from florence2.generation.options import GenerationOptions
-from florence2.generation.rules import Masks, Rules
+from florence2 import Florence2, Task
+from florence2.generation.decoding import generate
+from florence2.generation.options import Generated, SpecialIds
 from florence2.grammars import Grammars
 
-CLASSES = "cat<and>dog<and>a red car<and>traffic light"
+PICTURES = [Path(__file__).parents[1] / "examples" / f"scene-{number}.png" for number in (2, 5, 6)]
+CLASSES = "guitar<and>strawberry<and>helicopter"
 QUESTIONS = {
     Task.OD: "",
     Task.MORE_DETAILED_CAPTION: "",
     Task.REGION_PROPOSAL: "",
     Task.OPEN_VOCABULARY_DETECTION: CLASSES,
+    Task.REFERRING_EXPRESSION_SEGMENTATION: "the guitar",
 }
-ROWS = {"greedy": 1, "3 beams": 3}
-MAX_TOKENS = 60
-
-Steps = list[float]  # seconds of each
+BEAMS = {"greedy": 1, "3 beams": 3}
+MAX_TOKENS = 150
 
 
-def replay(
-    model: Florence2, task: Task, tokens: Sequence[int], rows: int, *, within: bool
-) -> Steps:
-    """Ask the rules of so many equal hypotheses at every step of an answer."""
-    text = model.model.config.text
-    special = model._special_ids()
-    options = replace(model.generation, num_beams=rows)
-    rules = Rules(options, special, len(tokens) + MAX_TOKENS)
-    masks = Masks(text.vocab_size, torch.device("cpu"))
-    grammars = Grammars(model.processor.tokenizer, text.vocab_size)
-    grammar = grammars.grammar(task, QUESTIONS[task], only_asked=True) if within else None
-    traces = [rules.trace(grammar) for _ in range(rows)]
-    logits_RV = torch.randn(rows, text.vocab_size)
-    if grammar is not None:
-        grammar.choice(traces[0].state, MAX_TOKENS)  # what is built once, at the first answer
-        masks.apply(logits_RV.clone(), [rules.ruling(each, 1) for each in traces], [grammar] * rows)
-    steps = []
-    for step in range(1, len(tokens)):
-        scores_RV, so_far = logits_RV.clone(), list(tokens[: step + 1])
-        started = time.perf_counter()
-        rulings = [rules.ruling(trace, step) for trace in traces]
-        masks.apply(scores_RV, rulings, [trace.grammar for trace in traces])
-        for trace in traces:
-            rules.note(trace, so_far)
-        steps.append(time.perf_counter() - started)
-    return steps
+class Asked:
+    """One question about some pictures, to be answered within the grammar or without."""
+
+    def __init__(self, model: Florence2, task: Task, beams: int) -> None:
+        words = QUESTIONS[task]
+        text, processor = model.model.config.text, model.processor
+        special = SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+        options = replace(model.generation, num_beams=beams, max_new_tokens=MAX_TOKENS)
+        ids = torch.tensor([processor.tokenizer.encode(task.prompt(words))])
+        self._generate = partial(
+            generate,
+            model.model,
+            prompt_ids_BL=ids,
+            prompt_mask_BL=None,
+            options=options,
+            special=special,
+        )
+        grammars = Grammars(processor.tokenizer, text.vocab_size)
+        self._grammar = partial(grammars.grammar, task, words, only_asked=True)
+
+    def answer(self, image_tokens: Tensor, within: bool) -> tuple[Generated, float]:
+        """An answer, and its milliseconds of this thread."""
+        started = time.thread_time()
+        (written,) = self._generate(
+            image_tokens_BID=image_tokens, grammars=[self._grammar() if within else None]
+        )
+        return written, (time.thread_time() - started) * 1e3
 
 
-def decode(model: Florence2, tokens: Sequence[int], rows: int) -> Steps:
-    """Feed an answer to the decoder, token by token."""
-    network = model.model
-    seen = model.encode_image(np.zeros((64, 64, 3), np.uint8))
-    memory = network.encode(
-        seen.image_tokens, torch.tensor([model.processor.tokenizer.encode("a")])
-    )
-    cache = network.new_cache()
-    steps = []
-    for token in tokens:
-        started = time.perf_counter()
-        network.decode(torch.full((rows, 1), token), memory, None, cache)
-        steps.append(time.perf_counter() - started)
-    return steps[1:]  # the first one computes the keys of the memory
+def measure(asked: Asked, pictures: list[Tensor], rounds: int) -> dict[str, float]:
+    """Milliseconds of all answers without and within, over the pictures where they are equal."""
+    numbers = {"pictures": 0.0, "tokens": 0.0, "without": 0.0, "within": 0.0}
+    for picture in pictures:
+        answers = [asked.answer(picture, within)[0].token_ids for within in (False, True)]
+        if answers[0] != answers[1]:
+            continue
+        spent: dict[bool, list[float]] = {False: [], True: []}
+        for turn in range(2 * rounds):
+            within = turn % 4 in (1, 2)  # who goes first takes turns too
+            spent[within].append(asked.answer(picture, within)[1])
+        numbers["pictures"] += 1
+        numbers["tokens"] += len(answers[0])
+        numbers["without"] += statistics.median(spent[False])
+        numbers["within"] += statistics.median(spent[True])
+    if numbers["pictures"]:
+        numbers["ratio"] = numbers["within"] / numbers["without"]
+    return numbers
 
 
-def fastest(rounds: int, measure: Callable[[], Steps]) -> float:
-    """Microseconds of a step, each step at its fastest."""
-    return float(np.min([measure() for _ in range(rounds)], axis=0).mean() * 1e6)
-
-
-@torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = Florence2.load(arguments.model, device="cpu")
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    options = GenerationOptions(num_beams=1, max_new_tokens=MAX_TOKENS, grammar=True)
+    pictures = [model.encode_image(path).image_tokens for path in PICTURES]
     told = {}
-    for task, words in QUESTIONS.items():
-        answer = model.answer([Request(noise, task, words)], options)[0].result
-        tokens = answer.token_ids[:-1]
-        for name, rows in ROWS.items():
-            ask = partial(replay, model, task, tokens, rows)
-            numbers = {
-                "decoder": fastest(arguments.rounds, partial(decode, model, tokens, rows)),
-                "without": fastest(arguments.rounds, partial(ask, within=False)),
-                "within": fastest(arguments.rounds, partial(ask, within=True)),
-            }
-            base = numbers["decoder"] + numbers["without"]
-            numbers["ratio"] = (numbers["decoder"] + numbers["within"]) / base
-            told[f"{task.token} {name}"] = {key: round(each, 3) for key, each in numbers.items()}
-            print(f"{task.token} {name}: {len(tokens)} tokens,", told[f"{task.token} {name}"])
-    print(json.dumps({"model": arguments.model, "microseconds": told}))
+    for task in QUESTIONS:
+        for name, beams in BEAMS.items():
+            numbers = measure(Asked(model, task, beams), pictures, arguments.rounds)
+            key = f"{task.token} {name}"
+            told[key] = {what: round(number, 3) for what, number in numbers.items()}
+            print(key, *(f"{what} {number:g}" for what, number in told[key].items()), flush=True)
+    without, within = (sum(each[what] for each in told.values()) for what in ("without", "within"))
+    print(f"all: without {without:.0f} within {within:.0f} ratio {within / without:.3f}")
+    print(json.dumps({"model": arguments.model, "milliseconds": told}))
 
 
 if __name__ == "__main__":
