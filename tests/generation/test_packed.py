@@ -96,12 +96,21 @@ def test_a_picture_does_not_change_another(precision: Precision) -> None:
 
 
 @needs_vnni
-def test_a_request_does_not_change_the_numbers_of_another() -> None:
-    """Inputs have a scale for each request: one of large numbers leaves the other's as they are."""
+def test_a_row_does_not_change_the_numbers_of_another() -> None:
+    """Rows have a scale each: one of large numbers leaves the other's as they are."""
     linear = QuantizedLinear(torch.randn(40, 64), None)
     hidden = torch.randn(2, 3, 64).bfloat16()
     hidden[1] *= 1000
-    assert torch.equal(linear.each(hidden)[:1], linear.each(hidden[:1]))
+    assert torch.equal(linear.rows(hidden)[:1], linear.rows(hidden[:1]))
+
+
+@needs_vnni
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_likely_tokens_are_told_apart(precision: Precision) -> None:
+    """In bfloat16 a third of the logits above 16 would be equal to another."""
+    packed = PackedModel(model(SMALL), precision)
+    hidden = 1000 * torch.randn(1, 1, SMALL.text.d_model).bfloat16()
+    assert len(packed._scored(hidden).unique()) > 0.99 * SMALL.text.vocab_size
 
 
 @pytest.mark.parametrize("options", SEARCHES)

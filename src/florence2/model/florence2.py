@@ -17,7 +17,9 @@ from florence2.model.config import Florence2Config
 from florence2.model.davit import VisionTower
 from florence2.model.history import Fresh, Slots
 from florence2.model.projector import Projector
+from florence2.model.recorded import RecordedStep, record_on_cuda
 
+PROMPT_ROOM, ANSWER_ROOM = 32, 64  # positions that recorded steps begin with; they double
 IGNORE_INDEX = -100  # labels with this value take no part in the loss
 
 
@@ -83,8 +85,11 @@ class Florence2Model(nn.Module):
         return self._decoded(token_ids_BT, Fresh(memory_BSD, memory_mask_BS))
 
     def new_slots(self, width: int) -> Slots:
-        """Empty slots of `width` rows for `step`."""
-        return Slots(width)
+        """Empty slots of `width` rows for `step`; on CUDA its steps are recorded."""
+        if self.device.type != "cuda":
+            return Slots(width)
+        source = self.config.num_image_tokens(self.config.image_side) + PROMPT_ROOM
+        return Slots(width, (1, ANSWER_ROOM, source), RecordedStep(record_on_cuda))
 
     def open(
         self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
@@ -95,11 +100,7 @@ class Florence2Model(nn.Module):
 
     def step(self, token_ids_R: Tensor, slots: Slots) -> Tensor:
         """One more token in each row of the slots to logits `(R, V)` of the next."""
-        slots.begin_step()
-        unused = slots.num_rows - len(token_ids_R)
-        logits_R1V = self._decoded(F.pad(token_ids_R, (0, unused))[:, None], slots)
-        slots.end_step()
-        return logits_R1V[: len(token_ids_R), 0]
+        return slots.run(lambda ids_R: self._decoded(ids_R[:, None], slots)[:, 0], token_ids_R)
 
     def _decoded(self, token_ids_RT: Tensor, history: Fresh | Slots) -> Tensor:
         return self.logits(self.text_decoder(self.shared(token_ids_RT), history))

@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from florence2.model.recorded import RecordedStep
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -98,31 +101,33 @@ class Slots:
         width: rows of a slot.
         capacity: slots and positions of answer and source to reserve; buffers that are too small
             double.
-        static: always compute on all that is reserved, so that shapes and addresses never change
-            and a step can be recorded once and replayed; what is not real is masked.
+        recorder: records steps and replays them. Steps then compute on all positions that are
+            reserved, and on a power of two of slots; what is not real is masked.
+        turned: keep the keys of the memory with the positions of each channel side by side, which
+            is how a CPU multiplies them with few queries twice as fast.
     """
 
     causal = False
 
     def __init__(
-        self, width: int, capacity: tuple[int, int, int] = (1, 32, 1), static: bool = False
+        self,
+        width: int,
+        capacity: tuple[int, int, int] = (1, 32, 1),
+        recorder: RecordedStep | None = None,
+        turned: bool = False,
     ) -> None:
-        self.width, self.static = width, static
+        self.width, self._recorder, self._turned = width, recorder, turned
         self.lengths: list[int] = []  # of the answer in each slot
         self.sources: list[int] = []  # real source positions of each slot
         self.mask: Tensor | None = None
         self.memory_mask: Tensor | None = None
         self._capacity = capacity
         self._own: Tensor | None = None  # Y 2 R N T K
-        self._memory: Tensor | None = None  # Y 2 B N S K
+        self._memory: list[Tensor] = []  # keys and values, Y B N S K each
         self._at: int | Tensor = 0  # where the step writes
         self._end = 0  # positions that the step attends to
         self._source_end = 0
-
-    @property
-    def num_rows(self) -> int:
-        """Rows of a step."""
-        return self.width * (self._capacity[0] if self.static else len(self.lengths))
+        self._lengths_2B: Tensor | None = None  # of answers and sources, where steps are recorded
 
     # -- joining and leaving -----------------------------------------------------------------
 
@@ -133,7 +138,7 @@ class Slots:
         first, count = len(self.lengths), len(which)
         length, source = fresh.kept[0][0][0].shape[2], fresh.memory_BSD.shape[1]
         self._reserve(fresh, first + count, length + 1, source)
-        assert self._own is not None and self._memory is not None, "buffers were just reserved"
+        assert self._own is not None, "buffers were just reserved"
         index = torch.tensor(which, device=self._own.device)
         everyone = list(which) == list(range(len(fresh.sources)))
         rows = slice(first * self.width, (first + count) * self.width)
@@ -145,7 +150,7 @@ class Slots:
             for half in range(2):
                 wide = own[half].repeat_interleave(self.width, 0)
                 self._own[layer, half, rows, :, :length] = wide
-                self._memory[layer, half, first : first + count, :, :source] = cross[half]
+                self._memory[half][layer, first : first + count, :, :source] = cross[half]
         self.lengths += [length] * count
         self.sources += [fresh.sources[place] for place in which]
 
@@ -154,12 +159,13 @@ class Slots:
 
         A slot may only move to the front, and only to the place of one that leaves.
         """
-        assert self._own is not None and self._memory is not None, "nothing has joined"
+        assert self._own is not None, "nothing has joined"
         for place, slot in enumerate(slots):
             if place != slot:
                 assert place < slot and place not in slots, "a slot moved onto another"
                 source = self.sources[slot]
-                self._memory[:, :, place, :, :source] = self._memory[:, :, slot, :, :source]
+                for half in self._memory:
+                    half[:, place, :, :source] = half[:, slot, :, :source]
         if list(rows) != list(range(len(rows))):
             used = max(self.lengths)
             index = torch.tensor(rows, device=self._own.device)
@@ -174,31 +180,73 @@ class Slots:
 
     # -- one step ----------------------------------------------------------------------------
 
-    def begin_step(self) -> None:
-        """Make room for one more position in each row."""
-        assert self._own is not None and self._memory is not None, "nothing has joined"
+    def run(self, compute: Callable[[Tensor], Tensor], token_ids_R: Tensor) -> Tensor:
+        """One step: token ids to logits by `compute`, which asks this history.
+
+        With a recorder, the next step writes over the logits.
+        """
+        self._make_room()
+        if self._recorder is None:
+            self._place()
+            logits_RV = compute(token_ids_R)
+        else:
+            logits_RV = self._recorded(compute, token_ids_R, self._recorder)
+        self.lengths = [length + 1 for length in self.lengths]
+        return logits_RV
+
+    def _make_room(self) -> None:
+        assert self._own is not None, "nothing has joined"
         end = max(self.lengths) + 1
         if end > self._own.shape[4]:
             self._own = _grown(self._own, 4, end)
-        device = self._own.device
-        self._end = self._own.shape[4] if self.static else end
-        self._source_end = self._memory.shape[4] if self.static else max(self.sources)
-        if self.static or min(self.lengths) < end - 1:
-            at = torch.tensor(self._padded(self.lengths), device=device)
-            self._at = at.repeat_interleave(self.width)
-            seen = torch.arange(self._end, device=device) <= self._at[:, None]
-            self.mask = seen[:, None, None]
-        else:
-            self._at, self.mask = end - 1, None
-        if self.static or min(self.sources) < self._source_end:
-            real = torch.tensor(self._padded(self.sources, 1), device=device)
-            inside = torch.arange(self._source_end, device=device) < real[:, None]
-            self.memory_mask = inside[:, None, None]
-        else:
-            self.memory_mask = None
+            self._capacity = self._capacity[0], self._own.shape[4], self._capacity[2]
 
-    def end_step(self) -> None:
-        self.lengths = [length + 1 for length in self.lengths]
+    def _place(self) -> None:
+        """Where this step writes and looks, as short as can be."""
+        assert self._own is not None, "nothing has joined"
+        self._end, self._source_end = max(self.lengths) + 1, max(self.sources)
+        self._at, self.mask, self.memory_mask = self._end - 1, None, None
+        device = self._own.device
+        if min(self.lengths) < self._at:
+            self._mask_answers(torch.tensor(self.lengths, device=device))
+        if min(self.sources) < self._source_end:
+            self._mask_sources(torch.tensor(self.sources, device=device))
+
+    def _recorded(
+        self, compute: Callable[[Tensor], Tensor], token_ids_R: Tensor, recorder: RecordedStep
+    ) -> Tensor:
+        assert self._own is not None, "nothing has joined"
+        if self._lengths_2B is None or self._lengths_2B.shape[1] < self._capacity[0]:
+            self._lengths_2B = self._own.new_zeros(2, self._capacity[0], dtype=torch.long)
+        lengths_2B = self._lengths_2B
+        count = len(self.lengths)
+        slots = min(1 << (count - 1).bit_length(), self._capacity[0])
+        unused = slots - count
+        # The slots behind those in use look at one position.
+        real = [[*self.lengths, *[0] * unused], [*self.sources, *[1] * unused]]
+        lengths_2B[:, :slots].copy_(torch.tensor(real))
+
+        def computed(ids_R: Tensor) -> Tensor:
+            """All that is read here is in tensors that stay where they are."""
+            self._end, self._source_end = self._capacity[1:]
+            self._mask_answers(lengths_2B[0, :slots])
+            self._mask_sources(lengths_2B[1, :slots])
+            return compute(ids_R)
+
+        where = tuple(each.data_ptr() for each in (self._own, *self._memory, lengths_2B))
+        padded_R = F.pad(token_ids_R, (0, unused * self.width))
+        return recorder(computed, padded_R, (where, self._capacity))[: len(token_ids_R)]
+
+    def _mask_answers(self, lengths_B: Tensor) -> None:
+        self._at = at = lengths_B.repeat_interleave(
+            self.width, output_size=len(lengths_B) * self.width
+        )
+        seen = torch.arange(self._end, device=at.device) <= at[:, None]
+        self.mask = seen[:, None, None]
+
+    def _mask_sources(self, sources_B: Tensor) -> None:
+        inside = torch.arange(self._source_end, device=sources_B.device) < sources_B[:, None]
+        self.memory_mask = inside[:, None, None]
 
     def positions(self, count: int) -> Tensor | slice:
         if isinstance(self._at, Tensor):
@@ -218,34 +266,33 @@ class Slots:
         return own[0, :, :, : self._end], own[1, :, :, : self._end]
 
     def cross(self, layer: int, project: Callable[[Tensor], KeysValues]) -> KeysValues:
-        assert self._memory is not None, "nothing has joined"
-        count = self._capacity[0] if self.static else len(self.lengths)
-        keys, values = self._memory[layer, :, :count, :, : self._source_end]
+        count = len(self.lengths) if self.memory_mask is None else len(self.memory_mask)
+        keys, values = (half[layer, :count, :, : self._source_end] for half in self._memory)
         return keys, values
 
     # -- buffers -----------------------------------------------------------------------------
 
-    def _padded(self, values: list[int], filler: int = 0) -> list[int]:
-        missing = self._capacity[0] - len(values) if self.static else 0
-        return values + [filler] * missing
-
     def _reserve(self, fresh: Fresh, slots: int, length: int, source: int) -> None:
         (keys, _), (cross, _) = fresh.kept[0]
         num_layers = len(fresh.kept)
-        if self._own is None or self._memory is None:
+        if self._own is None:
             most = [max(pair) for pair in zip(self._capacity, (slots, length, source), strict=True)]
             self._capacity = most[0], most[1], most[2]
             heads, width = keys.shape[1], keys.shape[3]
             rows = most[0] * self.width
             self._own = keys.new_zeros(num_layers, 2, rows, heads, most[1], width)
-            self._memory = cross.new_zeros(num_layers, 2, most[0], heads, most[2], width)
+            shape = num_layers, most[0], heads, most[2], width
+            self._memory = [cross.new_zeros(shape), cross.new_zeros(shape)]
+            if self._turned:
+                self._memory[0] = cross.new_zeros(*shape[:3], width, most[2]).mT
             return
-        if slots > self._memory.shape[2]:
-            self._memory = _grown(self._memory, 2, slots)
-            self._own = _grown(self._own, 2, self._memory.shape[2] * self.width)
+        keys, values = self._memory
+        if slots > len(values[0]):
+            keys, values = (_grown(half, 1, slots) for half in (keys, values))
+            self._own = _grown(self._own, 2, len(values[0]) * self.width)
         self._own = _grown(self._own, 4, length)
-        self._memory = _grown(self._memory, 4, source)
-        self._capacity = self._memory.shape[2], self._own.shape[4], self._memory.shape[4]
+        self._memory = [_grown(half, 3, source) for half in (keys, values)]
+        self._capacity = self._memory[0].shape[1], self._own.shape[4], self._memory[0].shape[3]
 
 
 def _grown(buffer: Tensor, axis: int, size: int) -> Tensor:
@@ -255,6 +302,10 @@ def _grown(buffer: Tensor, axis: int, size: int) -> Tensor:
         return buffer
     shape = list(buffer.shape)
     shape[axis] = max(size, 2 * old)
-    grown = buffer.new_zeros(shape)
+    if buffer.stride(-1) > 1:  # turned
+        shape[-2:] = shape[:-3:-1]
+        grown = buffer.new_zeros(shape).mT
+    else:
+        grown = buffer.new_zeros(shape)
     grown.narrow(axis, 0, old).copy_(buffer)
     return grown

@@ -104,20 +104,23 @@ class QuantizedLinear:
     def add(self, x: Tensor, other: Tensor) -> Tensor:
         return self._product(x, "none", "").add_(other)
 
-    def each(self, x_BTK: Tensor) -> Tensor:
-        """The products of several requests at once, each with a scale of its own."""
-        scales_B11 = x_BTK.abs().amax((1, 2), keepdim=True).clamp(min=1e-12) / 127
-        integers = unsigned(x_BTK / scales_B11)
-        return self._unscaled(integers, 1.0, "none", "").mul_(scales_B11)
+    def rows(self, x_BTK: Tensor) -> Tensor:
+        """The products in float32, each row of the inputs with a scale of its own."""
+        x_BTK = x_BTK.float()
+        scales_BT1 = x_BTK.abs().amax(-1, keepdim=True).clamp_(min=1e-12) / 127
+        integers = unsigned(x_BTK / scales_BT1)
+        return self._scaled(integers, 1.0, torch.float32, "none", "").mul_(scales_BT1)
 
     def _product(self, x: Tensor, activation: str, kind: str) -> Tensor:
         integers, scale = quantized(x)
-        return self._unscaled(integers, scale, activation, kind)
+        return self._scaled(integers, scale, torch.bfloat16, activation, kind)
 
-    def _unscaled(self, integers: Tensor, scale: float, activation: str, kind: str) -> Tensor:
+    def _scaled(
+        self, integers: Tensor, scale: float, dtype: torch.dtype, activation: str, kind: str
+    ) -> Tensor:
         product: Tensor = _quantized_linear(
             *(integers, scale, ZERO_POINT, self._weight, self._scales, self._zeros, self._bias),
-            *(1.0, 0, torch.bfloat16, activation, NONE, kind),
+            *(1.0, 0, dtype, activation, NONE, kind),
         )
         return product
 

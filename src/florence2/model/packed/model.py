@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from florence2.model import bart
 from florence2.model.florence2 import Florence2Model
 from florence2.model.history import Fresh, History, Slots
-from florence2.model.packed.linears import Packer, QuantizedLinear
+from florence2.model.packed.linears import Packer, QuantizedLinear, can_quantize
 from florence2.model.packed.tower import PackedTower
 
 FEW_QUERIES = 8
@@ -28,8 +28,10 @@ class PackedModel:
 
     Args:
         model: in the dtype that it is stored in, or any; emptied on the way.
-        precision: "int8" quantizes weights and inputs of the linears of tower and encoder, and of
-            the word embedding where it makes logits; all else is bfloat16.
+        precision: "int8" quantizes weights and inputs of the linears of tower and encoder; all
+            else is bfloat16. The word embedding, where it makes logits, is quantized in both, on
+            processors that can: its product is in float32 then, while logits in bfloat16 have many
+            equal ones among the likeliest.
         done: called after each layer that has been packed: where weights are views of a mapped
             file, its pages can be given back.
     """
@@ -50,7 +52,9 @@ class PackedModel:
         big = Packer(self.dtype, self._quantizes, done)
         model = model.eval().requires_grad_(False)
         # The largest matrix first: its copies on the way come on top of all that is packed already.
-        self._logits = big.linear(model.shared.weight, None)
+        self.quantizes_words = precision != "float32" and can_quantize()
+        words = Packer(self.dtype, self.quantizes_words, done)
+        self._logits = words.linear(model.shared.weight, None)
         self._tower = PackedTower(model.vision_tower, self.config.image_side, big)
         model.vision_tower = None
         self._encoder = _Encoder(model.text_encoder, big)
@@ -90,7 +94,7 @@ class PackedModel:
 
     def new_slots(self, width: int) -> Slots:
         """See `Florence2Model.new_slots`."""
-        return Slots(width)
+        return Slots(width, turned=True)
 
     def open(
         self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
@@ -101,18 +105,18 @@ class PackedModel:
 
     def step(self, token_ids_R: Tensor, slots: Slots) -> Tensor:
         """See `Florence2Model.step`."""
-        slots.begin_step()
-        hidden_R1D = self._decoder(self._words(token_ids_R[:, None]), slots)
-        slots.end_step()
-        return self._scored(hidden_R1D.view(len(slots.lengths), slots.width, -1)).flatten(0, 1)
+
+        def compute(ids_R: Tensor) -> Tensor:
+            return self._scored(self._decoder(self._words(ids_R[:, None]), slots))[:, 0]
+
+        return slots.run(compute, token_ids_R)
 
     def _words(self, token_ids: Tensor) -> Tensor:
         return F.embedding(token_ids, self._stored_words).to(self.dtype)
 
     def _scored(self, hidden_BTD: Tensor) -> Tensor:
-        """Hidden states to logits, each request with its own scale where inputs are quantized."""
         if isinstance(self._logits, QuantizedLinear):
-            return self._logits.each(hidden_BTD)
+            return self._logits.rows(hidden_BTD)
         return self._logits(hidden_BTD)
 
 
