@@ -172,6 +172,13 @@ def test_options_reach_the_search(model: Florence2, picture: Path) -> None:
     assert result.finish_reason == "length"
 
 
+def test_pictures_may_be_of_another_side(tiny_folder: Path, picture: Path) -> None:
+    """A side of the tower's stride gives a map of one cell: that and the mean of it."""
+    model = Florence2.load(str(tiny_folder), device="cpu", image_side=8)
+    assert model.encode_image(picture).image_tokens.shape[1] == 2
+    assert model.run(picture, "od").token_ids
+
+
 def test_the_precision_is_applied(tiny_folder: Path, picture: Path) -> None:
     model = Florence2.load(str(tiny_folder), device="cpu", precision="bfloat16")
     assert model.model.dtype == model.encode_image(picture).image_tokens.dtype == torch.bfloat16
@@ -195,6 +202,7 @@ def test_the_precision_is_applied(tiny_folder: Path, picture: Path) -> None:
         pytest.param(lambda m, p: Florence2.load("nanoo"), WeightsError, "did you mean", id="source"),
         pytest.param(lambda m, p: Florence2.load(device="cpu", precision="fp8"), ConfigError, "'int8'", id="precision"),
         pytest.param(lambda m, p: Florence2.load(device="toaster"), ConfigError, "toaster", id="device"),
+        pytest.param(lambda m, p: Florence2.load(device="cpu", image_side=100), ConfigError, "multiple of 16 from 16 to 336, such as its own 128", id="side"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_in_one_sentence(

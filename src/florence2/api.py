@@ -25,6 +25,7 @@ from florence2.generation.decoding import Runtime
 from florence2.generation.options import GenerationOptions
 from florence2.grammars import Grammars
 from florence2.images import ImageSource
+from florence2.model.config import with_image_side
 from florence2.model.florence2 import Florence2Model
 from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize
 from florence2.presence import Claim, Witness, check_task, doubtful_phrases
@@ -122,6 +123,7 @@ class Florence2:
         precision: Precision | None = None,
         calibration: str | Path | Sequence[str | Path] = (),
         limits: Limits | None = None,
+        image_side: int | None = None,
     ) -> "Florence2":
         """Load a model by short name, folder, weights file or hub id (`"owner/name@revision"`).
 
@@ -134,11 +136,13 @@ class Florence2:
             calibration: files of `florence2 calibrate`, for a task each. Scores and thresholds of
                 these tasks are then calibrated; those of other tasks stay as they are.
             limits: how much the engine takes on at once.
+            image_side: pixels to which pictures are resized; None takes what the weights were
+                trained for. Smaller is faster and sees less.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
             ConfigError: a calibration was fitted on another model, or this machine cannot compute
-                in the precision.
+                in the precision, or the model does not take pictures of the side.
         """
         paths = [calibration] if isinstance(calibration, str | Path) else calibration
         calibrations = [Calibration.load(path) for path in paths]
@@ -147,6 +151,12 @@ class Florence2:
         # Packed weights are made from the stored ones, layer by layer.
         dtype = None if packs_on(chosen) else plain_dtype(precision)
         loaded = load_checkpoint(source, device=chosen, dtype=dtype)
+        if calibrations and image_side not in (None, loaded.model.config.image_side):
+            raise ConfigError(
+                f"calibrations were fitted on pictures of {loaded.model.config.image_side} pixels;"
+                f" leave them out, or image_side {image_side!r}"
+            )
+        loaded.model.config = with_image_side(loaded.model.config, image_side)
         processor = Processor(loaded.tokenizer, loaded.model.config)
         fingerprint = weights_fingerprint(loaded.model)
         return cls(

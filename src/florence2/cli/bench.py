@@ -2,6 +2,7 @@
 
     florence2 bench
     florence2 bench --model random-base --precision float32,bfloat16,int8 --tokens 64
+    florence2 bench --side 128,96,160
 
 Prints a table; the last line of stdout is one JSON object. `random-base` and `random-large` are
 the published sizes with random weights: as fast as the published ones, but their answers mean
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         help=f"one of {', '.join(PRECISIONS)}, or several with commas (default: all possible)",
     )
+    parser.add_argument(
+        "--side", help="of pictures in pixels, several with commas (default: the model's)"
+    )
     parser.add_argument("--beams", default="1,3", help="beams, several with commas (1,3)")
     parser.add_argument("--tokens", type=int, help="length of all answers (default: as they end)")
     parser.add_argument("--repeat", type=int, default=5, help="times to ask (default: 5)")
@@ -46,6 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
         task=Task.parse(arguments.task),
         precisions=precisions(arguments.precision, arguments.device),  # type: ignore[arg-type]
         beams=tuple(numbers("--beams", arguments.beams)),
+        sides=tuple(numbers("--side", arguments.side)) if arguments.side else (None,),
         pictures=tuple(arguments.images),
         tokens=at_least("--tokens", arguments.tokens, 3),
         repeats=at_least("--repeat", arguments.repeat, 1) or 1,
@@ -94,7 +99,7 @@ def table(rows: "list[Row]") -> str:
     """Rows of measurements as a Markdown table."""
     stages = [stage for stage in rows[0].stages_ms if stage != "tokens"]
     head = [
-        *("precision", "beams", "whole ms"),
+        *("precision", "side", "beams", "whole ms"),
         *(f"{stage.replace('_', ' ')} ms" for stage in stages),
         *("each token ms", "stages / whole", "vision / peak", "token / peak", "MiB", "agreement"),
     ]
@@ -102,7 +107,7 @@ def table(rows: "list[Row]") -> str:
     for row in rows:
         lines.append(
             [
-                *(row.precision, str(row.beams), f"{row.wall_ms:.0f}"),
+                *(row.precision, str(row.side), str(row.beams), f"{row.wall_ms:.0f}"),
                 *(f"{row.stages_ms.get(stage, 0.0):.1f}" for stage in stages),
                 f"{row.token_ms:.2f}",
                 *(

@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="nano", help="as for florence2 run (default: nano)")
     parser.add_argument("--device", help="cpu, cuda, ... (default: CUDA where there is one)")
     parser.add_argument("--precision", help="float32, bfloat16 or int8; see `florence2 run`")
+    parser.add_argument("--side", type=int, metavar="PIXELS",
+                        help="to which pictures are resized (default: the model's)")  # fmt: skip
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
                         help=f"pictures of each suite (default {DEFAULT_COUNT})")  # fmt: skip
     parser.add_argument("--beams", type=int, default=1, metavar="N", help="default 1: greedy")
@@ -109,7 +111,9 @@ def load_asker(arguments: argparse.Namespace) -> "tuple[str, Asker]":
     from florence2.api import Florence2
     from florence2.evaluation.asking import LONGEST, Asker
 
-    model = Florence2.load(arguments.model, arguments.device, arguments.precision)
+    model = Florence2.load(
+        arguments.model, arguments.device, arguments.precision, image_side=arguments.side
+    )
     options = replace(model.generation, num_beams=arguments.beams)
     # How long answers of the worlds are is known; those of other data are not.
     longest = LONGEST if arguments.data is None else None

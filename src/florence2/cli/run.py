@@ -102,6 +102,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="float32, bfloat16 or int8: less is faster and less exact (default: float32 on the"
         " CPU, bfloat16 on CUDA)",
     )
+    parser.add_argument(
+        "--side",
+        type=int,
+        metavar="PIXELS",
+        help="to which pictures are resized (default: as the model was trained); less is faster",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
@@ -139,7 +145,11 @@ def load(arguments: argparse.Namespace) -> "Florence2":
 
         calibrations = [] if arguments.calibration is None else [arguments.calibration]
         return Florence2.load(
-            arguments.model, arguments.device, arguments.precision, calibration=calibrations
+            arguments.model,
+            arguments.device,
+            arguments.precision,
+            calibration=calibrations,
+            image_side=arguments.side,
         )
     finally:
         gc.enable()

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,9 @@ from PIL import Image
 from florence2.api import Florence2, Request, as_runtime
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
-from florence2.model.config import Florence2Config, base, large
+from florence2.model.config import Florence2Config, base, large, with_image_side
 from florence2.model.florence2 import Florence2Model
-from florence2.model.packed import Precision, can_pack
+from florence2.model.packed import PackedModel, Precision, can_pack
 from florence2.model.packed.linears import Packer
 from florence2.processor import Processor
 from florence2.tasks import Task
@@ -45,6 +46,7 @@ class Job:
 
     Attributes:
         model: what `Florence2.load` takes, or a name of `RANDOM`.
+        sides: of pictures in pixels, None the model's own; the reference is float32 at the first.
         tokens: length of every answer; None lets the model end them.
         repeats: times each picture is asked about, after one time that does not count.
     """
@@ -53,6 +55,7 @@ class Job:
     task: Task
     precisions: tuple[Precision, ...]
     beams: tuple[int, ...]
+    sides: tuple[int | None, ...] = (None,)
     pictures: tuple[Path, ...] = ()
     tokens: int | None = None
     repeats: int = 5
@@ -78,11 +81,12 @@ class Row:
         token_ms: of each token after the first.
         vision_share, step_share: of the machine's rate of products, and of its speed of reading.
         peak_mib: of the process so far; beams are measured in the order given.
-        agreement: share of the tokens of float32's answers after which the likeliest next one is
-            the same; None where float32 was not measured.
+        agreement: share of the tokens of the reference's answers after which the likeliest next
+            one is the same; None where float32 was not measured.
     """
 
     precision: Precision
+    side: int
     beams: int
     wall_ms: float
     stages_ms: dict[str, float]
@@ -112,11 +116,12 @@ def measure(job: Job, tell: Callable[[str], None] = lambda _: None) -> list[Row]
             job = replace(job, pictures=tuple(_pictures(Path(folder))))
         rows: list[Row] = []
         references: dict[int, Reference] = {}  # by beams
-        for precision in sorted(job.precisions, key=lambda each: each != "float32"):
-            tell(f"measuring {job.model} in {precision}")
+        order = sorted(job.precisions, key=lambda each: each != "float32")
+        for precision, side in product(order, job.sides):
+            tell(f"measuring {job.model} in {precision}" + (f" at {side} pixels" if side else ""))
             context = multiprocessing.get_context("spawn")
             with context.Pool(1) as pool:
-                found, made = pool.apply(_measure_precision, (job, precision, references))
+                found, made = pool.apply(_measure_model, (job, precision, side, references))
             rows += found
             references = references or made
     return rows
@@ -134,15 +139,17 @@ def _pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def _measure_precision(
-    job: Job, precision: Precision, references: dict[int, Reference]
+def _measure_model(
+    job: Job, precision: Precision, side: int | None, references: dict[int, Reference]
 ) -> tuple[list[Row], dict[int, Reference]]:
     """Rows of all beams and, if the precision is float32, what others are compared with."""
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    model = open_model(job.model, precision, job.device)
+    model = open_model(job.model, precision, job.device, side)
     machine = _machine(precision, model.device)
-    flops, step_bytes = _work(model.model.config, precision)
+    itemsize = 4 if precision == "float32" else 2
+    small_words = isinstance(model.model, PackedModel) and model.model.quantizes_words
+    flops, step_bytes = _work(model.model.config, itemsize, 1 if small_words else itemsize)
     rows, made = [], dict[int, Reference]()
     for beams in job.beams:
         length = job.tokens
@@ -158,7 +165,7 @@ def _measure_precision(
             if any(stage in each for each in timings)
         }
         agreement = None
-        if precision == "float32":
+        if precision == "float32" and not references:
             made[beams] = Reference(answers, _likeliest(model, job, answers))
         if reference := (references or made).get(beams):
             found = _likeliest(model, job, reference.answers)
@@ -172,6 +179,7 @@ def _measure_precision(
         rows.append(
             Row(
                 precision=precision,
+                side=model.processor.image_side,
                 beams=beams,
                 wall_ms=statistics.median(walls),
                 stages_ms=stages,
@@ -186,17 +194,20 @@ def _measure_precision(
     return rows, made
 
 
-def open_model(name: str, precision: Precision, device: str | None = None) -> Florence2:
+def open_model(
+    name: str, precision: Precision, device: str | None = None, side: int | None = None
+) -> Florence2:
     """Load a model, or make one of a published size with random weights.
 
     Random weights come with the tokenizer of nano; their answers mean nothing.
     """
     if name not in RANDOM:
-        return Florence2.load(name, device=device, precision=precision)
+        return Florence2.load(name, device, precision, image_side=side)
     if device not in (None, "cpu"):
         raise ConfigError(f"random weights are measured on the CPU; got device {device!r}")
     tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
-    model = Florence2Model(RANDOM[name]()).initialize(torch.Generator().manual_seed(0))
+    config = with_image_side(RANDOM[name](), side)
+    model = Florence2Model(config).initialize(torch.Generator().manual_seed(0))
     processor = Processor(tokenizer, model.config)
     return Florence2(as_runtime(model, precision), processor, name=name)
 
@@ -257,14 +268,14 @@ def _machine(precision: Precision, device: torch.device) -> Machine:
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     weight = torch.randn(outputs, inputs, device=device, dtype=dtype)
     x = torch.randn(rows, inputs, device=device, dtype=dtype)
-    product: Callable[[torch.Tensor], torch.Tensor]
+    linear: Callable[[torch.Tensor], torch.Tensor]
     if device.type == "cpu" and can_pack():
-        product = Packer(dtype, precision == "int8").linear(weight, None)
+        linear = Packer(dtype, precision == "int8").linear(weight, None)
     else:
-        product = torch.nn.Linear(inputs, outputs, bias=False, device=device, dtype=dtype)
+        linear = torch.nn.Linear(inputs, outputs, bias=False, device=device, dtype=dtype)
     floats = torch.ones(BANDWIDTH_FLOATS, device=device)
     with torch.inference_mode():
-        product_s = _best(lambda: product(x), device)
+        product_s = _best(lambda: linear(x), device)
         read_s = _best(lambda: floats.sum(), device)
     return Machine(2 * rows * inputs * outputs / product_s / 1e9, floats.nbytes / read_s / 1e9)
 
@@ -280,7 +291,7 @@ def _best(work: Callable[[], object], device: torch.device, times: int = 12) -> 
     return min(seconds)
 
 
-def _work(config: Florence2Config, precision: Precision) -> tuple[float, float]:
+def _work(config: Florence2Config, itemsize: int, word_itemsize: int) -> tuple[float, float]:
     """Operations of the tower for a picture, and bytes of weights that a step reads."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -294,6 +305,5 @@ def _work(config: Florence2Config, precision: Precision) -> tuple[float, float]:
         for name, parameter in model.text_decoder.layers.named_parameters()
         if "encoder_attn.k_proj" not in name and "encoder_attn.v_proj" not in name
     )
-    itemsize = 4 if precision == "float32" else 2
-    words = model.shared.weight.numel() * (1 if precision == "int8" else itemsize)
-    return counter.get_total_flops(), once * itemsize + words
+    words = model.shared.weight.numel()
+    return counter.get_total_flops(), once * itemsize + words * word_itemsize

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import prod
 from typing import Any
 
 from florence2.errors import ConfigError
+
+MIN_PROMPT = 32  # text positions that a larger picture must leave to the question
 
 
 def _require(condition: bool, message: str) -> None:
@@ -213,3 +216,30 @@ def nano(vocab_size: int) -> Florence2Config:
 def with_vocab_size(config: Florence2Config, vocab_size: int) -> Florence2Config:
     """The same configuration with another number of word-embedding rows."""
     return replace(config, text=replace(config.text, vocab_size=vocab_size))
+
+
+def with_image_side(config: Florence2Config, image_side: int | None) -> Florence2Config:
+    """The same configuration for pictures of another side; None keeps it.
+
+    A smaller map takes its positions from the top left corner of the tables, a larger one uses
+    rows that training may never have touched.
+    """
+    if image_side is None:
+        return config
+    step = prod(config.vision.patch_stride)
+    allowed = [side for side in range(step, 4096, step) if _fits(config, side)]
+    _require(
+        image_side in allowed,
+        f"an image side of {image_side!r} pixels does not suit this model; give a multiple of"
+        f" {step} from {allowed[0]} to {allowed[-1]}, such as its own {config.image_side}",
+    )
+    return replace(config, image_side=image_side)
+
+
+def _fits(config: Florence2Config, image_side: int) -> bool:
+    """Whether there are positions for each cell of the map, and beside its tokens for a prompt."""
+    side = config.vision.map_side(image_side)
+    room = config.text.max_position_embeddings - (1 + side * side)
+    return side <= config.vision.max_positions and (
+        room >= MIN_PROMPT or image_side <= config.image_side
+    )
