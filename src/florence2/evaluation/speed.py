@@ -46,21 +46,21 @@ class Job:
 
     Attributes:
         model: what `Florence2.load` takes, or a name of `RANDOM`.
-        sides: of pictures in pixels, None the model's own; the reference is float32 at the first.
         tokens: length of every answer; None lets the model end them.
         repeats: times each picture is asked about, after one time that does not count.
+        sides: of pictures in pixels, None the model's own; the reference is float32 at the first.
     """
 
     model: str
     task: Task
     precisions: tuple[Precision, ...]
     beams: tuple[int, ...]
-    sides: tuple[int | None, ...] = (None,)
     pictures: tuple[Path, ...] = ()
     tokens: int | None = None
     repeats: int = 5
     device: str | None = None
     threads: int | None = None
+    sides: tuple[int | None, ...] = (None,)
 
 
 @dataclass(frozen=True)
