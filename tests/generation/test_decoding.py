@@ -152,6 +152,22 @@ def test_a_recording_serves_until_a_buffer_moves() -> None:
     assert same(answer(searches[1]), requests.alone(1, options))
 
 
+def test_turned_keys_stay_turned_where_they_grow() -> None:
+    class Turned(Florence2Model):
+        def new_slots(self, width: int) -> Slots:
+            self.slots = Slots(width, (1, 2, 2), turned=True)
+            return self.slots
+
+    requests, options = asked(2), GenerationOptions(num_beams=2, max_new_tokens=12)
+    runtime = Turned(SMALLEST).double().eval()
+    runtime.load_state_dict(requests.model.state_dict())
+    answers, most = answered(requests, runtime, options, random.Random(3))
+    assert most > 1
+    assert [each.mT.is_contiguous() for each in runtime.slots._memory] == [True, False]
+    alone = [requests.alone(place, options) for place in range(len(answers))]
+    assert all(same(one, other) for one, other in zip(answers, alone, strict=True))
+
+
 def test_requests_do_meet() -> None:
     options = GenerationOptions(min_new_tokens=30, max_new_tokens=40)
     assert answered(asked(1), asked(1).model, options, random.Random(1))[1] >= 3
