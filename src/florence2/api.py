@@ -136,8 +136,8 @@ class Florence2:
             calibration: files of `florence2 calibrate`, for a task each. Scores and thresholds of
                 these tasks are then calibrated; those of other tasks stay as they are.
             limits: how much the engine takes on at once.
-            image_side: pixels to which pictures are resized; None takes what the weights were
-                trained for. Smaller is faster and sees less.
+            image_side: pixels to which pictures are resized; None takes the checkpoint's. Only for
+                weights that were trained at that side, too; others place things badly.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.

@@ -221,8 +221,8 @@ def with_vocab_size(config: Florence2Config, vocab_size: int) -> Florence2Config
 def with_image_side(config: Florence2Config, image_side: int | None) -> Florence2Config:
     """The same configuration for pictures of another side; None keeps it.
 
-    A smaller map takes its positions from the top left corner of the tables, a larger one uses
-    rows that training may never have touched.
+    The position tables are read from their beginning, whatever the map: weights that were trained
+    at one side alone place things badly at another (docs/speed.md has the numbers).
     """
     if image_side is None:
         return config
