@@ -106,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--side",
         type=int,
         metavar="PIXELS",
-        help="to which pictures are resized, for weights trained at that side (default: the model's)",
+        help="to which pictures are resized, for weights trained so (default: the model's)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
