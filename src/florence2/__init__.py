@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from florence2.tiling.asking import ask_regions, run_tiled
     from florence2.tiling.grid import Tiles
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "answers": ("format_answer", "parse_answer"),

@@ -116,14 +116,14 @@ def detect_classes(
     image: ImageSource | EncodedImage,
     classes: Sequence[str],
     *,
-    per_question: int = 4,
+    per_question: int = 1,
     tiles: Tiles | None = None,
     generation: GenerationOptions | None = None,
     min_score: float = 0.0,
 ) -> Cascaded:
     """Find the classes of a list of any length, and nothing else.
 
-    Each question asks for a few classes, and its answer can name no other one. Where answers to
+    A question asks for one class, or for a few, and its answer can name no other one. Where answers to
     different questions are the same box, the surest name is kept.
 
     Args:
