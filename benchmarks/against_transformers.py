@@ -21,7 +21,6 @@ Rows:
 import argparse
 import gc
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -52,6 +51,18 @@ from florence2.tasks import Task
 CONFIG = base()
 IMAGE_ID = CONFIG.text.vocab_size - 1
 PROMPT_LENGTH = 12
+
+# A process of its own, since a process begins with the peak memory of the one that starts it.
+MEASURE = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+process = subprocess.Popen(sys.argv[1:], **quiet)
+_, status, used = os.wait4(process.pid, 0)
+seconds, cpu = time.perf_counter() - started, used.ru_utime + used.ru_stime
+print(json.dumps({"s": seconds, "CPU s": cpu, "MiB": used.ru_maxrss / 1024}))
+sys.exit(bool(status))
+"""
 
 PEER_START = """
 import sys, torch
@@ -213,16 +224,12 @@ def measure_start(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def _one_process(command: Sequence[str]) -> dict[str, float]:
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURE, *command], stdout=subprocess.PIPE, check=False
+    )
+    if told.returncode:
         raise SystemExit(f"this failed: {command}")
-    return {
-        "s": time.perf_counter() - started,
-        "CPU s": used.ru_utime + used.ru_stime,
-        "MiB": used.ru_maxrss / 1024,
-    }
+    return dict(json.loads(told.stdout))
 
 
 def main() -> None:

@@ -25,9 +25,9 @@ from florence2.generation.decoding import Runtime
 from florence2.generation.options import GenerationOptions
 from florence2.grammars import Grammars
 from florence2.images import ImageSource
-from florence2.model.config import with_image_side
 from florence2.model.florence2 import Florence2Model
 from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize
+from florence2.model.side import set_image_side
 from florence2.presence import Claim, Witness, check_task, doubtful_phrases
 from florence2.processor import Processor
 from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Text
@@ -136,8 +136,8 @@ class Florence2:
             calibration: files of `florence2 calibrate`, for a task each. Scores and thresholds of
                 these tasks are then calibrated; those of other tasks stay as they are.
             limits: how much the engine takes on at once.
-            image_side: pixels to which pictures are resized; None takes the checkpoint's. Only for
-                weights that were trained at that side, too; others place things badly.
+            image_side: pixels to which pictures are resized; None takes the checkpoint's. Positions
+                are stretched to it; docs/speed.md tells what it costs.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
@@ -156,9 +156,10 @@ class Florence2:
                 f"calibrations were fitted on pictures of {loaded.model.config.image_side} pixels;"
                 f" leave them out, or image_side {image_side!r}"
             )
-        loaded.model.config = with_image_side(loaded.model.config, image_side)
-        processor = Processor(loaded.tokenizer, loaded.model.config)
         fingerprint = weights_fingerprint(loaded.model)
+        if image_side is not None:
+            set_image_side(loaded.model, image_side)
+        processor = Processor(loaded.tokenizer, loaded.model.config)
         return cls(
             as_runtime(loaded.model, precision, loaded.pages.let_go),
             processor,

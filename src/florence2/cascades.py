@@ -123,8 +123,8 @@ def detect_classes(
 ) -> Cascaded:
     """Find the classes of a list of any length, and nothing else.
 
-    A question asks for one class, or for a few, and its answer can name no other one. Where answers to
-    different questions are the same box, the surest name is kept.
+    A question asks for one class, or for a few, and its answer can name no other one. Where answers
+    to different questions are the same box, the surest name is kept.
 
     Args:
         per_question: most classes in a question; fewer where they are too long for one.

@@ -218,14 +218,8 @@ def with_vocab_size(config: Florence2Config, vocab_size: int) -> Florence2Config
     return replace(config, text=replace(config.text, vocab_size=vocab_size))
 
 
-def with_image_side(config: Florence2Config, image_side: int | None) -> Florence2Config:
-    """The same configuration for pictures of another side; None keeps it.
-
-    The position tables are read from their beginning, whatever the map: weights that were trained
-    at one side alone place things badly at another (docs/speed.md has the numbers).
-    """
-    if image_side is None:
-        return config
+def with_image_side(config: Florence2Config, image_side: int) -> Florence2Config:
+    """The same configuration for pictures of another side, for which the tables have room."""
     step = prod(config.vision.patch_stride)
     allowed = [side for side in range(step, 4096, step) if _fits(config, side)]
     _require(
