@@ -206,7 +206,9 @@ def open_model(
     if device not in (None, "cpu"):
         raise ConfigError(f"random weights are measured on the CPU; got device {device!r}")
     tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
-    config = with_image_side(RANDOM[name](), side)
+    config = RANDOM[name]()
+    if side is not None:
+        config = with_image_side(config, side)
     model = Florence2Model(config).initialize(torch.Generator().manual_seed(0))
     processor = Processor(tokenizer, model.config)
     return Florence2(as_runtime(model, precision), processor, name=name)
