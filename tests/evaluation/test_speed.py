@@ -1,14 +1,18 @@
 """What `florence2 bench` measures adds up, and says what it is about."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from florence2.api import Florence2
 from florence2.cli.main import main
+from florence2.evaluation import speed
 from florence2.evaluation.speed import Job, _work, measure
 from florence2.model.config import base
 from florence2.tasks import Task
+from tiny_models import SMALLEST
 
 
 def test_stages_and_agreement_are_told_for_each_precision(
@@ -62,3 +66,14 @@ def test_a_job_without_float32_has_no_agreement(tiny_folder: Path, picture: Path
     job = Job(str(tiny_folder), Task.OD, ("bfloat16",), (1,), (picture,), 5, 1, "cpu")
     (row,) = measure(job)
     assert row.agreement is None
+
+
+@pytest.mark.parametrize("asked, side", [(None, 16), (8, 8)])
+def test_random_weights_have_their_own_side_or_another(
+    monkeypatch: pytest.MonkeyPatch, asked: int | None, side: int
+) -> None:
+    words = Florence2.load("nano", device="cpu").processor.tokenizer.vocab_size
+    tiny = replace(SMALLEST, text=replace(SMALLEST.text, vocab_size=words))
+    monkeypatch.setitem(speed.RANDOM, "random-base", lambda: tiny)
+    model = speed.open_model("random-base", "float32", "cpu", asked)
+    assert model.processor.image_side == side
