@@ -191,7 +191,7 @@ class Watched:
 
     def step(self, token_ids: Tensor, slots: Slots) -> Tensor:
         self.rows.append(len(token_ids))
-        assert len(token_ids) == slots.num_rows
+        assert len(token_ids) == slots.width * len(slots.lengths)
         return self.model.step(token_ids, slots)
 
 
