@@ -328,6 +328,7 @@ def test_a_text_file_named_png(tmp_path: Path) -> None:
 def test_formats_that_are_left_out_are_not_tried() -> None:
     assert "cannot be read as a picture" in refused(encoded(corners(), "TGA"))
     assert "cannot be read as a picture" in refused(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    assert "a PDF: pdftoppm" in refused(b"%PDF-1.7\n")
 
 
 @pytest.mark.parametrize("fmt", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000"])

@@ -149,7 +149,7 @@ def _decode(file: str | Path | BytesIO, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} cannot be read as a picture; give a {', '.join(FORMATS[:-1])} or "
-            f"{FORMATS[-1]} file, or convert it to one"
+            f"{FORMATS[-1]} file, or convert it to one (a PDF: pdftoppm -r 150 -png FILE.pdf page)"
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
