@@ -23,20 +23,22 @@ def start_from(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]
     """
     if isinstance(weights, str | Path):
         path = Path(weights)
-        if path.suffix in (".pt", ".json") or any((path / n).exists() for n in (WHOLE, MANIFEST)):
-            weights = trained_weights(path)
-        else:
-            weights = _checkpoint_weights(model, path)
+        weights = trained_weights(path) if _is_run(path) else _checkpoint_weights(model, path)
     _check_names(model, weights)
     model.load_state_dict(dict(weights))
 
 
 def heads_of(weights: str | Path | Mapping[str, Tensor] | None) -> dict[str, Tensor]:
     """Weights of the dense heads of a run, empty for what has none."""
-    if not isinstance(weights, str | Path):
+    if not isinstance(weights, str | Path) or not _is_run(Path(weights)):
         return {}
     state = read_checkpoint(Path(weights))
     return {} if state is None else state["heads"]
+
+
+def _is_run(path: Path) -> bool:
+    """Whether this is the folder of a run or its checkpoint, and no model to load."""
+    return path.suffix in (".pt", ".json") or any((path / n).exists() for n in (WHOLE, MANIFEST))
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:
