@@ -16,6 +16,7 @@ from florence2.geometry import (
     clip_boxes,
     clip_points,
     polygon_area,
+    rasterize,
 )
 
 coordinates = st.integers(-50, 50).map(float)
@@ -98,3 +99,16 @@ def test_clipped_boxes_lie_in_the_image(rows):
 def test_points_inside_are_left_alone():
     points = np.array([[0.0, 0.0], [30.0, 20.0], [1.5, 2.5]])
     assert np.array_equal(clip_points(points, (30, 20)), points)
+
+
+@given(st.lists(st.tuples(*[st.floats(-5, 35)] * 2), min_size=3, max_size=3))
+def test_the_pixels_of_a_triangle_lie_on_one_side_of_all_its_edges(points: list) -> None:
+    corners = np.array(points)
+    y, x = np.mgrid[:30, :30] + 0.5
+    sides = [
+        (bx - ax) * (y - ay) - (by - ay) * (x - ax)
+        for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    ]
+    inside = np.all(np.array(sides) > 1e-6, axis=0) | np.all(np.array(sides) < -1e-6, axis=0)
+    unsure = np.any(np.abs(sides) <= 1e-6, axis=0)
+    assert np.array_equal(rasterize([corners], (30, 30)) & ~unsure, inside & ~unsure)

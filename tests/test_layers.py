@@ -39,7 +39,7 @@ ORDER = [
         "tiling",
         "cascades",
     ),
-    *("lettering", "tag_places", "drawing"),
+    *("lettering", "tag_places", "drawing", "contact_sheet"),
     *("data", "formats", "worlds", "evaluation", "training", "labelling", "data_engine"),
     *("server", "cli"),
 ]
@@ -53,6 +53,7 @@ TORCH_FREE = {
     "lettering",
     "tag_places",
     "drawing",
+    "contact_sheet",
     "worlds",
     "data.ordering",
     "data.records",

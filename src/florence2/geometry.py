@@ -1,8 +1,10 @@
-"""Boxes, quads and polygons in one frame: area, overlap, clip, convert. NumPy only.
+"""Boxes, quads and polygons in one frame: area, overlap, clip, convert, fill. NumPy only.
 
 A box is `x_min, y_min, x_max, y_max`. Coordinates are continuous: the box `0, 0, 2, 1` covers an
 area of 2. A box whose corners are in the wrong order has no area and overlaps nothing.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,3 +96,29 @@ def polygon_area(points: ArrayLike) -> Array:
     cross = array[..., 0] * after[..., 1] - array[..., 1] * after[..., 0]
     area: Array = np.abs(cross.sum(axis=-1)) / 2
     return area
+
+
+def rasterize(parts: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels `(H, W)` whose centres lie in one of the polygons; size is (width, height).
+
+    >>> rasterize([np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])], (3, 2)).astype(int)
+    array([[1, 1, 0],
+           [0, 0, 0]])
+    """
+    width, height = size
+    filled = np.zeros((height, width), np.bool_)
+    for part in parts:
+        # Every edge flips all pixels to its right, in the rows that it crosses.
+        start, end = part, np.roll(part, -1, axis=0)
+        first = max(0, int(part[:, 1].min()))
+        last = min(height, int(part[:, 1].max()) + 1)
+        centres = np.arange(first, last) + 0.5
+        crossed = (start[:, 1:] <= centres) != (end[:, 1:] <= centres)
+        edge, row = np.nonzero(crossed)
+        slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
+        x = start[edge, 0] + slope * (centres[row] - start[edge, 1])
+        flips = np.zeros((last - first, width + 1), np.uint8)
+        np.add.at(flips, (row, np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)), 1)
+        inside = np.bitwise_xor.accumulate(flips & 1, axis=1)[:, :width]
+        filled[first:last] |= inside.view(np.bool_)
+    return filled

@@ -1,16 +1,11 @@
 """Reading measured in characters."""
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rapidfuzz.distance import Levenshtein
+import sys
 
-from florence2.evaluation.text import (
-    character_error_rate,
-    common_words,
-    normalized,
-    slow_edit_distance,
-)
+import pytest
+
+from florence2.errors import ConfigError
+from florence2.evaluation.text import character_error_rate, common_words, normalized
 
 
 @pytest.mark.parametrize(
@@ -27,9 +22,10 @@ def test_character_error_rate(pairs: list[tuple[str, str]], rate: float) -> None
     assert character_error_rate(pairs) == rate
 
 
-@given(st.text("abc ", max_size=12), st.text("abc ", max_size=12))
-def test_edits_counted_without_the_library_are_the_same(read: str, truth: str) -> None:
-    assert slow_edit_distance(read, truth) == Levenshtein.distance(read, truth)
+def test_without_rapidfuzz_reading_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)
+    with pytest.raises(ConfigError, match=r"needs rapidfuzz; pip install 'florence2\[eval\]'"):
+        character_error_rate([("a", "b")])
 
 
 @pytest.mark.parametrize(

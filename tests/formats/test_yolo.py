@@ -1,6 +1,5 @@
 """YOLO folders in the layouts that are met in the wild."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -191,12 +190,6 @@ def test_answers_that_yolo_cannot_hold_are_refused(tmp_path: Path, picture: Path
     record = Record(picture, Task.OCR, "", None, Text("a", image_size=(120, 80)), "s")
     with pytest.raises(DataError, match="cannot hold an answer of task '<OCR>'"):
         write_yolo([record], tmp_path)
-
-
-def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(DataError, match=r"install 'florence2\[train\]'"):
-        read(write_dataset(tmp_path, ""))
 
 
 sides = st.floats(0.01, 9.99)

@@ -5,7 +5,7 @@ import pytest
 
 from florence2.answers import format_answer, parse_answer
 from florence2.errors import DataError
-from florence2.geometry import box_area
+from florence2.geometry import box_area, rasterize
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
 from florence2.worlds.captions import brief_caption
@@ -20,7 +20,7 @@ from florence2.worlds.describe import (
 )
 from florence2.worlds.kit import Kit
 from florence2.worlds.lines import line
-from florence2.worlds.outlines import MIN_IOU, fill
+from florence2.worlds.outlines import MIN_IOU
 from florence2.worlds.pages import page
 from florence2.worlds.questions import AND, MAX_POINTS
 from florence2.worlds.scenes import Scene, SceneObject, SceneOptions, scene
@@ -123,7 +123,7 @@ def test_segmentation_outlines_what_the_question_means(kit: Kit) -> None:
             masks = [made.mask(number) for number in range(len(made.objects))]
             assert sum(len(part) for each in record.result.polygons for part in each) <= MAX_POINTS
             for parts in record.result.polygons:
-                drawn = fill(parts, (128, 128))
+                drawn = rasterize(parts, (128, 128))
                 ious = [np.sum(drawn & mask) / np.sum(drawn | mask) for mask in masks]
                 assert max(ious) >= MIN_IOU
                 outlined = made.objects[int(np.argmax(ious))]

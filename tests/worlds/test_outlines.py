@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from florence2.geometry import polygon_area
+from florence2.geometry import polygon_area, rasterize
 from florence2.worlds.kit import Kit
-from florence2.worlds.outlines import MAX_POINTS, MIN_IOU, Polygon, fill, outline
+from florence2.worlds.outlines import MAX_POINTS, MIN_IOU, Polygon, outline
 from florence2.worlds.scenes import SceneOptions, scene
 
 CROWDED = SceneOptions(min_objects=3, max_objects=6, min_size=0.25, max_size=0.8)
@@ -75,22 +75,13 @@ def test_specks_are_left_out() -> None:
     assert len(outline(mask)) == 1
 
 
-def test_filling_agrees_with_asking_about_every_pixel() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        # Convex: where a polygon crosses itself, the two have different rules.
-        points = cv2.convexHull(rng.uniform(-5, 35, (5, 2)).astype(np.float32))
-        hull = points[:, 0].astype(np.float64)
-        assert np.array_equal(fill([hull], (30, 30)), covered((hull,), (30, 30)))
-
-
 def test_outlines_of_scenes_cover_what_is_seen(kit: Kit) -> None:
     for index in range(20):
         made = scene(kit, 3, index, side=128, options=CROWDED)
         for number in range(len(made.objects)):
             mask = made.mask(number)
             parts = outline(mask)
-            assert iou(fill(parts, (128, 128)), mask) >= MIN_IOU
+            assert iou(rasterize(parts, (128, 128)), mask) >= MIN_IOU
             assert all(3 <= len(part) <= MAX_POINTS for part in parts)
             assert all(len(np.unique(part, axis=0)) == len(part) for part in parts)
 

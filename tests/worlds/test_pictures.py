@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from florence2.contact_sheet import contact_sheet
 from florence2.worlds.clutter import add_clutter, ink
 from florence2.worlds.colours import contrasting_colour, luminance, name_colour
-from florence2.worlds.contact_sheet import contact_sheet, record_tile, write_contact_sheet
+from florence2.worlds.contact_sheet import record_tile
 from florence2.worlds.describe import scene_records
 from florence2.worlds.grounds import MAKERS, random_ground
 from florence2.worlds.kit import Kit
@@ -106,7 +107,7 @@ def test_contact_sheets_show_every_tile(kit: Kit, tmp_path: Path) -> None:
     tiles = [record_tile(record) for record in scene_records(scene(kit, 0, 0, side=50))[:2]]
     page = contact_sheet([*tiles, *tiles], width=400)
     assert page.width == 400
-    write_contact_sheet(tiles, tmp_path / "sheet.png")
+    contact_sheet(tiles).save(tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 1600
 

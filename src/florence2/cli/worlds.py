@@ -129,7 +129,8 @@ def _records(arguments: argparse.Namespace, *, turns: bool) -> Iterator["Record"
 
 
 def _preview(arguments: argparse.Namespace) -> None:
-    from florence2.worlds.contact_sheet import record_tile, write_contact_sheet
+    from florence2.contact_sheet import contact_sheet
+    from florence2.worlds.contact_sheet import record_tile
 
     tiles = [record_tile(record) for record in _records(arguments, turns=True)]
     if not tiles:
@@ -137,7 +138,7 @@ def _preview(arguments: argparse.Namespace) -> None:
             f"the first {arguments.count} {arguments.kind} give no record of these tasks; ask for "
             "more pictures"
         )
-    write_contact_sheet(tiles, arguments.output)
+    contact_sheet(tiles).save(arguments.output)
     _report(output=str(arguments.output), records=len(tiles))
 
 

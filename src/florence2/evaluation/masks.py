@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.geometry import rasterize
 from florence2.results import Polygons
-from florence2.worlds.outlines import fill
 
 
 def mask_of(outlines: Polygons) -> NDArray[np.bool_]:
     """Return the pixels `(H, W)` inside any part of any instance."""
     parts = [part for instance in outlines.polygons for part in instance if len(part) > 2]
-    return fill(parts, outlines.image_size)
+    return rasterize(parts, outlines.image_size)
 
 
 def mask_overlap(found: Polygons, truth: Polygons) -> tuple[int, int]:

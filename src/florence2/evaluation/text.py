@@ -1,15 +1,9 @@
 """Read text against true text."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-_fast_distance: Callable[[str, str], int] | None
-try:
-    from rapidfuzz.distance import Levenshtein
-except ImportError:  # a bare training machine: slower there, and the same numbers
-    _fast_distance = None
-else:
-    _fast_distance = Levenshtein.distance
+from florence2.errors import ConfigError
 
 # Printers and text layers write one of these where readers write the other: no error of reading.
 # fmt: off
@@ -38,21 +32,13 @@ def edit_distance(read: str, truth: str) -> int:
     >>> edit_distance("kitten", "sitting")
     3
     """
-    return (
-        slow_edit_distance(read, truth) if _fast_distance is None else _fast_distance(read, truth)
-    )
-
-
-def slow_edit_distance(read: str, truth: str) -> int:
-    """Count edits without a library."""
-    row = list(range(len(truth) + 1))
-    for down, char in enumerate(read, start=1):
-        diagonal, row[0] = row[0], down
-        for right, other in enumerate(truth, start=1):
-            replaced = diagonal + (char != other)
-            diagonal = row[right]
-            row[right] = min(replaced, diagonal + 1, row[right - 1] + 1)
-    return row[-1]
+    try:
+        from rapidfuzz.distance import Levenshtein
+    except ImportError:
+        raise ConfigError(
+            "to count errors of reading needs rapidfuzz; pip install 'florence2[eval]'"
+        ) from None
+    return Levenshtein.distance(read, truth)
 
 
 def character_error_rate(pairs: Iterable[tuple[str, str]]) -> float:

@@ -12,13 +12,13 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
+import yaml
 
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
 from florence2.formats.files import (
     choose_split,
     number,
-    optional_library,
     read_text,
     split_of,
 )
@@ -122,7 +122,6 @@ def _by_split(root: Path) -> dict[str | None, list[Path]]:
 
 
 def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
-    yaml = optional_library("yaml", "train")
     try:
         data = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
@@ -234,7 +233,6 @@ def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train")
     Pictures are copied to `images/<split>`, boxes go to `labels/<split>`, and `data.yaml` is
     written last; splits that were written into the folder before keep their class numbers.
     """
-    yaml = optional_library("yaml", "train")
     file = folder / "data.yaml"
     names: dict[str, int] = {}
     splits = {split: f"images/{split}"}

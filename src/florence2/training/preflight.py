@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from florence2.answers import parse_answer
+from florence2.contact_sheet import GAP, contact_sheet
 from florence2.drawing import draw
 from florence2.errors import DataError
 from florence2.images import IMAGE_MEAN, IMAGE_STD
@@ -27,7 +28,6 @@ from florence2.model.florence2 import IGNORE_INDEX
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Batch
-from florence2.worlds.contact_sheet import GAP, contact_sheet
 
 # So many equal answers are hardly chance, and tasks with fewer rows are not judged.
 MIN_ROWS = 8

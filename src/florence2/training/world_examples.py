@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from florence2.data.records import Record
+from florence2.geometry import rasterize
 from florence2.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons
 from florence2.tasks import Task
@@ -20,7 +21,7 @@ from florence2.worlds.colours import recoloured
 from florence2.worlds.describe import line_records, page_records, scene_records
 from florence2.worlds.kit import Kit, Split
 from florence2.worlds.lines import LineOptions, TextLine, line
-from florence2.worlds.outlines import evenly, fill
+from florence2.worlds.outlines import evenly
 from florence2.worlds.pages import CUTTINGS, Page, PageOptions, page
 from florence2.worlds.scenes import Scene, SceneOptions, scene
 from florence2.worlds.webpages import BakedPages, web_cutting
@@ -229,7 +230,7 @@ def answer_map(record: Record, count: int) -> NDArray[np.float32] | None:
     if isinstance(result, Polygons):
         scale = (count / width, count / height)
         for parts in result.polygons:
-            inside |= fill([part * scale for part in parts], (count, count))
+            inside |= rasterize([part * scale for part in parts], (count, count))
     return inside.astype(np.float32)
 
 

@@ -1,7 +1,4 @@
-"""Contact sheets: many made pictures with their facts drawn on, for a person to look at."""
-
-from collections.abc import Sequence
-from pathlib import Path
+"""Made pictures with their facts drawn on, for a person to look at."""
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -9,7 +6,6 @@ from florence2.data.records import Record
 from florence2.drawing import draw
 
 CAPTION_HEIGHT = 26
-GAP = 6
 REGION_COLOUR = "#e6194b"
 
 
@@ -21,28 +17,6 @@ def record_tile(record: Record, side: int = 384) -> Image.Image:
     tile = draw(picture, record.result)
     tile.thumbnail((side, 2 * side))
     return _captioned(tile, f"{record.task.token} {record.text_input}")
-
-
-def contact_sheet(tiles: Sequence[Image.Image], width: int = 1600) -> Image.Image:
-    """Lay tiles out in rows, left to right, on a page of this width."""
-    placed: list[tuple[Image.Image, int, int]] = []
-    x = y = GAP
-    row_height = 0
-    for tile in tiles:
-        if x + tile.width > width and x > GAP:
-            x, y, row_height = GAP, y + row_height + GAP, 0
-        placed.append((tile, x, y))
-        x += tile.width + GAP
-        row_height = max(row_height, tile.height)
-    page = Image.new("RGB", (width, y + row_height + GAP), "white")
-    for tile, left, top in placed:
-        page.paste(tile, (left, top))
-    return page
-
-
-def write_contact_sheet(tiles: Sequence[Image.Image], path: Path) -> None:
-    """Write a contact sheet as a picture."""
-    contact_sheet(tiles).save(path)
 
 
 def _captioned(tile: Image.Image, caption: str) -> Image.Image:

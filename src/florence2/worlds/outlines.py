@@ -5,14 +5,14 @@ of the hole, as often as needed: the parts of an instance are to be united, what
 them. Small holes and specks are left out as long as the whole stays close to the mask.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.geometry import polygon_area
+from florence2.geometry import polygon_area, rasterize
 from florence2.worlds.pixels import Pixels
 
 MIN_IOU = 0.9  # of the polygons with the mask
@@ -44,39 +44,13 @@ def outline(mask: NDArray[np.bool_]) -> tuple[Polygon, ...]:
     best: tuple[float, list[Polygon]] = -1.0, []
     for left_out, error in LIMITS:
         parts = [_simplified(piece, error) for piece in _pieces(whole, left_out * whole.area)]
-        iou = _iou(fill(parts, (width, height)), whole.mask.view(np.bool_))
+        iou = _iou(rasterize(parts, (width, height)), whole.mask.view(np.bool_))
         if iou > best[0]:
             best = iou, parts
         if iou >= MIN_IOU:
             break
     placed = [np.add(_clockwise(part), (x, y)) for part in best[1]]
     return tuple(sorted(placed, key=lambda part: (-float(polygon_area(part)), part.tolist())))
-
-
-def fill(parts: Sequence[Polygon], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels `(H, W)` whose centres lie in one of the polygons; size is (width, height).
-
-    >>> fill([np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])], (3, 2)).astype(int)
-    array([[1, 1, 0],
-           [0, 0, 0]])
-    """
-    width, height = size
-    filled = np.zeros((height, width), np.bool_)
-    for part in parts:
-        # Every edge flips all pixels to its right, in the rows that it crosses.
-        start, end = part, np.roll(part, -1, axis=0)
-        first = max(0, int(part[:, 1].min()))
-        last = min(height, int(part[:, 1].max()) + 1)
-        centres = np.arange(first, last) + 0.5
-        crossed = (start[:, 1:] <= centres) != (end[:, 1:] <= centres)
-        edge, row = np.nonzero(crossed)
-        slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
-        x = start[edge, 0] + slope * (centres[row] - start[edge, 1])
-        flips = np.zeros((last - first, width + 1), np.uint8)
-        np.add.at(flips, (row, np.clip(np.ceil(x - 0.5), 0, width).astype(np.intp)), 1)
-        inside = np.bitwise_xor.accumulate(flips & 1, axis=1)[:, :width]
-        filled[first:last] |= inside.view(np.bool_)
-    return filled
 
 
 def evenly(polygon: Polygon, count: int) -> Polygon:
@@ -159,7 +133,7 @@ def _simplified(piece: _Piece, error: float) -> Polygon:
         if len(simple) > MAX_POINTS >= len(kept):
             break
         kept = simple
-        if np.count_nonzero(fill([simple], size) != wanted) <= error * area:
+        if np.count_nonzero(rasterize([simple], size) != wanted) <= error * area:
             break
     return np.add(kept, (piece.x, piece.y))
 

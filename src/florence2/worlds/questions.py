@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from florence2.data.records import Record
-from florence2.geometry import box_iou
+from florence2.geometry import box_iou, rasterize
 from florence2.results import Boxes, Mixed, Polygons
 from florence2.tasks import Task
 from florence2.worlds.captions import caption_phrases
 from florence2.worlds.english import join_phrases
-from florence2.worlds.outlines import MIN_IOU, Polygon, fill, outline
+from florence2.worlds.outlines import MIN_IOU, Polygon, outline
 from florence2.worlds.phrases import (
     Reference,
     absent_labels,
@@ -90,7 +90,7 @@ def _outlines(scene: Scene, numbers: Sequence[int]) -> Polygons | None:
     for number in ordered:
         mask = scene.mask(number)
         parts = outline(mask)
-        drawn = fill(parts, picture_size(scene))
+        drawn = rasterize(parts, picture_size(scene))
         if np.count_nonzero(drawn & mask) < MIN_IOU * np.count_nonzero(drawn | mask):
             return None
         found.append(parts)
