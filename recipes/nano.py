@@ -29,7 +29,8 @@ from florence2.training.batches import Example
 from florence2.training.denoising import Denoising
 from florence2.training.distributed import World, join
 from florence2.training.loop import Trainer
-from florence2.training.recipe import Recipe, Stage
+from florence2.training.pretraining_loss import PretrainingLoss, PretrainingStage
+from florence2.training.recipe import Recipe
 from florence2.training.targets import smooth_rows
 from florence2.training.world_examples import (
     NUM_LETTERS,
@@ -103,13 +104,15 @@ CYCLE = (
 )
 
 STAGES = (
-    Stage("dense", 7000, 32, 128, 1.2e-3, warmup_steps=200, final_share=0.3, trains="tower"),
-    Stage("joint", 8000, 32, 128, 6e-4, warmup_steps=400, dense_weight=0.3),
+    PretrainingStage(
+        "dense", 7000, 32, 128, 1.2e-3, warmup_steps=200, final_share=0.3, trains="tower"
+    ),
+    PretrainingStage("joint", 8000, 32, 128, 6e-4, warmup_steps=400, dense_weight=0.3),
 )
 
 
 def examples_of(
-    stage: Stage,
+    stage: PretrainingStage,
     cycle: Sequence[WorldMixture],
     kit: Kit,
     tokenizer: Tokenizer,
@@ -216,10 +219,10 @@ def train(arguments: argparse.Namespace, world: World) -> None:
             seed=arguments.seed,
             web=web,
         ),
-        num_classes=len(kit.categories),
-        num_letters=NUM_LETTERS,
+        loss=lambda model: PretrainingLoss(
+            model, tokenizer.loc_begin, len(kit.categories), NUM_LETTERS
+        ),
         ema_decay=0.998,
-        loc_begin=tokenizer.loc_begin,
         workers=arguments.workers,
         worker_init=one_thread,
         evaluate=lambda model, side: evaluate_worlds(

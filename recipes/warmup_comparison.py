@@ -26,8 +26,10 @@ from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.tokenizer import Tokenizer
 from florence2.training.held_out import HeldOut
-from florence2.training.loop import Recipe, Stage, Trainer
+from florence2.training.loop import Trainer
 from florence2.training.mixtures import ExampleMaker
+from florence2.training.pretraining_loss import PretrainingLoss, PretrainingStage
+from florence2.training.recipe import Recipe
 from florence2.training.targets import TargetEncoder
 from florence2.training.world_examples import NUM_LETTERS
 from florence2.worlds.kit import Kit
@@ -38,7 +40,9 @@ KINDS = {
     "plain": replace(JOINT, name="plain", dense_weight=0.0),
     "joint": JOINT,
     "tower": TOWER,
-    "text": Stage("text", 1, BATCH, JOINT.image_side, JOINT.learning_rate, trains="text"),
+    "text": PretrainingStage(
+        "text", 1, BATCH, JOINT.image_side, JOINT.learning_rate, trains="text"
+    ),
 }
 # Shares of the time.
 ARMS: Mapping[str, Mapping[str, float]] = {
@@ -69,10 +73,10 @@ class Comparison:
             examples=lambda stage: examples_of(
                 stage, (DENSE if stage.trains == "tower" else SHORT,), self.kit, self.tokenizer
             ),
-            num_classes=len(self.kit.categories),
-            num_letters=NUM_LETTERS,
+            loss=lambda model: PretrainingLoss(
+                model, self.tokenizer.loc_begin, len(self.kit.categories), NUM_LETTERS
+            ),
             ema_decay=0.998,
-            loc_begin=self.tokenizer.loc_begin,
             workers=0,  # so that making pictures counts
         )
         Trainer(model, recipe, folder).run()

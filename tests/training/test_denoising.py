@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tiny_runs import CONFIG, LOC_BEGIN, TEXT, Patches, new_model
+from tiny_runs import CONFIG, TEXT, Patches, new_model, pretraining_loss
 
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example, collate
 from florence2.training.denoising import HIDDEN_SHARE, VERSIONS, Denoising, damaged
-from florence2.training.losses import Losses, batch_weights
+from florence2.training.losses import ANSWER, Objective
 
 MASK = 9
 
@@ -43,7 +43,7 @@ def test_the_question_goes_on_with_the_damaged_answer(denoising: Denoising) -> N
         left = example.prompt_ids[len(question) : -1]
         assert set(left) <= {*clean.label_ids[1:-1], *denoising.mask_ids}
         assert (example.task, example.label_ids) == (clean.task, clean.label_ids)
-        assert example.pixels.size == 0 and example.cells is None
+        assert example.pixels.size == 0 and not example.extras
         versions.add(tuple(left))
     assert len(versions) > 1
 
@@ -58,16 +58,17 @@ def test_padding_takes_no_part(denoising: Denoising) -> None:
     """The loss of a short answer is the same beside a long one."""
     short = Example(denoising[0].pixels, denoising[0].task, [0, 10, 2], [0, 4, 2])
     long = denoising[8]
-    losses = Losses(new_model().eval(), None, LOC_BEGIN)
+    model = new_model().eval()
+    objective = Objective(model, pretraining_loss(model))
     assert len(long.prompt_ids) > len(short.prompt_ids)
 
     def loss(*examples: Example) -> float:
-        batch = collate(examples, CONFIG.text.pad_id, CONFIG.vision.map_side(TEXT.image_side))
-        weights = batch_weights(batch)
+        batch = collate(examples, CONFIG.text.pad_id)
+        weights = objective.loss.weights(batch)
         shares = dict.fromkeys(weights, 1.0)
         with torch.no_grad():
-            total, _ = losses(batch, TEXT, weights, shares, bf16=False, measure=False)
-        return total.item() * weights["answer"]
+            total, _ = objective(batch, TEXT, weights, shares, bf16=False, measure=False)
+        return total.item() * weights[ANSWER]
 
     assert loss(short, long) == pytest.approx(loss(short) + loss(long), rel=1e-5)
 

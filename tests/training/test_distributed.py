@@ -41,7 +41,7 @@ def layout(folder: Path) -> dict[str, object]:
     """Names, shapes and dtypes of all tensors of a checkpoint."""
     state = read_checkpoint(folder)
     assert state is not None
-    groups = {**{kind: state[kind] for kind in ("model", "heads", "average")}, **state["optimizer"]}
+    groups = {**{kind: state[kind] for kind in ("model", "loss", "average")}, **state["optimizer"]}
     return {
         f"{group} {name}": (each.shape, each.dtype)
         for group, tensors in groups.items()

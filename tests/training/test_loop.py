@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ from tiny_runs import (
     LOC_BEGIN,
     TEXT,
     Patches,
+    answer_loss,
     new_model,
     new_recipe,
+    pretraining_loss,
     resumable_recipe,
 )
 
@@ -31,12 +34,15 @@ from florence2.tasks import Task
 from florence2.training.batches import Example, collate
 from florence2.training.feeding import Batches
 from florence2.training.freezing import freeze
-from florence2.training.loop import Recipe, Stage, Trainer
+from florence2.training.loop import Trainer
 from florence2.training.lora import Lora, LoraConfig
+from florence2.training.recipe import Recipe
 from florence2.training.run_files import read_checkpoint, trained_weights
-from florence2.training.targets import answer_loss
+from florence2.training.stage import Stage
+from florence2.training.targets import answer_loss as loss_of_answers
 
 TESTS = Path(__file__).parents[1]
+FINE = Stage("fine", 10, 8, 32, 4e-3, warmup_steps=5)
 
 
 class Killed(Exception):
@@ -166,7 +172,7 @@ def test_pieces_of_a_batch_train_as_the_whole(tmp_path: Path) -> None:
 
 def test_batches_are_the_same_for_any_number_of_processes() -> None:
     def numbers(size: int, pieces: int) -> list[list[float]]:
-        made = [Batches(Patches(), JOINT, CONFIG, 3, pieces, rank, size) for rank in range(size)]
+        made = [Batches(Patches(), JOINT, 1, 3, pieces, rank, size) for rank in range(size)]
         assert len(made[0]) == (JOINT.steps - 3) * pieces
         return [
             [
@@ -180,11 +186,11 @@ def test_batches_are_the_same_for_any_number_of_processes() -> None:
 
     assert numbers(1, 1) == numbers(2, 1) == numbers(3, 2)
     with pytest.raises(ConfigError, match="too few for 3 processes with 4 pieces"):
-        Batches(Patches(), JOINT, CONFIG, pieces=4, size=3)
+        Batches(Patches(), JOINT, 1, pieces=4, size=3)
 
 
 def test_what_is_frozen_stays_and_the_run_goes_on(tmp_path: Path) -> None:
-    recipe = replace(new_recipe(replace(JOINT, steps=10, dense_weight=0.0)), num_classes=0)
+    recipe = replace(new_recipe(FINE), loss=answer_loss)
 
     def frozen_model() -> Florence2Model:
         model = new_model()
@@ -194,7 +200,7 @@ def test_what_is_frozen_stays_and_the_run_goes_on(tmp_path: Path) -> None:
     run_until(Trainer(frozen_model(), recipe, tmp_path), 7)
     resumed = Trainer(frozen_model(), recipe, tmp_path)
     assert (resumed.stage_index, resumed.step) == (0, 5)
-    assert resumed.learner.losses.heads is None
+    assert not list(resumed.learner.objective.loss.parameters())
     resumed.run()
     before, after = new_model().state_dict(), trained_weights(tmp_path)
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
@@ -204,7 +210,7 @@ def test_what_is_frozen_stays_and_the_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_text_stage_trains_the_text_side_alone(tmp_path: Path) -> None:
-    recipe = replace(new_recipe(replace(TEXT, steps=4)), num_classes=0)
+    recipe = new_recipe(replace(TEXT, steps=4))
     Trainer(new_model(), recipe, tmp_path).run()
     before, after = new_model().state_dict(), trained_weights(tmp_path)
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
@@ -212,7 +218,7 @@ def test_a_text_stage_trains_the_text_side_alone(tmp_path: Path) -> None:
 
 
 def test_a_run_of_an_adapter_goes_on(tmp_path: Path) -> None:
-    recipe = replace(new_recipe(replace(JOINT, steps=10, dense_weight=0.0)), num_classes=0)
+    recipe = replace(new_recipe(FINE), loss=answer_loss)
 
     def adapted_model() -> Florence2Model:
         torch.manual_seed(0)
@@ -246,20 +252,17 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
 def test_heads_of_the_other_run_are_taken_where_they_fit(tmp_path: Path) -> None:
     recipe = new_recipe(replace(JOINT, steps=2))
     Trainer(new_model(), recipe, tmp_path / "first").run()
-    recipe = replace(recipe, num_classes=5, seed=1)
+    recipe = replace(recipe, loss=partial(pretraining_loss, num_classes=5), seed=1)
 
     def heads(folder: str, weights: Path | None) -> dict[str, torch.Tensor]:
-        found = Trainer(
-            new_model(), recipe, tmp_path / folder, weights=weights
-        ).learner.losses.heads
-        assert found is not None
-        return found.state_dict()
+        trainer = Trainer(new_model(), recipe, tmp_path / folder, weights=weights)
+        return trainer.learner.objective.loss.state_dict()
 
     state = read_checkpoint(tmp_path / "first")
     assert state is not None
     taken, fresh = heads("taken", tmp_path / "first"), heads("fresh", None)
     for name, weights in taken.items():
-        source = fresh if name.startswith("cells.") else state["heads"]
+        source = fresh if name.startswith("heads.cells.") else state["loss"]
         assert torch.equal(weights, source[name]), name
 
 
@@ -280,7 +283,8 @@ def changed_recipes() -> Iterator[tuple[str, Recipe, str]]:
     recipe = resumable_recipe()
     *others, last = recipe.stages
     yield "stage", replace(recipe, stages=(*others, replace(last, name="x"))), "stage 'joint'"
-    yield "classes", replace(recipe, num_classes=5), "another dense heads.*cells"
+    other = partial(pretraining_loss, num_classes=5)
+    yield "classes", replace(recipe, loss=other), "another loss.*cells"
 
 
 @pytest.mark.parametrize(
@@ -309,7 +313,6 @@ def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(tmp_path: Path
     ("change", "message"),
     [
         pytest.param({"stages": ()}, "no stages", id="no stage"),
-        pytest.param({"num_classes": 0}, "trains dense heads, but num_classes is 0", id="heads"),
         pytest.param({"ema_decay": 1.0}, "between 0 and 1", id="decay"),
         pytest.param({"accumulate": 0}, "accumulate is 0", id="accumulate"),
     ],
@@ -342,12 +345,12 @@ def test_the_rate_warms_up_and_falls() -> None:
 def test_padding_takes_no_part_in_the_loss() -> None:
     short = Example(np.zeros((3, 32, 32), np.float32), Task.OCR, [0, 2], [0, 5, 2])
     long = replace(short, prompt_ids=[0, 7, 8, 2], label_ids=[0, 5, 6, LOC_BEGIN + 3, 9, 2])
-    batch = collate([short, long], pad_id=1, map_side=4)
+    batch = collate([short, long], pad_id=1)
     assert batch.labels[0].tolist() == [0, 5, 2, *[IGNORE_INDEX] * 3]
     assert batch.prompt_mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
     logits = torch.randn(2, 6, 1040, generator=torch.Generator().manual_seed(0))
-    _, rows = answer_loss(logits, batch.labels, LOC_BEGIN)
-    _, alone = answer_loss(logits[:1, :3], batch.labels[:1, :3], LOC_BEGIN)
+    _, rows = loss_of_answers(logits, batch.labels, LOC_BEGIN)
+    _, alone = loss_of_answers(logits[:1, :3], batch.labels[:1, :3], LOC_BEGIN)
     assert torch.allclose(rows[0], alone[0])
 
 
@@ -357,5 +360,5 @@ def test_a_near_bin_costs_less_than_a_far_one() -> None:
     for guess in (500, 503, 520):
         logits = torch.zeros(1, 1, CONFIG.text.vocab_size)
         logits[0, 0, LOC_BEGIN + guess] = 8.0
-        costs.append(answer_loss(logits, labels, LOC_BEGIN)[0].item())
+        costs.append(loss_of_answers(logits, labels, LOC_BEGIN)[0].item())
     assert costs[0] < costs[1] < costs[2]

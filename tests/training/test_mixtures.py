@@ -23,10 +23,8 @@ from florence2.training.mixtures import (
     MixedExamples,
     Mixture,
     StoredRecords,
-    WorldRecords,
 )
 from florence2.training.targets import TargetEncoder
-from florence2.worlds.kit import Kit
 from tiny_models import CONFIG
 
 SIZE = (40, 20)
@@ -94,21 +92,11 @@ def test_a_record_depends_on_its_index_alone() -> None:
     assert forwards != [words(mixture(2).record(index)) for index in range(50)]
 
 
-def test_worlds_are_a_source_like_others(kit: Kit, maker: ExampleMaker) -> None:
-    worlds = WorldRecords(kit, (Task.OD, Task.OCR), side=64)
-    assert [worlds.record(n).task for n in range(4)] == [Task.OD, Task.OCR] * 2
-    mixture = Mixture((worlds, captions("a", 3)), (1.0, 1.0))
-    tasks = Counter(mixture.record(n).task for n in range(40))
-    assert set(tasks) == {Task.OD, Task.OCR, Task.CAPTION}
-    example = MixedExamples(mixture, maker)[0]
-    again = pickle.loads(pickle.dumps(MixedExamples(mixture, maker)))[0]  # as a worker gets it
+def test_a_worker_gets_the_same_examples(maker: ExampleMaker) -> None:
+    examples = MixedExamples(Mixture((captions("a", 3),), (1.0,)), maker)
+    example, again = examples[0], pickle.loads(pickle.dumps(examples))[0]
     assert np.array_equal(example.pixels, again.pixels)
-    assert example.label_ids == again.label_ids
-
-
-def test_worlds_refuse_tasks_that_they_cannot_ask(kit: Kit) -> None:
-    with pytest.raises(DataError, match="no records of task '<REGION_TO_OCR>'"):
-        WorldRecords(kit, (Task.REGION_TO_OCR,))
+    assert example.label_ids == again.label_ids and not example.extras
 
 
 @pytest.mark.parametrize("augment", [False, True])

@@ -56,7 +56,7 @@ def good(tokenizer: Tokenizer) -> list[Example]:
 
 def checked(tokenizer: Tokenizer, rows: Sequence[Example]) -> str:
     """Check some examples; the message of the refusal, empty if there is none."""
-    return checked_batch(tokenizer, collate(rows, tokenizer.pad_id, 4))
+    return checked_batch(tokenizer, collate(rows, tokenizer.pad_id))
 
 
 def checked_batch(tokenizer: Tokenizer, *batches: Batch) -> str:
@@ -74,7 +74,7 @@ def checked_batch(tokenizer: Tokenizer, *batches: Batch) -> str:
 def test_good_batches_are_let_through_and_counted(tokenizer: Tokenizer) -> None:
     rows = [*good(tokenizer), example(tokenizer, Task.OD, boxes())]
     rows += [example(tokenizer, Task.CAPTION, Text(text="A car.", **FRAME))]
-    batches = [collate(rows[:4], tokenizer.pad_id, 4), collate(rows[4:], tokenizer.pad_id, 4)]
+    batches = [collate(rows[:4], tokenizer.pad_id), collate(rows[4:], tokenizer.pad_id)]
     config = with_vocab_size(CONFIG, tokenizer.vocab_size)
     report = check_batches(batches, tokenizer, config)
     assert report.rows_of_tasks == ((Task.OD, 9), (Task.CAPTION, 1))
@@ -111,7 +111,7 @@ def test_what_the_worlds_make_is_let_through(kit: Kit, tokenizer: Tokenizer) -> 
     config = replace(config, text=replace(config.text, max_position_embeddings=200))
     map_side = config.vision.map_side(64)
     examples = WorldExamples(kit, Processor(tokenizer, config), mixture, map_side=map_side, seed=1)
-    batch = collate([examples[index] for index in range(12)], tokenizer.pad_id, map_side)
+    batch = collate([examples[index] for index in range(12)], tokenizer.pad_id)
     assert check_batches([batch], tokenizer, config).rows == 12
 
 
@@ -232,7 +232,7 @@ def test_answers_that_are_all_empty_are_refused(tokenizer: Tokenizer) -> None:
 
 
 def test_several_batches_are_judged_together(tokenizer: Tokenizer) -> None:
-    batches = [collate([each], tokenizer.pad_id, 4) for each in good(tokenizer)]
+    batches = [collate([each], tokenizer.pad_id) for each in good(tokenizer)]
     assert checked_batch(tokenizer, *batches) == ""
     assert checked_batch(tokenizer, *[batches[0]] * ROWS).startswith("all 8 answers")
     assert "no row to look at" in checked_batch(tokenizer)
@@ -248,7 +248,7 @@ def test_pictures_come_back_from_the_pixels_exactly() -> None:
 
 
 def sheet(tokenizer: Tokenizer, path: Path, rows: Sequence[Example]) -> np.ndarray:
-    preview(collate(rows, tokenizer.pad_id, 4), tokenizer, path)
+    preview(collate(rows, tokenizer.pad_id), tokenizer, path)
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
 

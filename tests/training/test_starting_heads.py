@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 import florence2
-from florence2.training.starting import heads_of
+from florence2.training.starting import loss_weights_of
 
 NANO = Path(florence2.__file__).parent / "nano"
 
 
 @pytest.mark.parametrize("weights", [None, "nano", NANO, NANO / "model.safetensors", {}])
 def test_a_model_brings_no_heads(weights: object) -> None:
-    assert heads_of(weights) == {}  # type: ignore[arg-type]
+    assert loss_weights_of(weights) == {}  # type: ignore[arg-type]

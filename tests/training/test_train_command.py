@@ -10,7 +10,6 @@ import pytest
 
 from florence2 import Florence2
 from florence2.cli.main import main
-from florence2.worlds.kit import Kit
 
 
 def train(
@@ -44,16 +43,24 @@ def test_one_command_from_a_coco_file_to_a_checkpoint_and_again(
     assert "holds a run with learning_rate" in stderr and "--output" in stderr
 
 
-def test_a_kit_and_a_dataset_are_mixed(
-    capsys: pytest.CaptureFixture[str], learner: Path, own: Path, kit: Kit, tmp_path: Path
+def test_datasets_are_mixed_by_weight(
+    capsys: pytest.CaptureFixture[str], learner: Path, own: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    arguments = (f"{own}:2", kit.path, "--task", "od", "--output", run, "--model", learner)
+    arguments = (f"{own}:2", own, "--task", "od", "--output", run, "--model", learner)
     code, (line,), stderr = train(capsys, *arguments, "--dry-run", "--device", "cpu")
     assert code == 0
-    assert "made on the fly, weight 1" in stderr and "weight 2: 5 to train on" in stderr
+    assert "weight 2: 5 to train on" in stderr and "weight 1: 5 to train on" in stderr
     assert Path(str(line["preview"])).exists()
     assert [path.name for path in run.iterdir()] == ["preview.png"]
+
+
+def test_a_kit_has_to_be_exported_first(
+    capsys: pytest.CaptureFixture[str], learner: Path, kit_path: Path, tmp_path: Path
+) -> None:
+    code, lines, stderr = train(capsys, kit_path, "--output", tmp_path, "--model", learner)
+    assert (code, lines) == (2, [])
+    assert f"'florence2-lab worlds export {kit_path} FOLDER'" in stderr
 
 
 def test_a_recipe_runs_like_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

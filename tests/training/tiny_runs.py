@@ -8,6 +8,7 @@ As a program, one run of `resumable_recipe` in a process of its own or, under to
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +21,20 @@ from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
 from florence2.training.denoising import Denoising
+from florence2.training.dense import dense_targets
 from florence2.training.distributed import join
-from florence2.training.loop import Recipe, Stage, Trainer
+from florence2.training.loop import Trainer
+from florence2.training.losses import AnswerLoss
+from florence2.training.pretraining_loss import PretrainingLoss, PretrainingStage
+from florence2.training.recipe import Recipe
+from florence2.training.stage import Stage
 from tiny_models import CONFIG as TINY
 
 LOC_BEGIN = 20
 CONFIG = with_vocab_size(TINY, 1040)
-DENSE = Stage("dense", 40, 8, 32, 4e-3, warmup_steps=5, trains="tower")
-TEXT = Stage("text", 40, 8, 32, 4e-3, warmup_steps=5, trains="text")
-JOINT = Stage("joint", 60, 8, 32, 4e-3, warmup_steps=5, dense_weight=0.5)
+DENSE = PretrainingStage("dense", 40, 8, 32, 4e-3, warmup_steps=5, trains="tower")
+TEXT = PretrainingStage("text", 40, 8, 32, 4e-3, warmup_steps=5, trains="text")
+JOINT = PretrainingStage("joint", 60, 8, 32, 4e-3, warmup_steps=5, dense_weight=0.5)
 
 
 class Patches(Dataset[Example]):
@@ -48,15 +54,28 @@ class Patches(Dataset[Example]):
         labels = [0, 4 + corner, *[LOC_BEGIN + each for each in box], 2]
         if index % 4 == 3:
             columns = np.repeat([0, 1 + corner % 2], 4)
-            return Example(pixels, Task.OCR, [0, 11, 12, 2], [0, 4 + corner, 2], columns=columns)
+            return Example(
+                pixels, Task.OCR, [0, 11, 12, 2], [0, 4 + corner, 2], extras(columns=columns)
+            )
         cells = np.zeros((16, 16), np.int64)
         cells[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = corner + 1
         boxes = np.full((4, 4, 4), np.nan, np.float32)
         boxes[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = 0.25
         if index % 3 == 0:
             where = (cells > 0).astype(np.float32)
-            return Example(pixels, Task.OD, [0, 10, 2], labels, cells=cells, referents=where)
-        return Example(pixels, Task.OD, [0, 10, 2], labels, cells=cells, boxes=boxes)
+            return Example(
+                pixels, Task.OD, [0, 10, 2], labels, extras(cells=cells, referents=where)
+            )
+        return Example(pixels, Task.OD, [0, 10, 2], labels, extras(cells=cells, boxes=boxes))
+
+
+extras = partial(dense_targets, CONFIG.vision.map_side(32))
+pretraining_loss = partial(PretrainingLoss, loc_begin=LOC_BEGIN, num_classes=4, num_letters=2)
+
+
+def answer_loss(model: Florence2Model) -> AnswerLoss:
+    """The loss of fine-tuning."""
+    return AnswerLoss(LOC_BEGIN)
 
 
 def new_model(dropout: float = 0.0) -> Florence2Model:
@@ -65,7 +84,7 @@ def new_model(dropout: float = 0.0) -> Florence2Model:
 
 
 def examples_of(stage: Stage) -> Dataset[Example]:
-    if stage.trains == "text":
+    if isinstance(stage, PretrainingStage) and stage.trains == "text":
         return Denoising(Patches(), Tokenizer.train([], 300), seed=1)
     return Patches()
 
@@ -74,9 +93,7 @@ def new_recipe(*stages: Stage) -> Recipe:
     return Recipe(
         stages=stages,
         examples=examples_of,
-        num_classes=4,
-        num_letters=2,
-        loc_begin=LOC_BEGIN,
+        loss=pretraining_loss,
         workers=0,
         log_every=5,
         save_every=5,

@@ -5,7 +5,7 @@ pictures before and after; everything for people goes to stderr. Start it again 
 was stopped.
 
   florence2 train annotations.json --output runs/mine
-  florence2 train photos.json kit.zip:0.5 --output runs/mixed --mode lora --merge
+  florence2 train photos.json made/records.jsonl:0.5 --output runs/mixed --mode lora --merge
   florence2 train annotations.json --output runs/mine --dry-run    # checks, preview.png, no step
   florence2 train recipes/nano.py KIT.zip runs/nano                # like `python recipes/nano.py`
   torchrun --nproc-per-node 4 -m florence2 train annotations.json --output runs/mine
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="DATA",
-        help="datasets (COCO, YOLO, VOC, JSON lines, ...) and kits, PATH or PATH:WEIGHT; or one"
-        " recipe and its arguments, with -- in front of those that begin with a dash",
+        help="datasets (COCO, YOLO, VOC, JSON lines, ...), PATH or PATH:WEIGHT; or one recipe and"
+        " its arguments, with -- in front of those that begin with a dash",
     )
     add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
     add("--model", "what to start from, as in `florence2 run` (default nano)", metavar="MODEL")

@@ -125,6 +125,12 @@ def _format_of_file(path: Path) -> str | None:
             return "parquet"
         case ".yaml" | ".yml":
             return "yolo"
+        case ".zip":
+            raise DataError(
+                f"file {str(path)!r} is an archive, which holds no dataset as it stands; unpack it,"
+                " or if it is a kit, write pictures and records with"
+                f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
+            )
     return None
 
 

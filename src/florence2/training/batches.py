@@ -1,8 +1,8 @@
 """Examples and batches: what the training loop consumes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from florence2.model.florence2 import IGNORE_INDEX
 from florence2.tasks import Task
-from florence2.training.dense import CELLS, COLUMNS, GLYPHS, DenseTargets
 from florence2.training.targets import pad_ids
 
 
@@ -23,19 +22,15 @@ class Example:
         pixels: float32 `(3, side, side)`, normalised; side 0 where there is no picture.
         task: the task asked.
         prompt_ids, label_ids: token ids, both `<s> ... </s>`.
-        cells, columns, glyphs, boxes, referents: dense targets as in `DenseTargets`, without the
-            batch axis; None where the maker knows none.
+        extras: what else the loss module of the recipe wants to know, the same names and shapes
+            in all examples of a batch.
     """
 
     pixels: NDArray[np.float32]
     task: Task
     prompt_ids: list[int]
     label_ids: list[int]
-    cells: NDArray[np.int64] | None = None
-    columns: NDArray[np.int64] | None = None
-    glyphs: NDArray[np.int64] | None = None
-    boxes: NDArray[np.float32] | None = None
-    referents: NDArray[np.float32] | None = None
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ class Batch:
     prompt_mask: Tensor
     labels: Tensor
     tasks: tuple[Task, ...]
-    dense: DenseTargets
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> "Batch":
         """All tensors on a device; from pinned memory without waiting for the copy."""
@@ -58,42 +53,32 @@ class Batch:
         return _mapped(self, Tensor.pin_memory)
 
 
-_Tensors = TypeVar("_Tensors", Batch, DenseTargets)
-
-
-def _mapped(tensors: _Tensors, change: Callable[[Tensor], Tensor]) -> _Tensors:
-    """A copy of a dataclass, each tensor in it changed."""
-    changed: dict[str, Any] = {}
-    for field in fields(tensors):
-        value = getattr(tensors, field.name)
-        if isinstance(value, Tensor):
-            changed[field.name] = change(value)
-        elif isinstance(value, DenseTargets):
-            changed[field.name] = _mapped(value, change)
-    return replace(tensors, **changed)
-
-
-def collate(examples: Sequence[Example], pad_id: int, map_side: int) -> Batch:
-    """Stack examples of one image side; `map_side` is the side of the tower's feature map."""
-    prompts = [example.prompt_ids for example in examples]
-    rows = len(examples)
-    square = rows, CELLS * map_side, CELLS * map_side
-    dense = {
-        "cells": torch.full(square, IGNORE_INDEX),
-        "columns": torch.full((rows, COLUMNS * map_side), IGNORE_INDEX),
-        "glyphs": torch.full((rows, GLYPHS[0] * map_side, GLYPHS[1] * map_side), IGNORE_INDEX),
-        "boxes": torch.full((rows, 4, map_side, map_side), torch.nan),
-        "referents": torch.full(square, torch.nan),
+def _mapped(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """A copy of a batch, each tensor in it changed."""
+    changed: dict[str, Any] = {
+        each.name: change(value)
+        for each in fields(batch)
+        if isinstance(value := getattr(batch, each.name), Tensor)
     }
-    for row, example in enumerate(examples):
-        for name, targets in dense.items():
-            if (known := getattr(example, name)) is not None:
-                targets[row] = torch.from_numpy(known)
+    extras = {name: change(value) for name, value in batch.extras.items()}
+    return replace(batch, **changed, extras=extras)
+
+
+def collate(examples: Sequence[Example], pad_id: int) -> Batch:
+    """Stack examples of one image side."""
+    prompts = [example.prompt_ids for example in examples]
     return Batch(
-        pixels=torch.from_numpy(np.stack([example.pixels for example in examples])),
+        pixels=_stack([example.pixels for example in examples]),
         prompt_ids=pad_ids(prompts, pad_id),
         prompt_mask=pad_ids([[1] * len(prompt) for prompt in prompts], 0),
         labels=pad_ids([example.label_ids for example in examples], IGNORE_INDEX),
         tasks=tuple(example.task for example in examples),
-        dense=DenseTargets(**dense),
+        extras={
+            name: _stack([example.extras[name] for example in examples])
+            for name in examples[0].extras
+        },
     )
+
+
+def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))

@@ -13,11 +13,9 @@ from florence2.formats import open_dataset
 from florence2.formats.pictures import PictureFolder
 from florence2.formats.report import ReadReport
 from florence2.tasks import Task
-from florence2.training.mixtures import ExampleMaker, Mixture, Source, StoredRecords, WorldRecords
+from florence2.training.mixtures import ExampleMaker, Mixture, StoredRecords
 from florence2.training.options import WeightedPath
-from florence2.worlds.kit import Kit
 
-KIT_SUFFIX = ".zip"
 MAX_HELD_OUT = 500  # pictures; more would take long and tell little more
 _HELD_OUT = 31  # keeps this draw apart from others of the same seed
 
@@ -28,7 +26,7 @@ class TrainingData:
 
     Attributes:
         mixture: of the sources, by weight.
-        stored: records to train on, but for those that are made on the fly.
+        stored: records to train on.
         held_out: records about pictures that are not in the mixture.
         summary: what was read, what was lost and why, in plain words.
     """
@@ -64,17 +62,12 @@ class Reader:
         Raises:
             DataError: a path holds no dataset, or no record of it can be trained on.
         """
-        sources: list[Source] = []
+        sources: list[StoredRecords] = []
         held_out: list[Record] = []
         lines: list[str] = []
         stored: list[Record] = []
         for number, each in enumerate(paths):
             seed = self.seed + 1_000 * number
-            if Path(each.path).suffix.lower() == KIT_SUFFIX:
-                worlds = WorldRecords(Kit(each.path), seed=seed)
-                sources.append(replace(worlds, tasks=self.tasks) if self.tasks else worlds)
-                lines.append(f"{each.path}: pictures made on the fly, weight {each.weight:g}")
-                continue
             train, val, words = self._parts(each.path)
             sources.append(StoredRecords(train, seed))
             stored += train

@@ -7,10 +7,13 @@ a language model that ignores the picture). In joint training, the text encoder'
 positions learn in the same way what the question means.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from florence2.model.florence2 import IGNORE_INDEX
@@ -22,25 +25,32 @@ GLYPHS = 2, 4  # rows and columns of letter cells in one position
 WEIGHTS_OF_NONE = {"cells": 0.2, "columns": 1.0, "glyphs": 0.1}
 
 
-@dataclass(frozen=True)
-class DenseTargets:
-    """What the makers know about a batch; rows without a target hold IGNORE_INDEX.
+DenseTargets = Mapping[str, Tensor]  # of a batch, as `dense_targets` makes them
 
-    Attributes:
-        cells: int64 `(B, 4H, 4W)`, class of each cell, 0 is background.
-        columns: int64 `(B, 2W)`, letter above each column of a text line, 0 is a gap.
-        glyphs: int64 `(B, 2H, 4W)`, letter at each cell of a page, 0 is none.
-        boxes: float `(B, 4, H, W)`, for positions inside an object the distances to the left, top,
-            right and bottom edge of its box as shares of the picture; NaN elsewhere.
-        referents: float `(B, 4H, 4W)`, 1.0 where the answer lies, 0.0 elsewhere; NaN where the
-            question asks for no place.
+
+def dense_targets(map_side: int, **known: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    """What the makers know about a picture, filled up with "no target".
+
+    Args:
+        map_side: of the feature map, H = W below.
+        known: by name
+            cells: int64 `(4H, 4W)`, class of each cell, 0 is background;
+            columns: int64 `(2W,)`, letter above each column of a text line, 0 is a gap;
+            glyphs: int64 `(2H, 4W)`, letter at each cell of a page, 0 is none;
+            boxes: float32 `(4, H, W)`, for positions inside an object the distances to the left,
+            top, right and bottom edge of its box as shares of the picture, NaN elsewhere;
+            referents: float32 `(4H, 4W)`, 1.0 where the answer lies, 0.0 elsewhere; None where
+            the question asks for no place.
     """
-
-    cells: Tensor
-    columns: Tensor
-    glyphs: Tensor
-    boxes: Tensor
-    referents: Tensor
+    square = CELLS * map_side, CELLS * map_side
+    targets: dict[str, NDArray[Any]] = {
+        "cells": np.full(square, IGNORE_INDEX),
+        "columns": np.full(COLUMNS * map_side, IGNORE_INDEX),
+        "glyphs": np.full((GLYPHS[0] * map_side, GLYPHS[1] * map_side), IGNORE_INDEX),
+        "boxes": np.full((4, map_side, map_side), np.nan, np.float32),
+        "referents": np.full(square, np.nan, np.float32),
+    }
+    return targets | {name: each for name, each in known.items() if each is not None}
 
 
 class DenseHeads(nn.Module):
@@ -81,27 +91,35 @@ class DenseHeads(nn.Module):
         read = self(map_BCHW)
         losses = {}
         for name, weight_of_none in WEIGHTS_OF_NONE.items():
-            wanted = getattr(targets, name)
+            wanted = targets[name]
             if (wanted != IGNORE_INDEX).any():
                 logits = read[name].float()
                 weight = logits.new_ones(logits.shape[1])
                 weight[0] = weight_of_none
                 losses[name] = F.cross_entropy(logits, wanted, weight, ignore_index=IGNORE_INDEX)
-        known = ~torch.isnan(targets.boxes)
+        known = ~torch.isnan(targets["boxes"])
         if known.any():
-            losses["boxes"] = 4.0 * (read["boxes"].float() - targets.boxes)[known].abs().mean()
+            losses["boxes"] = 4.0 * (read["boxes"].float() - targets["boxes"])[known].abs().mean()
         return losses
 
     def referent_loss(self, memory_BQD: Tensor, targets: DenseTargets) -> dict[str, Tensor]:
         """The same for memory at the positions of the map, row by row: what is meant, and where."""
-        known = ~torch.isnan(targets.referents)
+        known = ~torch.isnan(targets["referents"])
         if not known.any():
             return {}
-        batch, side = len(memory_BQD), targets.referents.shape[1] // CELLS
+        batch, side = len(memory_BQD), targets["referents"].shape[1] // CELLS
         cells = self.referents(memory_BQD).view(batch, side, -1, CELLS * CELLS)
         logits = F.pixel_shuffle(cells.permute(0, 3, 1, 2), CELLS).squeeze(1).float()
-        wanted = targets.referents
+        wanted = targets["referents"]
         return {"referents": F.binary_cross_entropy_with_logits(logits[known], wanted[known])}
+
+
+def weight_of(name: str, target: Tensor) -> float:
+    """What the mean loss of a kind divides by."""
+    if target.is_floating_point():
+        return float((~torch.isnan(target)).sum())
+    nothing = float((target == 0).sum())
+    return float((target != IGNORE_INDEX).sum()) - (1.0 - WEIGHTS_OF_NONE[name]) * nothing
 
 
 @torch.no_grad()
@@ -110,7 +128,7 @@ def accuracy(heads: DenseHeads, map_BCHW: Tensor, targets: DenseTargets) -> dict
     read = heads(map_BCHW)
     out = {}
     for name in WEIGHTS_OF_NONE:
-        target = getattr(targets, name)
+        target = targets[name]
         inked = target > 0
         if inked.any():
             right = (read[name].argmax(1) == target)[inked]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from torch.utils.data import DataLoader, Dataset
 
 from florence2.errors import ConfigError
-from florence2.model.config import Florence2Config
 from florence2.training.batches import Batch, Example, collate
-from florence2.training.recipe import Recipe, Stage
+from florence2.training.recipe import Recipe
+from florence2.training.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Batches(Dataset[Batch]):
 
     examples: Dataset[Example]
     stage: Stage
-    config: Florence2Config
+    pad_id: int
     start: int = 0
     pieces: int = 1
     rank: int = 0
@@ -46,8 +46,7 @@ class Batches(Dataset[Batch]):
             first + part * self.stage.batch_size // parts,
             first + (part + 1) * self.stage.batch_size // parts,
         )
-        map_side = self.config.vision.map_side(self.stage.image_side)
-        return collate([self.examples[row] for row in rows], self.config.text.pad_id, map_side)
+        return collate([self.examples[row] for row in rows], self.pad_id)
 
 
 def feed(batches: Batches, recipe: Recipe, *, pin_memory: bool = False) -> Iterator[Batch]:

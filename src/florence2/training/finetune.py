@@ -31,11 +31,13 @@ from florence2.training.freezing import check_frozen, freeze, trainable_report
 from florence2.training.held_out import HeldOut
 from florence2.training.loop import Trainer
 from florence2.training.lora import Lora, LoraConfig
+from florence2.training.losses import AnswerLoss
 from florence2.training.mixtures import ExampleMaker, MixedExamples
 from florence2.training.options import FinetuneOptions, first_difference
 from florence2.training.preflight import check_batches, preview
-from florence2.training.recipe import Recipe, Stage
+from florence2.training.recipe import Recipe
 from florence2.training.run_files import MANIFEST, WHOLE
+from florence2.training.stage import Stage
 from florence2.training.targets import TargetEncoder, spelled_tasks
 
 RUN, BEFORE, RESULTS = "run.json", "before.json", "results.json"
@@ -132,7 +134,7 @@ class Finetuning:
         return Recipe(
             stages=(self.stage,),
             examples=lambda stage: self.examples(),
-            loc_begin=self.maker.processor.tokenizer.loc_begin,
+            loss=lambda model: AnswerLoss(self.maker.processor.tokenizer.loc_begin),
             evaluate=self.held_out if self.data.held_out else None,
             evaluate_every=max(self.stage.steps // EVALUATIONS, 1),
             log_every=max(min(self.stage.steps // 20, 50), 1),
@@ -171,7 +173,7 @@ class Finetuning:
     def first_batches(self) -> list[Batch]:
         """This process's part of the batches that the run will begin with."""
         share = {"rank": self.world.rank, "size": self.world.size}
-        batches = Batches(self.examples(), self.stage, self.model.config, **share)
+        batches = Batches(self.examples(), self.stage, self.model.config.text.pad_id, **share)
         count = -(-LOOKED_AT // self.stage.batch_size)
         return [batches[number] for number in range(min(count, self.stage.steps))]
 

@@ -91,8 +91,7 @@ class HeldOut:
         self, model: Florence2Model, records: Sequence[Record], image_side: int
     ) -> "_SeenBatch":
         examples = [self.maker.example(record, record.picture()) for record in records]
-        map_side = model.config.vision.map_side(image_side)
-        batch = collate(examples, model.config.text.pad_id, map_side)
+        batch = collate(examples, model.config.text.pad_id)
         weights = model.shared.weight
         return _SeenBatch(
             model.encode_image(batch.pixels.to(weights.device, weights.dtype)),

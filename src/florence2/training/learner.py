@@ -1,4 +1,4 @@
-"""What learns: the model and the dense heads, their optimizer, and a running average of weights."""
+"""What learns: the model and its loss, their optimizer, and a running average of weights."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,8 @@ from florence2.model.florence2 import Florence2Model
 from florence2.model.weight_files import first_of
 from florence2.training.averaging import RunningAverage
 from florence2.training.batches import Batch
-from florence2.training.dense import DenseHeads
 from florence2.training.distributed import World, accumulating, whole
-from florence2.training.losses import Losses, batch_weights, weighted
+from florence2.training.losses import Objective, weighted
 from florence2.training.optimizer import (
     moments,
     new_optimizer,
@@ -24,11 +23,12 @@ from florence2.training.optimizer import (
     trained_parameters,
 )
 from florence2.training.progress import Stopwatch
-from florence2.training.recipe import Recipe, Stage
+from florence2.training.recipe import Recipe
 from florence2.training.recompute import blocks, recompute_blocks
+from florence2.training.stage import Stage
 from florence2.training.window import Window
 
-MEASURE_EVERY = 10  # steps between measurements of the dense heads, which cost a pass through them
+MEASURE_EVERY = 10  # steps between measurements of the loss module that cost time of their own
 
 
 class Learner:
@@ -36,7 +36,8 @@ class Learner:
 
     Args:
         state: of an unbroken run that goes on.
-        heads_of_before: of the run whose weights this one starts from; those that fit are used.
+        loss_of_before: weights of the loss module of the run whose weights this one starts from;
+            those that fit are used.
 
     Attributes:
         window: the numbers of the steps since they were read.
@@ -50,7 +51,7 @@ class Learner:
         recipe: Recipe,
         world: World,
         state: Mapping[str, Any] | None,
-        heads_of_before: Mapping[str, Tensor],
+        loss_of_before: Mapping[str, Tensor],
     ):
         self.model, self.recipe, self.world = model, recipe, world
         self.device = world.device or torch.device(recipe.device or _best_device())
@@ -58,25 +59,20 @@ class Learner:
         self.window = Window(Stopwatch(self.device))
         self._last_loss, self._last_place = torch.zeros(()), ""
         torch.manual_seed(recipe.seed)
-        heads = None
-        if recipe.num_classes:
-            widths = model.config.vision.width, model.config.text.d_model
-            heads = DenseHeads(*widths, recipe.num_classes, recipe.num_letters)
-            own = heads.state_dict()
-            fitting = {
-                n: t for n, t in heads_of_before.items() if own.get(n, t[:0]).shape == t.shape
-            }
-            heads.load_state_dict(own | fitting)
-        self.losses = Losses(model, heads, recipe.loc_begin).to(self.device)
+        loss = recipe.loss(model)
+        own = loss.state_dict()
+        fitting = {n: t for n, t in loss_of_before.items() if own.get(n, t[:0]).shape == t.shape}
+        loss.load_state_dict(own | fitting)
+        self.objective = Objective(model, loss).to(self.device)
         if state is not None:
             self._load(state)  # before the weights are sharded
         if recipe.recompute:
             recompute_blocks(model)
         evaluates = world.is_main and recipe.evaluate is not None
         self.unsharded = copy.deepcopy(model) if world.mesh is not None and evaluates else None
-        busy = all(each.joint and each.dense == (heads is not None) for each in recipe.stages)
-        self.wrapped = world.wrap(self.losses, blocks(model), not busy)
-        self.parameters = trained_parameters(self.losses)
+        some_idle = not all(map(loss.trains_all, recipe.stages))
+        self.wrapped = world.wrap(self.objective, blocks(model), some_idle)
+        self.parameters = trained_parameters(self.objective)
         self.optimizer = new_optimizer(self.parameters, recipe.weight_decay)
         self.average: RunningAverage | None = None
         if recipe.ema_decay is not None:
@@ -112,7 +108,7 @@ class Learner:
 
     def _backward(self, stage: Stage, pieces: Sequence[Batch], measure: bool) -> Tensor:
         """Gradients of the loss of the whole batch; returns this process's part of the loss."""
-        weights = [batch_weights(piece) for piece in pieces]
+        weights = [self.objective.loss.weights(piece) for piece in pieces]
         names = list(weights[0])
         totals = self.world.total([sum(each[name] for each in weights) for name in names])
         losses = []
@@ -129,7 +125,7 @@ class Learner:
                     own,
                     shares,
                     bf16=self.bf16,
-                    measure=measure and stage.trains == "tower",
+                    measure=measure,
                 )
                 loss.backward()
             losses.append(loss.detach())
@@ -173,7 +169,7 @@ class Learner:
                 yield self.model.eval()
         else:
             yield self.model.eval()
-        self.losses.train()
+        self.objective.train()
 
     def finish(self) -> None:
         """Leave the running average in the model, in evaluation mode, unless it is sharded."""
@@ -188,10 +184,9 @@ class Learner:
 
         Only the first of several gets the moments of the optimizer.
         """
-        heads = self.losses.heads
         return {
             "model": self._model_state(),
-            "heads": {} if heads is None else _whole_state(heads),
+            "loss": _whole_state(self.objective.loss),
             "trained": list(self.parameters),
             "optimizer": moments(self.optimizer, self.parameters, keep=self.world.is_main),
             "average": self._average_values(),
@@ -207,15 +202,15 @@ class Learner:
         return {name: whole(each).cpu() for name, each in values.items()}
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        """Weights of the model and the heads."""
+        """Weights of the model and of its loss."""
         if "trained" not in state:
             raise ConfigError(
                 "the checkpoint was written by an earlier version, which cannot go on; start in"
                 " another folder from its weights"
             )
         _load_named("model", self.model, state["model"])
-        if self.losses.heads is not None:
-            _load_named("dense heads", self.losses.heads, state["heads"])
+        # Runs of 0.4 that have no heads have no weights of a loss either.
+        _load_named("loss", self.objective.loss, state.get("loss", {}))
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         """What belongs to parameters that are in their places now."""

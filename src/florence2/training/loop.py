@@ -1,10 +1,8 @@
 """The training loop: step, log, evaluate, save; all of its state is in the checkpoint.
 
-Stages run one after another. One may train the tower alone, with throw-away heads, or the text side
-alone, on damaged answers; a joint stage trains the whole model on answers and may keep the dense
-heads as a side task. Batch `n` of a run
-and its random numbers are functions of the recipe and `n` alone, so a run that was killed goes
-on where it stood.
+Stages run one after another. What is minimised is the recipe's: fine-tuning takes the loss of
+answers, pretraining has a module of its own. Batch `n` of a run and its random numbers are
+functions of the recipe and `n` alone, so a run that was killed goes on where it stood.
 """
 
 import logging
@@ -22,9 +20,10 @@ from florence2.training.distributed import ALONE, World
 from florence2.training.feeding import Batches, feed
 from florence2.training.learner import Learner
 from florence2.training.progress import Bar, Progress
-from florence2.training.recipe import Recipe, Stage
+from florence2.training.recipe import Recipe
 from florence2.training.run_files import LOG, RunLog, read_checkpoint, write_checkpoint
-from florence2.training.starting import heads_of, start_from
+from florence2.training.stage import Stage
+from florence2.training.starting import loss_weights_of, start_from
 
 __all__ = ["Recipe", "Stage", "Trainer"]
 
@@ -64,8 +63,8 @@ class Trainer:
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
             start_from(model, weights)
-        heads = heads_of(weights) if state is None and recipe.num_classes else {}
-        self.learner = Learner(model, recipe, world, state, heads)
+        before = loss_weights_of(weights) if state is None else {}
+        self.learner = Learner(model, recipe, world, state, before)
         if state is not None:
             self._resume(state)
         if world.is_main:  # rows that came after the checkpoint will be written again
@@ -90,14 +89,14 @@ class Trainer:
         batches = Batches(
             recipe.examples(stage),
             stage,
-            self.model.config,
+            self.model.config.text.pad_id,
             self.step,
             recipe.accumulate,
             self.world.rank,
             self.world.size,
         )
         pieces = feed(batches, recipe, pin_memory=learner.device.type == "cuda")
-        learner.losses.train()
+        learner.objective.train()
         learner.window.start_clock()
         first, started = self.step, time.monotonic()
         while self.step < stage.steps:
@@ -108,7 +107,7 @@ class Trainer:
             last = self.step == stage.steps
             if self.step % recipe.log_every == 0 or last:
                 self._log_window(stage)
-            if stage.joint and (self.step % recipe.evaluate_every == 0 or last):
+            if stage.evaluated and (self.step % recipe.evaluate_every == 0 or last):
                 self._evaluate(stage)
             if self.step % recipe.save_every == 0 and not last:
                 self.save()

@@ -5,36 +5,20 @@ weights of the whole batch, so the sum over the pieces is the loss of the whole 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
+from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
 from florence2.training.batches import Batch
-from florence2.training.dense import WEIGHTS_OF_NONE, DenseHeads, DenseTargets, accuracy
-from florence2.training.recipe import Stage
+from florence2.training.stage import Stage
 from florence2.training.targets import answer_loss, location_sigma, row_weights
 
-ANSWER = "answer"
+ANSWER = "loss"
 # Names and weighted sums for the log: a tensor `(2,)` of the sum and of its weights.
 Sums = dict[str, Tensor]
-
-
-def batch_weights(batch: Batch) -> dict[str, float]:
-    """What each loss of a batch divides by, by name of the loss."""
-    weights = {ANSWER: row_weights(batch.labels).sum().item()}
-    for field in fields(DenseTargets):
-        weights[field.name] = _dense_weight(field.name, getattr(batch.dense, field.name))
-    return weights
-
-
-def _dense_weight(name: str, target: Tensor) -> float:
-    if target.is_floating_point():
-        return float((~torch.isnan(target)).sum())
-    nothing = float((target == 0).sum())
-    return float((target != IGNORE_INDEX).sum()) - (1.0 - WEIGHTS_OF_NONE[name]) * nothing
 
 
 def weighted(value: Tensor, weight: float = 1.0) -> Tensor:
@@ -43,12 +27,107 @@ def weighted(value: Tensor, weight: float = 1.0) -> Tensor:
     return torch.stack((value * weight, value.new_full((), weight)))
 
 
-class Losses(nn.Module):
-    """The model and the dense heads as one module from batches to losses."""
+@dataclass(frozen=True)
+class Computed:
+    """How wrong a model is on a batch.
 
-    def __init__(self, model: Florence2Model, heads: DenseHeads | None, loc_begin: int):
+    Attributes:
+        losses: means by name, to be added up and logged. One whose name has no weight (see
+            `LossModule.weights`) is added as it stands and not logged.
+        factors: by which losses count; 1 where none is given.
+        numbers: for the log alone.
+    """
+
+    losses: dict[str, Tensor]
+    factors: Mapping[str, float] = field(default_factory=dict)
+    numbers: Sums = field(default_factory=dict)
+
+
+class LossModule(nn.Module):
+    """Named losses of a model on a batch; a recipe may give the loop one of its own.
+
+    Its parameters, if it has any, train with the model and are saved with the run; the model does
+    not get them.
+    """
+
+    def weights(self, batch: Batch) -> dict[str, float]:
+        """What each loss of a batch divides by, the same names for all batches of a stage."""
+        raise NotImplementedError
+
+    def trains_all(self, stage: Stage) -> bool:
+        """Whether each parameter that trains gets a gradient in every step of a stage."""
+        return True
+
+    def forward(
+        self, model: Florence2Model, batch: Batch, stage: Stage, *, measure: bool
+    ) -> Computed:
+        """The losses of a batch.
+
+        Args:
+            measure: whether to find out numbers that cost time of their own.
+        """
+        raise NotImplementedError
+
+
+class AnswerLoss(LossModule):
+    """How unlikely the true answers are; see `targets.answer_loss`."""
+
+    def __init__(self, loc_begin: int):
         super().__init__()
-        self.model, self.heads, self.loc_begin = model, heads, loc_begin
+        self.loc_begin = loc_begin
+
+    def weights(self, batch: Batch) -> dict[str, float]:
+        return {ANSWER: row_weights(batch.labels).sum().item()}
+
+    def forward(
+        self, model: Florence2Model, batch: Batch, stage: Stage, *, measure: bool
+    ) -> Computed:
+        memory_BSD, logits_BTV = answer_logits(model, model.vision_tower(batch.pixels), batch)
+        computed = self.of_answers(logits_BTV, batch, stage)
+        computed.numbers.update(memory_spread(memory_BSD))
+        return computed
+
+    def of_answers(self, logits_BTV: Tensor, batch: Batch, stage: Stage) -> Computed:
+        """The loss of answers, given their logits."""
+        sigma = location_sigma(stage.image_side)
+        loss, rows_B = answer_loss(logits_BTV.float(), batch.labels, self.loc_begin, sigma)
+        return Computed({ANSWER: loss}, numbers=_by_task(rows_B, batch.tasks))
+
+
+def answer_logits(model: Florence2Model, map_BCHW: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Memory and logits of the true answers, given the feature map of the pictures."""
+    image_tokens_BID = model.projector(map_BCHW)
+    memory_BSD = model.encode(image_tokens_BID, batch.prompt_ids, batch.prompt_mask)
+    mask_BS = model.memory_mask(image_tokens_BID, batch.prompt_mask)
+    return memory_BSD, model.decode(model.decoder_inputs(batch.labels), memory_BSD, mask_BS)
+
+
+def memory_spread(memory_BSD: Tensor) -> Sums:
+    """How much the memory differs between pictures, for the log.
+
+    It falls to zero when the text side stops looking at pictures: watch it.
+    """
+    if len(memory_BSD) < 2:
+        return {}
+    spread = memory_BSD.detach().float().std(dim=0).mean()
+    return {"memory_spread": weighted(spread, len(memory_BSD))}
+
+
+def _by_task(rows_B: Tensor, tasks: Sequence[Task]) -> Sums:
+    """Mean loss of the rows that ask each task."""
+    names = sorted({task.name.lower() for task in tasks})
+    places = torch.tensor([names.index(task.name.lower()) for task in tasks])
+    pairs_B2 = torch.stack((rows_B.detach(), torch.ones_like(rows_B)), dim=1)
+    sums = pairs_B2.new_zeros(len(names), 2).index_add(0, places.to(rows_B.device), pairs_B2)
+    return {f"loss_{name}": sums[index] for index, name in enumerate(names)}
+
+
+class Objective(nn.Module):
+    """The model and its loss as one module, from a batch to what is minimised."""
+
+    def __init__(self, model: Florence2Model, loss: LossModule):
+        super().__init__()
+        self.model, self.loss = model, loss
 
     def forward(
         self,
@@ -60,73 +139,19 @@ class Losses(nn.Module):
         bf16: bool,
         measure: bool,
     ) -> tuple[Tensor, Sums]:
-        """Loss of a piece and the numbers for the log.
+        """The loss of a piece and the numbers for the log.
 
         Args:
-            weights: of the piece, see `batch_weights`.
+            weights: of the piece, see `LossModule.weights`.
             shares: by which each loss is multiplied.
-            measure: whether to find out what the dense heads of the tower name rightly.
+            measure: see `LossModule.forward`.
         """
-        sums: Sums = {}
-        losses: list[Tensor] = []
-        dense: dict[str, Tensor] = {}
         with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=bf16):
-            if stage.trains == "text":
-                memory_BSD, logits_BTV = self._restored(batch, stage)
-            else:
-                map_BCHW = self.model.vision_tower(batch.pixels)
-            if stage.joint:
-                memory_BSD, logits_BTV = self._answers(map_BCHW, batch)
-            if self.heads and stage.dense:
-                dense |= self.heads.loss(map_BCHW, batch.dense)
-            if self.heads and stage.dense and stage.joint:
-                positions = map_BCHW.shape[2] * map_BCHW.shape[3]
-                memory_BQD = memory_BSD[:, 1 : 1 + positions]  # token 0 is the global mean
-                dense |= self.heads.referent_loss(memory_BQD, batch.dense)
-        if stage.trains != "tower":
-            sigma = location_sigma(stage.image_side)
-            loss, rows_B = answer_loss(logits_BTV.float(), batch.labels, self.loc_begin, sigma)
-            losses.append(shares[ANSWER] * loss)
-            sums |= {"loss": weighted(loss, weights[ANSWER]), **_by_task(rows_B, batch.tasks)}
-        if stage.joint and len(batch.labels) > 1:
-            # Falls to zero when the text side stops looking at pictures: watch it.
-            spread = memory_BSD.detach().float().std(dim=0).mean()
-            sums["memory_spread"] = weighted(spread, len(batch.labels))
-        for name, value in dense.items():
-            factor = stage.dense_weight if stage.joint else 1.0
-            losses.append(factor * shares[name] * value)
-            sums[f"dense_{name}"] = weighted(value, weights[name])
-        if self.heads and stage.dense:
-            # A kind without targets in this piece still has a gradient, of zero: processes that
-            # train together must agree on which parameters have one.
-            losses.append(0.0 * torch.stack([each.sum() for each in self.heads.parameters()]).sum())
-        if self.heads and measure:
-            found = accuracy(self.heads, map_BCHW.detach().float(), batch.dense)
-            sums |= {name: weighted(map_BCHW.new_tensor(share)) for name, share in found.items()}
-        return torch.stack(losses).sum(), sums
-
-    def _answers(self, map_BCHW: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Memory and logits."""
-        model = self.model
-        image_tokens_BID = model.projector(map_BCHW)
-        memory_BSD = model.encode(image_tokens_BID, batch.prompt_ids, batch.prompt_mask)
-        mask_BS = model.memory_mask(image_tokens_BID, batch.prompt_mask)
-        logits_BTV = model.decode(model.decoder_inputs(batch.labels), memory_BSD, mask_BS)
-        return memory_BSD, logits_BTV
-
-    def _restored(self, batch: Batch, stage: Stage) -> tuple[Tensor, Tensor]:
-        """The same without pictures; the text keeps its positions behind one."""
-        model, mask_BL = self.model, batch.prompt_mask.bool()
-        first = model.config.num_image_tokens(stage.image_side)
-        memory_BLD = model.text_encoder(model.shared(batch.prompt_ids), mask_BL, first)
-        logits_BTV = model.decode(model.decoder_inputs(batch.labels), memory_BLD, mask_BL)
-        return memory_BLD, logits_BTV
-
-
-def _by_task(rows_B: Tensor, tasks: Sequence[Task]) -> Sums:
-    """Mean loss of the rows that ask each task."""
-    names = sorted({task.name.lower() for task in tasks})
-    places = torch.tensor([names.index(task.name.lower()) for task in tasks])
-    pairs_B2 = torch.stack((rows_B.detach(), torch.ones_like(rows_B)), dim=1)
-    sums = pairs_B2.new_zeros(len(names), 2).index_add(0, places.to(rows_B.device), pairs_B2)
-    return {f"loss_{name}": sums[index] for index, name in enumerate(names)}
+            computed = self.loss(self.model, batch, stage, measure=measure)
+        sums, terms = dict(computed.numbers), []
+        for name, value in computed.losses.items():
+            if name in weights:
+                sums[name] = weighted(value, weights[name])
+                value = computed.factors.get(name, 1.0) * shares[name] * value
+            terms.append(value)
+        return torch.stack(terms).sum(), sums

@@ -1,4 +1,4 @@
-"""From datasets and worlds to training examples, mixed by weight.
+"""From datasets to training examples, mixed by weight.
 
     sources of records -- Mixture --> record i -- picture, augmentation --> Example i
 
@@ -20,17 +20,12 @@ from florence2.data.records import Record
 from florence2.errors import ConfigError, DataError
 from florence2.images import preprocess
 from florence2.processor import Processor
-from florence2.tasks import Task
 from florence2.training.augmentation import augmented
 from florence2.training.batches import Example
 from florence2.training.targets import TargetEncoder
-from florence2.worlds.describe import LINE_TASKS, SCENE_TASKS, line_records, scene_records
-from florence2.worlds.kit import Kit
-from florence2.worlds.lines import line
-from florence2.worlds.scenes import scene
 
 BLOCK = 1_000  # examples in which every source has its exact share
-# Keep the draws of this module apart from each other and from those of the makers.
+# Keep the draws of this module apart from each other.
 _BLOCKS, _EPOCHS, _CHANGES = 21, 22, 23
 
 
@@ -64,37 +59,6 @@ class StoredRecords:
 @lru_cache(maxsize=64)
 def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, _EPOCHS, epoch]).permutation(count)
-
-
-@dataclass(frozen=True)
-class WorldRecords:
-    """Records of scenes and printed lines that are made on the fly, each another.
-
-    Attributes:
-        tasks: asked in turn. What scenes answer is asked about scenes, reading about lines.
-        side: of the pictures of scenes, in pixels.
-    """
-
-    kit: Kit
-    tasks: tuple[Task, ...] = (Task.OD, Task.OCR)
-    side: int = 256
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        known = [*SCENE_TASKS, *(task for task in LINE_TASKS if task not in SCENE_TASKS)]
-        if wrong := [task.token for task in self.tasks if task not in known]:
-            raise DataError(
-                f"the worlds make no records of task {wrong[0]!r}; choose among"
-                f" {', '.join(task.token for task in known)}"
-            )
-
-    def record(self, visit: int) -> Record:
-        task = self.tasks[visit % len(self.tasks)]
-        if task not in SCENE_TASKS:
-            return line_records(line(self.kit, self.seed, visit), (task,))[0]
-        made = scene(self.kit, self.seed, visit, side=self.side)
-        # Some tasks have nothing to ask about a scene; detection always has.
-        return (*scene_records(made, (task,)), *scene_records(made, (Task.OD,)))[0]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ MODES: tuple[str, ...] = get_args(Mode)
 
 @dataclass(frozen=True)
 class WeightedPath:
-    """A dataset or a kit, and how often it is asked in relation to the others."""
+    """A dataset, and how often it is asked in relation to the others."""
 
     path: str
     weight: float = 1.0
@@ -45,7 +45,7 @@ class FinetuneOptions:
     """A fine-tuning from data to checkpoint; `None` means the default for this model and data.
 
     Attributes:
-        data: datasets of any format that `open_dataset` reads, and kits of the worlds.
+        data: datasets of any format that `open_dataset` reads.
         output: folder of the run; see `docs/training.md` for what it holds afterwards.
         model: what `Florence2.load` takes.
         mode: which weights train: all, all but the vision tower, or an adapter.

@@ -28,12 +28,12 @@ def start_from(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]
     model.load_state_dict(dict(weights))
 
 
-def heads_of(weights: str | Path | Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-    """Weights of the dense heads of a run, empty for what has none."""
+def loss_weights_of(weights: str | Path | Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    """Weights of the loss module of a run, empty for what has none."""
     if not isinstance(weights, str | Path) or not _is_run(Path(weights)):
         return {}
     state = read_checkpoint(Path(weights))
-    return {} if state is None else state["heads"]
+    return {} if state is None else state.get("loss", {})
 
 
 def _is_run(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from florence2.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons
 from florence2.tasks import Task
 from florence2.training.batches import Example
-from florence2.training.dense import CELLS, COLUMNS, GLYPHS
+from florence2.training.dense import CELLS, COLUMNS, GLYPHS, dense_targets
 from florence2.training.mixtures import ExampleMaker
 from florence2.training.targets import TargetEncoder
 from florence2.worlds.colours import recoloured
@@ -138,8 +139,7 @@ class WorldExamples(Dataset[Example]):
             record = replace(record, result=_even(record.result, self.mixture.outline_points))
         cells = center_samples(made.class_map, (CELLS * self.map_side,) * 2).astype(np.int64)
         referents = answer_map(record, CELLS * self.map_side)
-        example = self._example(record)
-        return replace(example, cells=cells, boxes=self._edges(made), referents=referents)
+        return self._example(record, cells=cells, boxes=self._edges(made), referents=referents)
 
     def _page(self, index: int, rng: np.random.Generator, task: Task) -> Example:
         make = partial(page, self.kit)
@@ -148,15 +148,16 @@ class WorldExamples(Dataset[Example]):
         options = self.page_options
         made = make(self.seed, index, side=PAGE_SIDE, split=self.split, options=options)
         (record,) = page_records(made, (task,))
-        return replace(self._example(record), glyphs=self._glyphs(made))
+        return self._example(record, glyphs=self._glyphs(made))
 
     def _line(self, index: int) -> Example:
         made = line(self.kit, self.seed, index, split=self.split, options=self.mixture.lines)
         (record,) = line_records(made, (Task.OCR,))
-        return replace(self._example(record), columns=self._letters(made))
+        return self._example(record, columns=self._letters(made))
 
-    def _example(self, record: Record) -> Example:
-        return self.maker.example(record, record.picture())
+    def _example(self, record: Record, **known: NDArray[Any] | None) -> Example:
+        example = self.maker.example(record, record.picture())
+        return replace(example, extras=dense_targets(self.map_side, **known))
 
     def _length(self, record: Record) -> int:
         return len(self.maker.targets.label_ids(record.task, record.result))
