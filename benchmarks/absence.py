@@ -31,7 +31,8 @@ from florence2 import Boxes, Florence2, GenerationOptions, Mixed, Request, Task
 from florence2.data.records import Record
 from florence2.evaluation.detection import count_boxes
 from florence2.evaluation.estimates import Estimate, ratio
-from florence2.evaluation.suites import HELD_OUT, Materials, Suite, build_suites, caption_parts
+from florence2.evaluation.suites import Suite
+from florence2.evaluation.worlds_suites import HELD_OUT, Materials, build_suites, caption_parts
 from florence2.grammars import Grammars
 from florence2.presence import Claim, Evidence, Witness
 from florence2.results import Absent, Result

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from florence2.checkpoints import load_checkpoint
 from florence2.evaluation.asking import GREEDY, Asker
-from florence2.evaluation.suites import SCENE_SIDE, SCENES, SEED
+from florence2.evaluation.worlds_suites import SCENE_SIDE, SCENES, SEED
 from florence2.geometry import box_iou
 from florence2.results import Boxes
 from florence2.tasks import Task

@@ -29,8 +29,8 @@ from florence2.data.records import Record
 from florence2.evaluation.asking import GREEDY, LONGEST
 from florence2.evaluation.estimates import Estimate
 from florence2.evaluation.measures import MEASURES
-from florence2.evaluation.suites import SEED, words_of_page
 from florence2.evaluation.words import part_of_line
+from florence2.evaluation.worlds_suites import SEED, words_of_page
 from florence2.tiling.grid import Tile, cut
 from florence2.tiling.merging import merge
 from florence2.worlds.describe import scene_records

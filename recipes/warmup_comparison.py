@@ -21,7 +21,8 @@ from tempfile import TemporaryDirectory
 import cv2
 from nano import DENSE, SHORT, STAGES, examples_of, new_model, tokenizer_of
 
-from florence2.evaluation.suites import Materials, Suite, build_suites
+from florence2.evaluation.suites import Suite
+from florence2.evaluation.worlds_suites import Materials, build_suites
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.tokenizer import Tokenizer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from florence2.evaluation.suites import LINES, SCENES, SEED
+from florence2.evaluation.worlds_suites import LINES, SCENES, SEED
 from florence2.tasks import Task
 from florence2.worlds.describe import line_records, scene_records
 from florence2.worlds.kit import Kit

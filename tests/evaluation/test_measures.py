@@ -16,7 +16,7 @@ from florence2.evaluation.measures import (
     measure_sentences,
     measure_words,
 )
-from florence2.evaluation.suites import caption_parts
+from florence2.evaluation.worlds_suites import caption_parts
 from florence2.geometry import box_to_quad
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task

@@ -8,7 +8,7 @@ import pytest
 
 from florence2.data.records import Record
 from florence2.evaluation.peers import SLICE, Remembering
-from florence2.evaluation.suites import words_of_page
+from florence2.evaluation.worlds_suites import words_of_page
 from florence2.results import Result
 from florence2.tasks import Task
 from florence2.worlds.describe import line_records

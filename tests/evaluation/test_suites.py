@@ -11,16 +11,10 @@ from answerers import Oracle, Silent
 from florence2.errors import ConfigError
 from florence2.evaluation.running import Report, run_suites
 from florence2.evaluation.sheet import draw_sheet
-from florence2.evaluation.suites import (
-    GROUPS,
-    Materials,
-    Skipped,
-    Suite,
-    build_suites,
-    dataset_suites,
-)
+from florence2.evaluation.suites import Skipped, Suite, dataset_suites
 from florence2.evaluation.table import markdown
 from florence2.evaluation.worlds import evaluate_worlds
+from florence2.evaluation.worlds_suites import GROUPS, Materials, build_suites
 from florence2.tasks import Task
 from florence2.worlds.kit import Kit
 

@@ -88,7 +88,8 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def choose_suites(arguments: argparse.Namespace) -> "Iterable[Suite | Skipped]":
-    from florence2.evaluation.suites import GROUPS, Materials, build_suites, dataset_suites
+    from florence2.evaluation.suites import dataset_suites
+    from florence2.evaluation.worlds_suites import GROUPS, Materials, build_suites
     from florence2.formats import open_dataset
     from florence2.worlds.kit import Kit
 

@@ -6,7 +6,8 @@ Nothing is needed beyond what training itself needs.
 from collections.abc import Sequence
 
 from florence2.evaluation.asking import Answerer, Asker
-from florence2.evaluation.suites import Materials, Suite, build_suites
+from florence2.evaluation.suites import Suite
+from florence2.evaluation.worlds_suites import Materials, build_suites
 from florence2.worlds.kit import Kit
 
 __all__ = ["Asker", "evaluate_worlds"]
