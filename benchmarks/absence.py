@@ -32,11 +32,11 @@ from florence2.data.records import Record
 from florence2.evaluation.detection import count_boxes
 from florence2.evaluation.estimates import Estimate, ratio
 from florence2.evaluation.suites import Suite
-from florence2.evaluation.worlds_suites import HELD_OUT, Materials, build_suites, caption_parts
 from florence2.grammars import Grammars
 from florence2.presence import Claim, Evidence, Witness
 from florence2.results import Absent, Result
-from florence2.worlds.kit import Kit
+from florence2_lab.suites.worlds_suites import HELD_OUT, Materials, build_suites, caption_parts
+from florence2_lab.worlds.kit import Kit
 
 GROUPS = ("open_vocabulary", "grounding")
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

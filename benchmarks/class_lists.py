@@ -22,10 +22,10 @@ from florence2.cascades import detect_classes
 from florence2.data.records import Record
 from florence2.evaluation.asking import GREEDY
 from florence2.evaluation.measures import MEASURES
-from florence2.evaluation.worlds_suites import SCENE_SIDE, SCENES, SEED
-from florence2.worlds.describe import scene_records
-from florence2.worlds.kit import Kit
-from florence2.worlds.scenes import scene
+from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
+from florence2_lab.worlds.describe import scene_records
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.scenes import scene
 
 
 def main() -> None:

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from florence2.formats.coco import write_coco
 from florence2.tasks import Task
-from florence2.worlds.building.categories import Emoji
-from florence2.worlds.building.kit import KitWriter
-from florence2.worlds.building.sprites import TEST_STYLES, build_sprites
-from florence2.worlds.describe import scene_records
-from florence2.worlds.kit import Kit
-from florence2.worlds.scenes import SceneOptions, scene
+from florence2_lab.worlds.building.categories import Emoji
+from florence2_lab.worlds.building.kit import KitWriter
+from florence2_lab.worlds.building.sprites import TEST_STYLES, build_sprites
+from florence2_lab.worlds.describe import scene_records
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.scenes import SceneOptions, scene
 
 THINGS = {"anchor": "⚓", "hammer": "🔨", "light bulb": "💡", "snail": "🐌", "trophy": "🏆"}
 PICTURES, HELD_OUT, SIDE, SEED = 100, 0.6, 320, 5

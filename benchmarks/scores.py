@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from florence2.checkpoints import load_checkpoint
 from florence2.evaluation.asking import GREEDY, Asker
-from florence2.evaluation.worlds_suites import SCENE_SIDE, SCENES, SEED
 from florence2.geometry import box_iou
 from florence2.results import Boxes
 from florence2.tasks import Task
-from florence2.worlds.describe import scene_records
-from florence2.worlds.kit import Kit
-from florence2.worlds.scenes import scene
+from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
+from florence2_lab.worlds.describe import scene_records
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.scenes import scene
 
 Array = NDArray[np.float64]
 DRAWS = 20

@@ -30,13 +30,13 @@ from florence2.evaluation.asking import GREEDY, LONGEST
 from florence2.evaluation.estimates import Estimate
 from florence2.evaluation.measures import MEASURES
 from florence2.evaluation.words import part_of_line
-from florence2.evaluation.worlds_suites import SEED, words_of_page
 from florence2.tiling.grid import Tile, cut
 from florence2.tiling.merging import merge
-from florence2.worlds.describe import scene_records
-from florence2.worlds.kit import Kit
-from florence2.worlds.pages import Page, PageOptions, page
-from florence2.worlds.scenes import Scene, SceneOptions, scene
+from florence2_lab.suites.worlds_suites import SEED, words_of_page
+from florence2_lab.worlds.describe import scene_records
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.pages import Page, PageOptions, page
+from florence2_lab.worlds.scenes import Scene, SceneOptions, scene
 
 TIMES = 4  # the side of a picture, in sides that the model sees
 MIN_SEEN = 0.15  # share of a thing that perfect eyes must see to tell it

@@ -19,30 +19,30 @@ import cv2
 import torch
 from torch.utils.data import Dataset
 
-from florence2.evaluation.worlds import Asker, evaluate_worlds
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
-from florence2.training.denoising import Denoising
 from florence2.training.distributed import World, join
 from florence2.training.loop import Trainer
-from florence2.training.pretraining_loss import PretrainingLoss, PretrainingStage
 from florence2.training.recipe import Recipe
 from florence2.training.targets import smooth_rows
-from florence2.training.world_examples import (
+from florence2_lab.pretraining.denoising import Denoising
+from florence2_lab.pretraining.examples import (
     NUM_LETTERS,
     Alternating,
     WorldExamples,
     WorldMixture,
 )
-from florence2.worlds.captions import brief_caption
-from florence2.worlds.kit import Kit
-from florence2.worlds.lines import LineOptions
-from florence2.worlds.scenes import SceneOptions, scene
-from florence2.worlds.webpages import BakedPages
+from florence2_lab.pretraining.loss import PretrainingLoss, PretrainingStage
+from florence2_lab.suites.watch import Asker, evaluate_worlds
+from florence2_lab.worlds.captions import brief_caption
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.lines import LineOptions
+from florence2_lab.worlds.scenes import SceneOptions, scene
+from florence2_lab.worlds.webpages import BakedPages
 
 VOCABULARY = 1_000  # BPE entries; the 1,024 tokens of Florence-2 come on top
 SEED = 1

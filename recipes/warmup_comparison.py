@@ -22,18 +22,18 @@ import cv2
 from nano import DENSE, SHORT, STAGES, examples_of, new_model, tokenizer_of
 
 from florence2.evaluation.suites import Suite
-from florence2.evaluation.worlds_suites import Materials, build_suites
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
 from florence2.tokenizer import Tokenizer
 from florence2.training.held_out import HeldOut
 from florence2.training.loop import Trainer
 from florence2.training.mixtures import ExampleMaker
-from florence2.training.pretraining_loss import PretrainingLoss, PretrainingStage
 from florence2.training.recipe import Recipe
 from florence2.training.targets import TargetEncoder
-from florence2.training.world_examples import NUM_LETTERS
-from florence2.worlds.kit import Kit
+from florence2_lab.pretraining.examples import NUM_LETTERS
+from florence2_lab.pretraining.loss import PretrainingLoss, PretrainingStage
+from florence2_lab.suites.worlds_suites import Materials, build_suites
+from florence2_lab.worlds.kit import Kit
 
 BATCH = 16  # small, as the runs are short
 TOWER, JOINT = (replace(stage, batch_size=BATCH) for stage in STAGES)

@@ -9,7 +9,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from florence2.worlds.building.packages import fetch_debian
+from florence2_lab.worlds.building.packages import fetch_debian
 
 # Package, its licence, and the books among its PDFs.
 MANUALS = (

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from florence2.evaluation.worlds_suites import LINES, SCENES, SEED
 from florence2.tasks import Task
-from florence2.worlds.describe import line_records, scene_records
-from florence2.worlds.kit import Kit
-from florence2.worlds.lines import line
-from florence2.worlds.scenes import scene
+from florence2_lab.suites.worlds_suites import LINES, SCENES, SEED
+from florence2_lab.worlds.describe import line_records, scene_records
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.lines import line
+from florence2_lab.worlds.scenes import scene
 
 FOLDER = Path(__file__).parents[1] / "examples"
 SCENE_INDICES = range(10_000, 10_006)  # beyond those that the evaluation measures

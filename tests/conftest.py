@@ -6,17 +6,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
+from tiny_kit import write_tiny_kit
 
 from florence2.checkpoints import save_checkpoint
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
-from florence2.worlds.building.baking import bake
-from florence2.worlds.building.chromium import find_chromium
-from florence2.worlds.kit import Kit
-from florence2.worlds.webpages import BakedPages
-from tiny_kit import write_tiny_kit
+from florence2_lab.worlds.building.baking import bake
+from florence2_lab.worlds.building.chromium import find_chromium
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.webpages import BakedPages
 from tiny_models import CONFIG
 
 # Slow is not wrong on a busy machine.

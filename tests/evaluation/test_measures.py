@@ -16,10 +16,10 @@ from florence2.evaluation.measures import (
     measure_sentences,
     measure_words,
 )
-from florence2.evaluation.worlds_suites import caption_parts
 from florence2.geometry import box_to_quad
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
+from florence2_lab.suites.worlds_suites import caption_parts
 
 SIZE = (100, 100)
 PIXELS = np.zeros((100, 100, 3), np.uint8)

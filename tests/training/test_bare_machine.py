@@ -31,8 +31,8 @@ class OnlyThese:
 sys.meta_path[:] = map(OnlyThese, sys.meta_path)
 for name in ("huggingface_hub", "rapidfuzz", "tqdm", "matplotlib", "transformers"):
     assert importlib.util.find_spec(name) is None
-import florence2.evaluation, florence2.training, florence2.worlds
-for package in (florence2.training, florence2.worlds):
+import florence2.evaluation, florence2.training, florence2_lab.worlds
+for package in (florence2.training, florence2_lab.worlds):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         if not module.ispkg:
             importlib.import_module(module.name)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from test_loop import assert_alike, rows, run_until
-from tiny_runs import new_model, resumable_recipe
 
 from florence2.training.distributed import ALONE, join
 from florence2.training.loop import Trainer
 from florence2.training.run_files import read_checkpoint, trained_weights
+from tiny_runs import new_model, resumable_recipe
 
 
 @pytest.fixture(scope="module")

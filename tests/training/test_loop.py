@@ -14,19 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import (
-    CONFIG,
-    DENSE,
-    JOINT,
-    LOC_BEGIN,
-    TEXT,
-    Patches,
-    answer_loss,
-    new_model,
-    new_recipe,
-    pretraining_loss,
-    resumable_recipe,
-)
 
 from florence2.errors import ConfigError, DataError
 from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
@@ -40,6 +27,19 @@ from florence2.training.recipe import Recipe
 from florence2.training.run_files import read_checkpoint, trained_weights
 from florence2.training.stage import Stage
 from florence2.training.targets import answer_loss as loss_of_answers
+from tiny_runs import (
+    CONFIG,
+    DENSE,
+    JOINT,
+    LOC_BEGIN,
+    TEXT,
+    Patches,
+    answer_loss,
+    new_model,
+    new_recipe,
+    pretraining_loss,
+    resumable_recipe,
+)
 
 TESTS = Path(__file__).parents[1]
 FINE = Stage("fine", 10, 8, 32, 4e-3, warmup_steps=5)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import JOINT, new_model, new_recipe
 
 from florence2.model.florence2 import Florence2Model
 from florence2.training.averaging import RunningAverage
@@ -13,6 +12,7 @@ from florence2.training.loop import Trainer
 from florence2.training.recompute import blocks, recompute_blocks
 from florence2.training.run_files import trained_weights
 from tiny_models import tiny_batch
+from tiny_runs import JOINT, new_model, new_recipe
 
 
 def gradients(model: Florence2Model) -> tuple[dict[str, torch.Tensor], int]:

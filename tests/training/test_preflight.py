@@ -19,10 +19,10 @@ from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Batch, Example, collate
 from florence2.training.preflight import check_batches, picture_of, preview
-from florence2.training.world_examples import WorldExamples, WorldMixture
-from florence2.worlds.kit import Kit
-from florence2.worlds.lines import LineOptions
-from florence2.worlds.scenes import SceneOptions
+from florence2_lab.pretraining.examples import WorldExamples, WorldMixture
+from florence2_lab.worlds.kit import Kit
+from florence2_lab.worlds.lines import LineOptions
+from florence2_lab.worlds.scenes import SceneOptions
 from tiny_models import CONFIG
 
 SIDE = CONFIG.image_side

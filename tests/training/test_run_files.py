@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import new_model
 
 from florence2.errors import ConfigError, WeightsError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.run_files import RunLog, read_checkpoint, trained_weights, write_checkpoint
 from florence2.training.starting import start_from
+from tiny_runs import new_model
 
 
 def state(value: float) -> dict[str, Any]:

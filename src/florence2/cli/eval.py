@@ -89,9 +89,9 @@ def check(arguments: argparse.Namespace) -> None:
 
 def choose_suites(arguments: argparse.Namespace) -> "Iterable[Suite | Skipped]":
     from florence2.evaluation.suites import dataset_suites
-    from florence2.evaluation.worlds_suites import GROUPS, Materials, build_suites
     from florence2.formats import open_dataset
-    from florence2.worlds.kit import Kit
+    from florence2_lab.suites.worlds_suites import GROUPS, Materials, build_suites
+    from florence2_lab.worlds.kit import Kit
 
     if arguments.data is not None:
         dataset = open_dataset(arguments.data, split=arguments.split)
@@ -123,7 +123,7 @@ def load_asker(arguments: argparse.Namespace) -> "tuple[str, Asker]":
 
 def load_readers(kept: str) -> "Mapping[str, Answerer]":
     """Load the peers that are installed, with a file for their answers; say which are not."""
-    from florence2.evaluation.peers import RapidOcr, Remembering, Tesseract
+    from peers import RapidOcr, Remembering, Tesseract
 
     readers: dict[str, Answerer] = {}
     for reader in (Tesseract, RapidOcr):

@@ -1,0 +1,73 @@
+"""Cuttings of a PDF that is written here."""
+
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pytest
+
+from florence2.errors import DataError
+from florence2.results import Quads
+from florence2_lab.suites.manual_crops import manual_records
+
+ROWS = ["the quick brown fox jumps over", "a lazy dog and twelve more", "words of a small manual"]
+needs_poppler = pytest.mark.skipif(
+    which("pdftotext") is None, reason="Poppler is not installed (apt-get install poppler-utils)"
+)
+
+
+def write_pdf(path: Path) -> Path:
+    """Write a page of text in one of the fonts that every reader of PDF has."""
+    shown = " ".join(f"({ROWS[row % 3]}) Tj 0 -16 Td" for row in range(30))
+    content = f"BT /F1 12 Tf 72 720 Td {shown} ET"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
+        " /Resources << /Font << /F1 5 0 R >> >> >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    data, places = "%PDF-1.4\n", []
+    for number, each in enumerate(objects, start=1):
+        places.append(len(data))
+        data += f"{number} 0 obj\n{each}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    start = len(data)
+    data += f"xref\n0 6\n0000000000 65535 f \n{table}"
+    data += f"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+    path.write_text(data)
+    return path
+
+
+@needs_poppler
+def test_a_cutting_shows_the_words_that_its_truth_says(tmp_path: Path) -> None:
+    write_pdf(tmp_path / "small.pdf")
+    records = manual_records([tmp_path], 6, seed=1)
+    assert len(records) == 6
+    for record in records:
+        truth, pixels = record.result, np.asarray(record.picture().convert("L"))
+        assert isinstance(truth, Quads)
+        assert set(truth.labels) <= set(" ".join(ROWS).split())
+        outside = np.ones(pixels.shape, bool)
+        for x_min, y_min, x_max, y_max in truth.quads[:, [0, 2]].reshape(-1, 4).astype(int):
+            assert pixels[y_min:y_max, x_min:x_max].min() < 128  # ink in every box
+            outside[max(0, y_min - 1) : y_max + 1, max(0, x_min - 1) : x_max + 1] = False
+        assert (pixels[outside] < 128).mean() < 0.001  # and next to none elsewhere
+
+
+@needs_poppler
+def test_the_same_seed_cuts_the_same(tmp_path: Path) -> None:
+    file = write_pdf(tmp_path / "small.pdf")
+    first, second = (manual_records([file], 3, seed=2) for _ in range(2))
+    assert [each.result for each in first] == [each.result for each in second]
+
+
+def test_a_folder_without_pdfs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no PDF"):
+        manual_records([tmp_path], 1, seed=0)
+
+
+def test_a_missing_path_is_refused() -> None:
+    with pytest.raises(DataError, match=r"'no/such\.pdf' does not exist"):
+        manual_records([Path("no/such.pdf")], 1, seed=0)

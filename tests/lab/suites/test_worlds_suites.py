@@ -1,0 +1,139 @@
+"""Suites: who knows everything gets everything, who says nothing gets nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from answerers import Oracle, Silent
+from florence2.errors import ConfigError
+from florence2.evaluation.running import Report, run_suites
+from florence2.evaluation.sheet import draw_sheet
+from florence2.evaluation.suites import Skipped, Suite, dataset_suites
+from florence2.evaluation.table import markdown
+from florence2.tasks import Task
+from florence2_lab.suites.watch import evaluate_worlds
+from florence2_lab.suites.worlds_suites import GROUPS, Materials, build_suites
+from florence2_lab.worlds.kit import Kit
+
+COUNT = 6
+ERRORS = {"cer"}  # the numbers that should be small
+
+
+@pytest.fixture(scope="module")
+def suites(kit: Kit) -> list[Suite | Skipped]:
+    return list(build_suites(Materials(kit, test_styles=kit)))
+
+
+@pytest.fixture(scope="module")
+def perfect(suites: list[Suite | Skipped]) -> Report:
+    readers = {"a mute reader": Silent()}
+    return run_suites(suites, ("oracle", Oracle()), readers, COUNT)
+
+
+def test_who_knows_every_answer_gets_one_in_every_suite(perfect: Report) -> None:
+    rows = [row for row in perfect.rows if row.answerer == "oracle"]
+    wrong = {
+        f"{row.group}/{row.material}/{name}": number.value
+        for row in rows
+        for name, number in row.numbers.items()
+        if number.value != pytest.approx(0.0 if name in ERRORS else 1.0)
+    }
+    assert wrong == {}
+    assert {row.group for row in rows} == {*GROUPS} - {"manuals"}
+
+
+def test_who_says_nothing_gets_nothing(suites: list[Suite | Skipped]) -> None:
+    report = run_suites(suites, ("silent", Silent()), {}, COUNT)
+    found = {
+        f"{row.group}/{row.material}/{name}": number.value
+        for row in report.rows
+        for name, number in row.numbers.items()
+        # Silence is the right answer to what is not there.
+        if name != "absent_silent" and number.value != (1.0 if name in ERRORS else 0.0)
+    }
+    assert found == {}
+
+
+def test_every_task_is_asked(perfect: Report) -> None:
+    assert list(perfect.malformed) == list(Task)
+
+
+def test_other_readers_are_asked_where_text_is_read(perfect: Report) -> None:
+    asked = {row.group for row in perfect.rows if row.answerer == "a mute reader"}
+    assert asked == {"reading", "pages"}
+
+
+def test_what_has_no_material_is_left_out_with_the_reason(perfect: Report) -> None:
+    left_out = {(each.group, each.reason) for each in perfect.skipped}
+    assert left_out == {
+        ("manuals", "no PDFs were given (--manuals)"),
+        ("detection", "no kit was given (--stamps)"),
+    }
+    assert "Left out: manuals" in markdown(perfect)
+
+
+def test_the_same_pictures_are_asked_about_every_time(kit: Kit) -> None:
+    (suite,) = build_suites(Materials(kit), ["reading"])
+    assert isinstance(suite, Suite)
+    first, second = suite.records(3), suite.records(5)
+    assert [each.source for each in first] == [each.source for each in second[:3]]
+    assert all("/val/" in each.source for each in second)
+
+
+def test_the_report_is_json_and_a_table(perfect: Report) -> None:
+    told = json.loads(json.dumps(perfect.to_dict()))
+    assert told["rows"][0]["numbers"]["cer"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert "| reading | 6 of unseen fonts | oracle | character error rate **0.000**" in markdown(
+        perfect
+    )
+
+
+def test_the_sheet_shows_every_suite_from_the_best_to_the_worst(perfect: Report) -> None:
+    assert len(perfect.shown) == len({(row.group, row.material) for row in perfect.rows})
+    page = draw_sheet(perfect)
+    assert page.width > 1000
+    assert len(page.getcolors(1 << 24) or []) > 1000  # pictures, not an empty page
+
+
+def test_an_unknown_suite_is_refused(kit: Kit) -> None:
+    with pytest.raises(ConfigError, match="'readings' is unknown; choose among reading"):
+        list(build_suites(Materials(kit), ["readings"]))
+
+
+def test_a_dataset_is_measured_by_its_tasks(kit: Kit) -> None:
+    groups = ["detection", "caption"]
+    made = [each for each in build_suites(Materials(kit), groups) if isinstance(each, Suite)]
+    records = [record for suite in made for record in suite.records(3)]
+    report = run_suites(dataset_suites(records, 4), ("oracle", Oracle()), {}, 4)
+    assert [(row.group, row.count) for row in report.rows] == [("od", 4), ("caption", 4)]
+
+
+def test_an_empty_dataset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no records"):
+        list(dataset_suites([], 4))
+
+
+def test_training_watches_a_few_numbers(kit: Kit) -> None:
+    numbers = evaluate_worlds(Oracle(), kit, 3, ("reading", "detection"))
+    assert numbers["reading/unseen_fonts/cer"] == 0.0
+    assert numbers["detection/held-out_drawings/ap50"] == pytest.approx(1.0)
+    assert numbers["detection/styles_of_training/malformed"] == 0.0
+
+
+def test_watching_needs_no_library_beyond_those_of_training(kit_path: Path) -> None:
+    """A bare training machine has torch, numpy, opencv, pillow, tokenizers and safetensors."""
+    code = (
+        "import sys\n"
+        "for name in ('rapidfuzz', 'faster_coco_eval', 'yaml', 'fontTools', 'huggingface_hub'):\n"
+        "    sys.modules[name] = None\n"  # an import of it fails
+        "from florence2_lab.suites.watch import evaluate_worlds\n"
+        "from florence2_lab.worlds.kit import Kit\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from answerers import Silent\n"
+        f"print(len(evaluate_worlds(Silent(), Kit({str(kit_path)!r}), 2)) > 20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr
