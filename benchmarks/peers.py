@@ -1,4 +1,8 @@
-"""Other readers of text, asked the same questions about the same pictures.
+"""Other readers of text beside the model, asked the same questions about the same pictures.
+
+    python benchmarks/peers.py --kit KIT.zip --manuals PDFS/ --answers peers.jsonl
+
+takes the arguments of `florence2-lab eval`.
 
 - Tesseract through its command line (Debian packages `tesseract-ocr`, `tesseract-ocr-eng`).
 - rapidocr, the PP-OCR models on onnxruntime (`pip install rapidocr onnxruntime`); the models
@@ -10,11 +14,13 @@ page as one block (modes 3 and 11 of Tesseract found fewer words on 40 pages and
 What they answer does not change while a model is trained: `Remembering` asks them once.
 """
 
+import argparse
 import csv
 import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
@@ -26,12 +32,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from florence2.cli.eval import measure
 from florence2.data.records import Record
 from florence2.errors import ConfigError
-from florence2.evaluation.asking import Answerer
+from florence2.evaluation.asking import LONGEST, Answerer
 from florence2.geometry import box_to_quad
 from florence2.results import Quads, Result, Text, from_dict
 from florence2.tasks import Task
+from florence2_lab.cli import eval
 
 TASKS = (Task.OCR, Task.OCR_WITH_REGION)
 ONE_LINE, ONE_BLOCK = "7", "6"  # page segmentation modes of Tesseract
@@ -192,3 +200,32 @@ def _size(record: Record) -> tuple[int, int]:
 
 def _bgr(picture: Image.Image) -> NDArray[Any]:
     return np.asarray(picture)[..., ::-1]
+
+
+def load_readers(kept: Path | None) -> dict[str, Answerer]:
+    """Load the readers that are installed, with a file for their answers; say which are not."""
+    readers: dict[str, Answerer] = {}
+    for reader in (Tesseract, RapidOcr):
+        try:
+            asked = reader()
+            readers[reader.name] = Remembering(asked, kept) if kept else asked
+        except ConfigError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return readers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    eval.add_arguments(parser)
+    parser.add_argument(
+        "--answers", type=Path, metavar="FILE", help="keeps what the others answer: asked once"
+    )
+    arguments = parser.parse_args()
+    suites = eval.choose_suites(arguments)
+    measure(arguments, suites, load_readers(arguments.answers), LONGEST)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """nano: the small model inside the package, trained from scratch on pictures made on the fly.
 
-    florence2 worlds build KIT.zip
+    florence2-lab worlds build KIT.zip
     python recipes/nano.py KIT.zip runs/nano
 
 On several GPUs: torchrun --nproc-per-node 4 recipes/nano.py KIT.zip runs/nano

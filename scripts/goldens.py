@@ -119,7 +119,7 @@ def fine_tuning_rows() -> Iterator[Row]:
                 if picture.startswith("scene"):
                     row = {"image": str(EXAMPLES / picture), "task": "<OD>", "result": result}
                     file.write(json.dumps(row) + "\n")
-        run_command("train", data, output=run, **FINE_TUNING)
+        run_command("florence2", "train", data, output=run, **FINE_TUNING)
         for name, value in numbers(json.loads((run / "results.json").read_text())):
             yield {"name": name, "value": f"{value:.4f}"}
         weights = (run / "model" / "model.safetensors").read_bytes()
@@ -149,7 +149,7 @@ def record_hashes(source: Path, kind: str, split: str) -> dict[str, list[str]]:
     hashes: dict[str, list[str]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         export = ("worlds", "export", source, folder)
-        run_command(*export, kind=kind, split=split, count=NUM_PICTURES)
+        run_command("florence2_lab", *export, kind=kind, split=split, count=NUM_PICTURES)
         for line in (Path(folder) / "records.jsonl").read_text().splitlines():
             record = json.loads(line)
             record["image"] = pixel_hash(Path(folder) / record["image"])
@@ -163,10 +163,10 @@ def pixel_hash(path: Path) -> str:
     return sha(repr(image.shape).encode() + image.tobytes())
 
 
-def run_command(*argv: object, **flags: object) -> None:
+def run_command(program: str, *argv: object, **flags: object) -> None:
     """Run a command of ours in a process of its own, on one thread."""
     given = [f"--{name}={value}" for name, value in flags.items()]
-    command = [sys.executable, "-m", "florence2", *map(str, argv), *given]
+    command = [sys.executable, "-m", program, *map(str, argv), *given]
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=one_thread, stdout=subprocess.DEVNULL)
 
@@ -201,8 +201,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=("write", "check"))
     parser.add_argument("what", nargs="*", default=["answers", "fine_tuning"], help="or makers")
-    parser.add_argument("--kit", type=Path, help="of florence2 worlds build")
-    parser.add_argument("--pages", type=Path, help="of florence2 worlds bake")
+    parser.add_argument("--kit", type=Path, help="of florence2-lab worlds build")
+    parser.add_argument("--pages", type=Path, help="of florence2-lab worlds bake")
     given = parser.parse_args()
     rows = {"answers": answer_rows, "fine_tuning": fine_tuning_rows}
     rows["makers"] = lambda: maker_rows(given.kit, given.pages)

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[1]
-AIMS = {"file": 400, "function": 45, "package": 9000, "model": 1300}
+AIMS = {"file": 400, "function": 45, "package": 20000, "model": 1300}
 
 
 def count_lines(path: Path) -> int:
@@ -24,7 +24,9 @@ def main() -> None:
     lengths = sorted(length for path in files for length in function_lengths(path))
     model = sum(size for path, size in sizes.items() if path.parent.name == "model")
     tests = sum(count_lines(path) for path in (ROOT / "tests").rglob("*.py"))
-    print(f"package {sum(sizes.values())} lines (aim {AIMS['package']}), tests {tests}")
+    lab = sum(size for path, size in sizes.items() if "florence2_lab" in path.parts)
+    core = sum(sizes.values()) - lab
+    print(f"florence2 {core} lines (aim {AIMS['package']}), florence2_lab {lab}, tests {tests}")
     print(f"model/ {model} lines (aim {AIMS['model']})")
     functions = [length for length, _ in lengths]
     print(f"functions: median {median(functions):.0f} lines, longest {lengths[-1]}")

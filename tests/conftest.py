@@ -6,17 +6,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
-from tiny_kit import write_tiny_kit
 
 from florence2.checkpoints import save_checkpoint
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
-from florence2_lab.worlds.building.baking import bake
-from florence2_lab.worlds.building.chromium import find_chromium
-from florence2_lab.worlds.kit import Kit
-from florence2_lab.worlds.webpages import BakedPages
 from tiny_models import CONFIG
 
 # Slow is not wrong on a busy machine.
@@ -51,26 +46,3 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ImageDraw.Draw(image).ellipse((20, 10, 80, 70), fill="orange")
     image.save(path)
     return path
-
-
-@pytest.fixture(scope="session")
-def kit_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A kit of three drawn shapes."""
-    path = tmp_path_factory.mktemp("kit") / "kit.zip"
-    write_tiny_kit(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def kit(kit_path: Path) -> Kit:
-    return Kit(kit_path)
-
-
-@pytest.fixture(scope="session")
-def baked(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> BakedPages:
-    """Five web pages, one of them held out."""
-    if find_chromium() is None:
-        pytest.skip("chromium is not installed")
-    path = tmp_path_factory.mktemp("web") / "pages.zip"
-    bake(kit, path, 5)
-    return BakedPages(path)

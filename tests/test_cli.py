@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from florence2.cli import worlds
 from florence2.cli.main import build_parser, main
 from florence2.cli.questions import CASCADES
 
@@ -90,19 +89,13 @@ def test_flags_are_frozen() -> None:
                 "--count",
                 "--data",
                 "--device",
-                "--kit",
-                "--manuals",
                 "--model",
                 "--output",
-                "--peers",
                 "--precision",
                 "--sheet",
                 "--side",
                 "--split",
-                "--stamps",
-                "--suites",
                 "--table",
-                "--test-styles",
             ]
         ),
         "calibrate": sorted(
@@ -132,25 +125,6 @@ def test_flags_are_frozen() -> None:
             ]
         ),
         "doctor": common,
-        "worlds": common,
-    }
-
-
-def test_flags_of_worlds_are_frozen() -> None:
-    parser = argparse.ArgumentParser()
-    worlds.add_arguments(parser)
-    actions = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    flags = {
-        name: sorted(flag for action in each._actions for flag in action.option_strings)
-        for name, each in actions.choices.items()
-    }
-    common = ["--help", "-h"]
-    made = ["--count", "--kind", "--seed", "--side", "--split", "--task"]
-    assert flags == {
-        "build": sorted([*common, "--cache", "--categories", "--test-styles"]),
-        "bake": sorted([*common, "--count", "--seed"]),
-        "preview": sorted([*common, *made, "--output"]),
-        "export": sorted([*common, *made, "--format"]),
     }
 
 

@@ -1,5 +1,7 @@
 """Modules may import only modules to their left; the torch-free ones never load torch.
 
+`florence2_lab` may import all of `florence2`, and `florence2` nothing of it.
+
 The order is the map of the package: who reads a module needs to know only what stands before it.
 """
 
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "florence2"
+LAB = PACKAGE.with_name("florence2_lab")
 
 PURE = [
     *(
@@ -40,7 +43,7 @@ ORDER = [
         "cascades",
     ),
     *("lettering", "tag_places", "drawing", "contact_sheet"),
-    *("data", "formats", "worlds", "evaluation", "training", "labelling", "data_engine"),
+    *("data", "formats", "evaluation", "training", "labelling"),
     *("server", "cli"),
 ]
 # Beyond the order: `model` can be copied out and works alone, and the search knows no text.
@@ -54,7 +57,6 @@ TORCH_FREE = {
     "tag_places",
     "drawing",
     "contact_sheet",
-    "worlds",
     "data.ordering",
     "data.records",
     "generation.options",
@@ -88,6 +90,8 @@ def faults(here: str, name: str) -> Iterator[str]:
     top, _, there = name.partition(".")
     if is_torch_free(here) and top == "torch":
         yield "torch-free"
+    if top == LAB.name:
+        yield "the lab"
     if top != PACKAGE.name:
         return
     layer, other = here.split(".")[0], there.split(".")[0]
@@ -120,15 +124,36 @@ def test_imports_point_downwards() -> None:
     assert list(violations()) == []
 
 
+def test_the_package_works_without_the_lab_and_its_libraries() -> None:
+    """All of its modules are imported where those cannot be."""
+    present = [module_name(path) for path in PACKAGE.rglob("*.py")]
+    modules = sorted(f"{PACKAGE.name}.{each}" for each in present if each not in ("", "__main__"))
+    code = (
+        "import importlib, sys\n"
+        "for name in ('florence2_lab', 'cv2', 'fontTools', 'resvg_py', 'rapidfuzz'):\n"
+        "    sys.modules[name] = None\n"  # an import of it fails
+        f"for module in {modules!r}:\n"
+        "    importlib.import_module(module)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def test_the_torch_free_modules_load_no_torch() -> None:
     """Also not by way of other libraries or of a package's `__init__`."""
     present = [
-        module for path in PACKAGE.rglob("*.py") if is_torch_free(module := module_name(path))
+        f"{PACKAGE.name}.{module}"
+        for path in PACKAGE.rglob("*.py")
+        if is_torch_free(module := module_name(path))
+    ]
+    present += [
+        ".".join(path.relative_to(LAB.parent).with_suffix("").parts)
+        for path in (LAB / "worlds").rglob("*.py")
     ]
     code = (
         "import importlib, sys\n"
         f"for module in {sorted(present)!r}:\n"
-        f"    importlib.import_module(f'{PACKAGE.name}.{{module}}')\n"
+        "    importlib.import_module(module)\n"
         "sys.exit('torch was loaded' if 'torch' in sys.modules else 0)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -2,7 +2,7 @@
 
 As a program, one run of `resumable_recipe` in a process of its own or, under torchrun, in several:
 
-    python tiny_runs.py FOLDER [shard]
+    python tests/tiny_runs.py FOLDER [shard]
 """
 
 import sys

@@ -26,11 +26,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_two(folder: Path, *words: str) -> None:
     """The same run in two processes."""
-    here = Path(__file__).parent
-    path = os.pathsep.join(map(str, (here.parent, here, *sys.path)))
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join(map(str, (tests, *sys.path)))
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     subprocess.run(
-        [sys.executable, *launch, str(here / "tiny_runs.py"), str(folder), "together", *words],
+        [sys.executable, *launch, str(tests / "tiny_runs.py"), str(folder), "together", *words],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=600,

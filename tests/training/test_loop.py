@@ -132,8 +132,8 @@ def test_a_broken_run_goes_on_like_an_unbroken_one(
 def test_a_process_killed_twice_goes_on_like_an_unbroken_one(
     unbroken: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(Path(__file__).with_name("tiny_runs.py")), str(tmp_path)]
-    path = os.pathsep.join(map(str, (TESTS, Path(__file__).parent, *sys.path)))
+    command = [sys.executable, str(TESTS / "tiny_runs.py"), str(tmp_path)]
+    path = os.pathsep.join(map(str, (TESTS, *sys.path)))
     environment = {**os.environ, "PYTHONPATH": path}
     for stage in ("text", "joint"):
         process = subprocess.Popen([*command, "slow"], env=environment)

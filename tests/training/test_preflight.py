@@ -13,16 +13,11 @@ from florence2.answers import format_answer
 from florence2.errors import DataError
 from florence2.images import preprocess
 from florence2.model.config import with_vocab_size
-from florence2.processor import Processor
 from florence2.results import Boxes, Polygons, Quads, Result, Text
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Batch, Example, collate
 from florence2.training.preflight import check_batches, picture_of, preview
-from florence2_lab.pretraining.examples import WorldExamples, WorldMixture
-from florence2_lab.worlds.kit import Kit
-from florence2_lab.worlds.lines import LineOptions
-from florence2_lab.worlds.scenes import SceneOptions
 from tiny_models import CONFIG
 
 SIDE = CONFIG.image_side
@@ -103,16 +98,6 @@ def test_answers_of_every_grammar_are_let_through(
     tokenizer: Tokenizer, task: Task, result: Result
 ) -> None:
     assert checked(tokenizer, [example(tokenizer, task, result), *good(tokenizer)[:1]]) == ""
-
-
-def test_what_the_worlds_make_is_let_through(kit: Kit, tokenizer: Tokenizer) -> None:
-    mixture = WorldMixture(0.5, {Task.OD: 1.0}, SceneOptions(), LineOptions(max_chars=8))
-    config = with_vocab_size(replace(CONFIG, image_side=64), tokenizer.vocab_size)
-    config = replace(config, text=replace(config.text, max_position_embeddings=200))
-    map_side = config.vision.map_side(64)
-    examples = WorldExamples(kit, Processor(tokenizer, config), mixture, map_side=map_side, seed=1)
-    batch = collate([examples[index] for index in range(12)], tokenizer.pad_id)
-    assert check_batches([batch], tokenizer, config).rows == 12
 
 
 # ---- what is refused

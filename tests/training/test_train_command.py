@@ -56,11 +56,13 @@ def test_datasets_are_mixed_by_weight(
 
 
 def test_a_kit_has_to_be_exported_first(
-    capsys: pytest.CaptureFixture[str], learner: Path, kit_path: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], learner: Path, tmp_path: Path
 ) -> None:
-    code, lines, stderr = train(capsys, kit_path, "--output", tmp_path, "--model", learner)
+    kit = tmp_path / "kit.zip"
+    kit.touch()
+    code, lines, stderr = train(capsys, kit, "--output", tmp_path, "--model", learner)
     assert (code, lines) == (2, [])
-    assert f"'florence2-lab worlds export {kit_path} FOLDER'" in stderr
+    assert f"'florence2-lab worlds export {kit} FOLDER'" in stderr
 
 
 def test_a_recipe_runs_like_a_script(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

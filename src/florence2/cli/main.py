@@ -3,20 +3,20 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from florence2 import __version__
+from florence2.cli.moved import is_moved, run_moved
 from florence2.errors import Florence2Error
 
 # Each command is a module with `add_arguments(parser)` and `main(arguments) -> exit code`.
 COMMANDS = {
     "run": "ask about pictures",
     "train": "fine-tune a model on your own pictures, or run a recipe",
-    "eval": "measure a model on held-out pictures, or on a dataset of your own",
+    "eval": "measure a model on a dataset of your own",
     "calibrate": "make scores mean what they say, from a dataset with true answers",
     "bench": "measure how fast this machine answers, and what bounds it",
-    "worlds": "make exactly annotated pictures: build, preview or export them",
     "doctor": "explain a checkpoint: what it is, what was repaired, what is wrong",
 }
 
@@ -25,15 +25,24 @@ EXIT_OK, EXIT_OURS, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; building it loads no torch."""
-    parser = argparse.ArgumentParser(
-        prog="florence2",
-        description="Caption, detect, segment, ground and read pictures with Florence-2.",
+    return parser_of(
+        "florence2",
+        "Caption, detect, segment, ground and read pictures with Florence-2.",
+        "florence2.cli",
+        COMMANDS,
     )
-    parser.add_argument("--version", action="version", version=f"florence2 {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        module = import_module(f"florence2.cli.{name}")
-        command = commands.add_parser(
+
+
+def parser_of(
+    program: str, description: str, package: str, commands: Mapping[str, str]
+) -> argparse.ArgumentParser:
+    """The parser of a program whose commands are the modules of a package."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in commands.items():
+        module = import_module(f"{package}.{name}")
+        command = subparsers.add_parser(
             name,
             help=summary,
             description=module.__doc__,
@@ -46,15 +55,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 2 a user's mistake, 1 ours."""
-    arguments = build_parser().parse_args(argv)
-    logging.basicConfig(format="florence2: %(message)s", level=logging.WARNING)
+    argv = sys.argv[1:] if argv is None else argv
+    if is_moved(argv):
+        return run_moved(argv)
+    return run_command(build_parser(), argv)
+
+
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Run the command that was typed, and turn errors into one line and an exit code."""
+    arguments = parser.parse_args(argv)
+    program = parser.prog
+    logging.basicConfig(format=f"{program}: %(message)s", level=logging.WARNING)
     try:
         return int(arguments.main(arguments))
     except Florence2Error as error:
-        print(f"florence2: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return EXIT_USER
     except KeyboardInterrupt:
-        print("florence2: interrupted", file=sys.stderr)
+        print(f"{program}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone; Python would complain about it

@@ -1,13 +1,13 @@
 """Make exactly annotated pictures: build the kit, look at what it makes, write it as a dataset.
 
-  florence2 worlds build kit.zip
-  florence2 worlds preview kit.zip --kind scenes --task od --output sheet.png
-  florence2 worlds export kit.zip folder --kind pages --count 500
-  florence2 worlds export kit.zip folder --kind scenes --task od --format coco
-  florence2 worlds bake kit.zip pages.zip          # web pages, laid out by an installed Chromium
-  florence2 worlds preview pages.zip --kind web --output sheet.png
+  florence2-lab worlds build kit.zip
+  florence2-lab worlds preview kit.zip --kind scenes --task od --output sheet.png
+  florence2-lab worlds export kit.zip folder --kind pages --count 500
+  florence2-lab worlds export kit.zip folder --kind scenes --task od --format coco
+  florence2-lab worlds bake kit.zip pages.zip     # web pages, laid out by an installed Chromium
+  florence2-lab worlds preview pages.zip --kind web --output sheet.png
 
-`build` fetches public packages with npm, pip and apt-get, once, and needs the extra "kit".
+`build` fetches public packages with npm, pip and apt-get, once, and needs the extra "lab".
 """
 
 import argparse

@@ -1,0 +1,1 @@
+"""Training of nano from nothing: examples of the worlds, dense heads, damaged answers."""

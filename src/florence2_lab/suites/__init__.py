@@ -1,0 +1,1 @@
+"""What nano is measured on: pictures of the worlds and cuttings of manuals."""

@@ -71,7 +71,7 @@ class Kit(Archive):
     """An open kit; `Kit(path)` is cheap, and pickles as its path."""
 
     HOLDS = "kit"
-    REMEDY = "build one with 'florence2 worlds build KIT.zip'"
+    REMEDY = "build one with 'florence2-lab worlds build KIT.zip'"
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)

@@ -1,7 +1,7 @@
 """Cuttings of web pages that a browser laid out, from an archive of baked pages.
 
-Pages are baked once, as a browser is slow (`florence2 worlds bake`, `building/baking.py`); what is
-cut out of them is a function of the archive, a seed and an index.
+Pages are baked once, as a browser is slow (`florence2-lab worlds bake`, `building/baking.py`); what
+is cut out of them is a function of the archive, a seed and an index.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class BakedPages(Archive):
     """An open archive of baked pages; it pickles as its path."""
 
     HOLDS = "file of web pages"
-    REMEDY = "bake one with 'florence2 worlds bake KIT.zip PAGES.zip'"
+    REMEDY = "bake one with 'florence2-lab worlds bake KIT.zip PAGES.zip'"
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)

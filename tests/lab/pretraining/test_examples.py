@@ -15,6 +15,7 @@ from florence2.results import Mixed, Polygons, Result
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example, collate
+from florence2.training.preflight import check_batches
 from florence2_lab.pretraining.dense_heads import CELLS
 from florence2_lab.pretraining.examples import LETTERS, PLACED, WorldExamples, WorldMixture
 from florence2_lab.worlds.describe import line_records, scene_records
@@ -177,3 +178,11 @@ def test_half_of_the_pages_are_web_pages_where_there_are_some(
     same = sum(np.array_equal(drawn[index].pixels, mixed[index].pixels) for index in range(24))
     assert 4 < same < 20
     assert all((mixed[index].extras["glyphs"] > 0).any() for index in range(24))
+
+
+def test_what_the_worlds_make_passes_the_checks_before_training(
+    kit: Kit, tokenizer: Tokenizer
+) -> None:
+    examples = make_examples(kit, tokenizer, 0.5)
+    batch = collate([examples[index] for index in range(12)], tokenizer.pad_id)
+    assert check_batches([batch], tokenizer, nano(tokenizer.vocab_size)).rows == 12

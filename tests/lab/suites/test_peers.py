@@ -1,11 +1,11 @@
 """Other readers are asked once."""
 
+import runpy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from peers import SLICE, Remembering
 
 from florence2.data.records import Record
 from florence2.results import Result
@@ -15,6 +15,10 @@ from florence2_lab.worlds.describe import line_records
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.lines import line
 from florence2_lab.worlds.pages import page
+
+# A script, as are all benchmarks.
+PEERS = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "peers.py"))
+SLICE, Remembering = PEERS["SLICE"], PEERS["Remembering"]
 
 
 class Counting:

@@ -1,4 +1,4 @@
-"""`florence2 worlds`: look at pictures and write them."""
+"""`florence2-lab worlds`: look at pictures and write them."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from florence2.cli.main import main
 from florence2.formats import open_dataset
+from florence2_lab.cli.main import main
 from florence2_lab.worlds.kinds import KINDS
 
 

@@ -1,4 +1,6 @@
-"""`python -m florence2_lab.worlds.building.stamps STAMPS.zip --kit KIT.zip`: a kit of photographs, to test.
+"""A kit of photographs, to test on.
+
+    python -m florence2_lab.worlds.building.stamps STAMPS.zip --kit KIT.zip
 
 The photographs are stamps of Tux Paint (Debian package `tuxpaint-stamps-default`, GPL-2): cut out,
 each with an English sentence. Those whose sentence ends with the name of a category of the given
