@@ -29,11 +29,11 @@ import numpy as np
 
 from florence2 import Boxes, Florence2, GenerationOptions, Mixed, Request, Task
 from florence2.data.records import Record
+from florence2.engine.presence import PhraseQuery, PresenceEvidence
 from florence2.evaluation.detection import count_boxes
 from florence2.evaluation.estimates import Estimate, ratio
 from florence2.evaluation.suites import Suite
-from florence2.grammars import Grammars
-from florence2.presence import Claim, Evidence, Witness
+from florence2.pipelines.presence import collect_evidence
 from florence2.results import Absent, Result
 from florence2_lab.suites.worlds_suites import HELD_OUT, Materials, build_suites, caption_parts
 from florence2_lab.worlds.kit import Kit
@@ -52,7 +52,7 @@ class Asked:
     phrase: str
     is_there: bool
     is_silent: bool
-    evidence: Evidence
+    evidence: PresenceEvidence
 
 
 @dataclass(frozen=True)
@@ -83,21 +83,23 @@ def boxes_of(result: Result) -> Boxes:
 
 def ask(model: Florence2, records: Sequence[Record]) -> Iterator[Answered]:
     """Ask every question as published, and for the presence of each of its phrases."""
-    grammars = Grammars(model.processor.tokenizer, model.model.config.text.vocab_size)
-    witness = Witness(model.model, model.processor, grammars)
     for start in range(0, len(records), BATCH):
         batch = records[start : start + BATCH]
         seen = [model.encode_image(record.picture()) for record in batch]
         pairs = list(zip(seen, batch, strict=True))
-        requests = [Request(image, record.task, record.text_input) for image, record in pairs]
-        answers = model.answer(requests, GREEDY)
+        requests = [
+            Request(image, record.task, record.text_input, generation=GREEDY)
+            for image, record in pairs
+        ]
+        answers = model.engine.answer(requests)
         for (image, record), answer in zip(pairs, answers, strict=True):
             truth, found = boxes_of(record.result), boxes_of(answer.result)
             phrases = phrases_of(record, truth)
-            claims = [Claim(image.image_tokens, record.task, phrase) for phrase in phrases]
+            queries = [PhraseQuery(image, record.task, phrase) for phrase in phrases]
+            evidence = collect_evidence(model.engine, queries)
             asked = tuple(
-                Asked(phrase, phrase in truth.labels, phrase not in found.labels, evidence)
-                for phrase, evidence in zip(phrases, witness.evidence(claims), strict=True)
+                Asked(phrase, phrase in truth.labels, phrase not in found.labels, its_evidence)
+                for phrase, its_evidence in zip(phrases, evidence, strict=True)
             )
             yield Answered(truth, found, asked)
 
@@ -125,7 +127,7 @@ def box_f1(answered: Sequence[Answered], threshold: float) -> Estimate:
     return ratio(right, either)
 
 
-def ranked(answered: Sequence[Answered], score: Callable[[Evidence], float]) -> float:
+def ranked(answered: Sequence[Answered], score: Callable[[PresenceEvidence], float]) -> float:
     """How often what is there has the higher score, ties counted half."""
     asked = [each for picture in answered for each in picture.phrases]
     there, not_there = (
@@ -136,9 +138,9 @@ def ranked(answered: Sequence[Answered], score: Callable[[Evidence], float]) -> 
     return float(np.mean(above > 0) + np.mean(above == 0) / 2)
 
 
-def boxed(evidence: Evidence) -> float:
+def boxed(evidence: PresenceEvidence) -> float:
     """The score where ending at once is no evidence."""
-    return Evidence(0.0, evidence.seen).score
+    return PresenceEvidence(0.0, evidence.region_log_odds).score
 
 
 def measure(answered: Sequence[Answered]) -> dict[str, Any]:
@@ -159,13 +161,13 @@ def measure(answered: Sequence[Answered]) -> dict[str, Any]:
         },
         "ranked": {
             "score": ranked(answered, lambda evidence: evidence.score),
-            "written": ranked(answered, lambda evidence: evidence.written),
-            "seen": ranked(answered, lambda evidence: evidence.seen),
+            "written": ranked(answered, lambda evidence: evidence.text_log_odds),
+            "seen": ranked(answered, lambda evidence: evidence.region_log_odds),
         },
     }
 
 
-def _below(least: float, score: Callable[[Evidence], float], asked: Asked) -> bool:
+def _below(least: float, score: Callable[[PresenceEvidence], float], asked: Asked) -> bool:
     return score(asked.evidence) < least
 
 

@@ -34,18 +34,17 @@ import torch
 from PIL import Image
 from transformers import Florence2Config, Florence2ForConditionalGeneration
 
-from florence2.api import Florence2, as_runtime
+from florence2.api import Florence2
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.settings import native_config
-from florence2.engine import EncodedImage, Question
-from florence2.engine.requests import Clock
-from florence2.generation.decoding import generate
-from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.engine import EncodedImage, Request, StageTimer
+from florence2.generation.batch import generate
+from florence2.generation.options import GenerationOptions
 from florence2.model.config import base
 from florence2.model.florence2 import Florence2Model
-from florence2.model.packed import Precision
 from florence2.model.weights import build_model, detect_layout, to_internal
 from florence2.processor import Processor
+from florence2.runtimes.select import Precision, select_runtime
 from florence2.tasks import Task
 
 CONFIG = base()
@@ -88,7 +87,7 @@ def ours(weights: dict[str, torch.Tensor], precision: Precision) -> Florence2:
     copies = {name: tensor.to(dtype, copy=True) for name, tensor in weights.items()}
     model = build_model(CONFIG, to_internal(copies, detect_layout(copies)))
     tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
-    runtime = as_runtime(model, precision)
+    runtime = select_runtime(model, precision)
     return Florence2(runtime, Processor(tokenizer, CONFIG), name=f"base-{precision}")
 
 
@@ -125,11 +124,6 @@ def options(tokens: int, beams: int) -> GenerationOptions:
     )
 
 
-def special() -> SpecialIds:
-    text = CONFIG.text
-    return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
-
-
 def ask_ours(
     model: Florence2,
     pixels: torch.Tensor,
@@ -138,30 +132,27 @@ def ask_ours(
     beams: int,
 ) -> list[tuple[int, ...]]:
     """All prompts about one picture, encoded once."""
-    with torch.inference_mode():
-        image = model.model.encode_image(pixels.to(model.model.dtype))
+    (image,) = model.runtime.encode_images(pixels.numpy())
     written = generate(
-        model.model,
-        image.expand(len(prompts), -1, -1),
-        torch.cat(list(prompts)),
-        None,
+        model.runtime,
+        [image] * len(prompts),
+        [ids for prompt in prompts for ids in prompt.tolist()],
         options(tokens, beams),
-        special(),
+        model.processor.special_ids,
     )
     return [each.token_ids for each in written]
 
 
 def stages(model: Florence2, pixels: torch.Tensor, prompt: torch.Tensor, tokens: int) -> str:
     """Milliseconds of the parts of one question."""
-    clock = Clock()
-    with torch.inference_mode():
-        image = model.model.encode_image(pixels.to(model.model.dtype))
-        clock.mark("vision")
-        model.model.encode(image, prompt)
-        clock.mark("encode")
-    generate(model.model, image, prompt, None, options(tokens, 3), special())
-    clock.mark("encode and decode")
-    return ", ".join(f"{name} {ms:.0f}" for name, ms in clock.milliseconds.items())
+    timer, runtime, ids = StageTimer(), model.runtime, prompt.tolist()
+    images = runtime.encode_images(pixels.numpy())
+    timer.lap("vision")
+    runtime.prefill(images, ids)
+    timer.lap("encode")
+    generate(runtime, images, ids, options(tokens, 3), model.processor.special_ids)
+    timer.lap("encode and decode")
+    return ", ".join(f"{name} {ms:.0f}" for name, ms in timer.milliseconds.items())
 
 
 def alternate(
@@ -315,12 +306,9 @@ def folder(
     def our_turn(model: Florence2, pixels: torch.Tensor) -> None:
         images = []
         for picture in pixels.split(1):
-            with torch.inference_mode():
-                image = model.model.encode_image(picture.to(model.model.dtype))
+            (image,) = model.runtime.encode_images(picture.numpy())
             images.append(EncodedImage((768, 768), image, model.name))
-        tickets = [model.engine.submit(Question(image, Task.OD, plain)) for image in images]
-        for ticket in tickets:
-            ticket.outcome()
+        model.engine.answer(Request(image, Task.OD, generation=plain) for image in images)
 
     turns: dict[str, Callable[[torch.Tensor], None]] = {"transformers bfloat16": theirs}
     for name in ("bfloat16", "int8"):

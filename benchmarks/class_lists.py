@@ -18,10 +18,10 @@ from typing import cast
 from PIL import Image
 
 from florence2 import Boxes, Florence2, Task
-from florence2.cascades import detect_classes
 from florence2.data.records import Record
-from florence2.evaluation.asking import GREEDY
 from florence2.evaluation.measures import MEASURES
+from florence2.evaluation.predict import GREEDY
+from florence2.pipelines.cascades import detect_classes
 from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
 from florence2_lab.worlds.describe import scene_records
 from florence2_lab.worlds.kit import Kit
@@ -49,7 +49,7 @@ def main() -> None:
         return lambda image: cast(
             Boxes,
             detect_classes(
-                model, image, kit.categories, per_question=size, generation=GREEDY
+                model.engine, image, kit.categories, per_question=size, generation=GREEDY
             ).objects,
         )
 

@@ -19,12 +19,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from florence2 import Florence2, Task
-from florence2.generation.decoding import generate
-from florence2.generation.options import Generated, SpecialIds
-from florence2.grammars import Grammars
+from florence2.generation.batch import generate
+from florence2.generation.options import Generated
+from florence2.generation.runtime import ImageTokens
 
 PICTURES = [Path(__file__).parents[1] / "examples" / f"scene-{number}.png" for number in (2, 5, 6)]
 CLASSES = "guitar<and>strawberry<and>helicopter"
@@ -44,31 +43,27 @@ class Asked:
 
     def __init__(self, model: Florence2, task: Task, beams: int) -> None:
         words = QUESTIONS[task]
-        text, processor = model.model.config.text, model.processor
-        special = SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+        processor = model.processor
         options = replace(model.generation, num_beams=beams, max_new_tokens=MAX_TOKENS)
-        ids = torch.tensor([processor.tokenizer.encode(task.prompt(words))])
         self._generate = partial(
             generate,
-            model.model,
-            prompt_ids_BL=ids,
-            prompt_mask_BL=None,
+            model.runtime,
+            prompts=[processor.tokenizer.encode(task.prompt(words))],
             options=options,
-            special=special,
+            special=processor.special_ids,
         )
-        grammars = Grammars(processor.tokenizer, text.vocab_size)
-        self._grammar = partial(grammars.grammar, task, words, only_asked=True)
+        self._grammar = partial(processor.grammar, task, words, only_asked=True)
 
-    def answer(self, image_tokens: Tensor, within: bool) -> tuple[Generated, float]:
+    def answer(self, image_tokens: ImageTokens, within: bool) -> tuple[Generated, float]:
         """An answer, and its milliseconds of this thread."""
         started = time.thread_time()
         (written,) = self._generate(
-            image_tokens_BID=image_tokens, grammars=[self._grammar() if within else None]
+            images=[image_tokens], grammars=[self._grammar() if within else None]
         )
         return written, (time.thread_time() - started) * 1e3
 
 
-def measure(asked: Asked, pictures: list[Tensor], rounds: int) -> dict[str, float]:
+def measure(asked: Asked, pictures: list[ImageTokens], rounds: int) -> dict[str, float]:
     """Milliseconds of all answers without and within, over the pictures where they are equal."""
     numbers = {"pictures": 0.0, "tokens": 0.0, "without": 0.0, "within": 0.0}
     for picture in pictures:

@@ -35,7 +35,7 @@ from PIL import Image
 from florence2.cli.eval import measure
 from florence2.data.records import Record
 from florence2.errors import ConfigError
-from florence2.evaluation.asking import LONGEST, Answerer
+from florence2.evaluation.predict import MAX_ANSWER_TOKENS, Answerer
 from florence2.geometry import box_to_quad
 from florence2.results import Quads, Result, Text, from_dict
 from florence2.tasks import Task
@@ -224,7 +224,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     suites = eval.choose_suites(arguments)
-    measure(arguments, suites, load_readers(arguments.answers), LONGEST)
+    measure(arguments, suites, load_readers(arguments.answers), MAX_ANSWER_TOKENS)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from florence2.checkpoints import load_checkpoint
-from florence2.evaluation.asking import GREEDY, Asker
+from florence2 import Florence2
+from florence2.evaluation.predict import GREEDY, Predictor
 from florence2.geometry import box_iou
 from florence2.results import Boxes
 from florence2.tasks import Task
@@ -134,9 +133,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--beams", type=int, default=1)
     arguments = parser.parse_args()
-    loaded = load_checkpoint(arguments.model, dtype=torch.float32)
+    model = Florence2.load(arguments.model, device="cpu", precision="float32")
     options = replace(GREEDY, num_beams=arguments.beams)
-    asker = Asker(loaded.model.eval(), loaded.tokenizer, options)
+    predictor = Predictor(model.engine, options)
     kit = Kit(arguments.kit)
     scenes = (
         scene(kit, SEED, index, side=SCENE_SIDE, split="val", options=SCENES)
@@ -145,7 +144,7 @@ def main() -> None:
     records = [scene_records(each, (Task.OD,))[0] for each in scenes]
     pairs = [
         (cast(Boxes, found), cast(Boxes, record.result))
-        for found, record in zip(asker.answer(records), records, strict=True)
+        for found, record in zip(predictor.answer(records), records, strict=True)
     ]
     table = {ranking.name: measure(pairs, ranking) for ranking in RANKINGS}
     boxes = sum(len(found.labels) for found, _ in pairs)

@@ -24,14 +24,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from florence2 import Boxes, Florence2, Quads, Request, Result, Task, Tiles, draw, run_tiled
+from florence2 import Boxes, Florence2, Quads, Request, Result, Task, Tiles, draw
 from florence2.data.records import Record
-from florence2.evaluation.asking import GREEDY, LONGEST
 from florence2.evaluation.estimates import Estimate
 from florence2.evaluation.measures import MEASURES
+from florence2.evaluation.predict import GREEDY, MAX_ANSWER_TOKENS
 from florence2.evaluation.words import part_of_line
-from florence2.tiling.grid import Tile, cut
-from florence2.tiling.merging import merge
+from florence2.pipelines.tiling.grid import Tile, cut
+from florence2.pipelines.tiling.merge import merge
+from florence2.pipelines.tiling.run import run_tiled
 from florence2_lab.suites.worlds_suites import SEED, words_of_page
 from florence2_lab.worlds.describe import scene_records
 from florence2_lab.worlds.kit import Kit
@@ -48,9 +49,9 @@ PERFECT = "perfect eyes"
 SHOWN, CELL = 3, 240  # pictures on a sheet, and their largest side there
 WAYS = {
     "at once": None,
-    "tiles": Tiles(whole=False, look_twice=False),
+    "tiles": Tiles(whole=False, verify=False),
     "tiles, twice": Tiles(whole=False),
-    "and whole": Tiles(look_twice=False),
+    "and whole": Tiles(verify=False),
     "and whole, twice": Tiles(),
 }
 
@@ -123,13 +124,13 @@ def perfect(suite: Suite, made: Scene | Page, native_side: int) -> Result:
 
 
 def ask(model: Florence2, record: Record, way: str, batch_size: int) -> Result:
-    request = Request(Image.fromarray(record.image), record.task)
-    longest = LONGEST[record.task.answer_kind]
+    longest = MAX_ANSWER_TOKENS[record.task.answer_kind]
     options = replace(GREEDY, max_new_tokens=min(GREEDY.max_new_tokens, longest))
+    request = Request(Image.fromarray(record.image), record.task, generation=options)
     tiles = WAYS[way]
     if tiles is None:
-        return model.answer([request], options)[0].result
-    return run_tiled(model, request, tiles, options, batch_size)
+        return model.engine.submit(request).result().result
+    return run_tiled(model.engine, request, tiles, batch_size)
 
 
 def measured(record_results: Sequence[tuple[Result, Record]]) -> dict[str, Estimate]:

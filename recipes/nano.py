@@ -19,6 +19,7 @@ import cv2
 import torch
 from torch.utils.data import Dataset
 
+from florence2.evaluation.predict import Predictor
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
@@ -26,6 +27,7 @@ from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
 from florence2.training.distributed import World, join
+from florence2.training.held_out import model_engine
 from florence2.training.loop import Trainer
 from florence2.training.recipe import Recipe
 from florence2.training.targets import smooth_rows
@@ -37,7 +39,7 @@ from florence2_lab.pretraining.examples import (
     WorldMixture,
 )
 from florence2_lab.pretraining.loss import PretrainingLoss, PretrainingStage
-from florence2_lab.suites.watch import Asker, evaluate_worlds
+from florence2_lab.suites.watch import evaluate_worlds
 from florence2_lab.worlds.captions import brief_caption
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.lines import LineOptions
@@ -172,6 +174,15 @@ def _position_tables(model: Florence2Model) -> list[torch.nn.Embedding]:
     return [model.text_encoder.embed_positions, model.text_decoder.embed_positions]
 
 
+def watch(
+    model: Florence2Model, image_side: int, tokenizer: Tokenizer, kit: Kit
+) -> dict[str, float]:
+    """A few numbers on pictures that no training has drawn."""
+    processor = Processor(tokenizer, replace(model.config, image_side=image_side))
+    with model_engine(model, processor) as engine:
+        return evaluate_worlds(Predictor(engine), kit, count=64)
+
+
 def one_thread(worker: int) -> None:
     """Leave the cores to the training process."""
     cv2.setNumThreads(1)
@@ -225,9 +236,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
         ema_decay=0.998,
         workers=arguments.workers,
         worker_init=one_thread,
-        evaluate=lambda model, side: evaluate_worlds(
-            Asker(model, tokenizer, image_side=side), kit, count=64
-        ),
+        evaluate=lambda model, side: watch(model, side, tokenizer, kit),
     )
     model = new_model(tokenizer)
     Trainer(model, recipe, arguments.folder, weights=arguments.weights, world=world).run()

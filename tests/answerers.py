@@ -4,14 +4,25 @@ from collections.abc import Sequence
 
 from florence2.answers import parse_answer
 from florence2.data.records import Record
+from florence2.engine import Answer
 from florence2.results import Result
 
 
-class Oracle:
+class _Answerer:
+    """Predicts what it answers, as a `Predictor` does."""
+
+    def answer(self, records: Sequence[Record]) -> list[Result]:
+        raise NotImplementedError
+
+    def predict(self, records: Sequence[Record]) -> list[Answer]:
+        return [Answer(result, {}) for result in self.answer(records)]
+
+
+class Oracle(_Answerer):
     def answer(self, records: Sequence[Record]) -> list[Result]:
         return [record.result for record in records]
 
 
-class Silent:
+class Silent(_Answerer):
     def answer(self, records: Sequence[Record]) -> list[Result]:
         return [parse_answer("", record.task, record.result.image_size) for record in records]

@@ -31,7 +31,7 @@ SHORT = GenerationOptions(num_beams=2, max_new_tokens=12)
 @pytest.fixture(scope="module")
 def model(tiny_folder: Path) -> Florence2:
     loaded = Florence2.load(str(tiny_folder), device="cpu")
-    return Florence2(loaded.model, loaded.processor, name=loaded.name, generation=SHORT)
+    return Florence2(loaded.runtime, loaded.processor, name=loaded.name, generation=SHORT)
 
 
 def question(task: Task) -> dict[str, object]:
@@ -136,9 +136,9 @@ def test_a_prompt_of_its_own_is_sent_in_place_of_the_task_s(
     model: Florence2, picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[list[int]] = []
-    pad = model.processor.pad_prompts
+    prefill = model.runtime.prefill
     monkeypatch.setattr(
-        model.processor, "pad_prompts", lambda rows: asked.extend(rows) or pad(rows)
+        model.runtime, "prefill", lambda images, ids: asked.extend(ids) or prefill(images, ids)
     )
     (answer,) = model.run_many(
         [Request(picture, Task.CAPTION, prompt="<DocVQA>What is the total?")]
@@ -175,13 +175,14 @@ def test_options_reach_the_search(model: Florence2, picture: Path) -> None:
 def test_pictures_may_be_of_another_side(tiny_folder: Path, picture: Path) -> None:
     """A side of the tower's stride gives a map of one cell: that and the mean of it."""
     model = Florence2.load(str(tiny_folder), device="cpu", image_side=8)
-    assert model.encode_image(picture).image_tokens.shape[1] == 2
+    assert model.encode_image(picture).image_tokens.tokens_1ID.shape[1] == 2
     assert model.run(picture, "od").token_ids
 
 
 def test_the_precision_is_applied(tiny_folder: Path, picture: Path) -> None:
     model = Florence2.load(str(tiny_folder), device="cpu", precision="bfloat16")
-    assert model.model.dtype == model.encode_image(picture).image_tokens.dtype == torch.bfloat16
+    tokens = model.encode_image(picture).image_tokens.tokens_1ID
+    assert model.runtime.model.dtype == tokens.dtype == torch.bfloat16
     options = GenerationOptions(num_beams=1, max_new_tokens=4)
     assert model.run(picture, "ocr", generation=options).token_ids
 
@@ -214,7 +215,7 @@ def test_bad_input_is_refused_in_one_sentence(
 
 
 def test_an_image_encoded_by_another_model_is_refused(model: Florence2, picture: Path) -> None:
-    other = Florence2(model.model, model.processor, name="other")
+    other = Florence2(model.runtime, model.processor, name="other")
     with pytest.raises(TaskError, match="made by model 'other'"):
         model.run(other.encode_image(picture), "od")
 

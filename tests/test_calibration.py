@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from florence2 import Boxes, ConfigError, DataError, Florence2, GenerationOptions, Mixed, TaskError
 from florence2 import calibration as module
-from florence2.api import weights_fingerprint
 from florence2.calibration import (
     MIN_GROUP,
     Calibration,
@@ -22,6 +21,7 @@ from florence2.calibration import (
     reliability,
 )
 from florence2.checkpoints.loading import load_checkpoint
+from florence2.model.weights import weights_fingerprint
 from florence2.results import Polygons, Text
 from florence2.tasks import Task
 

@@ -5,14 +5,14 @@ from functools import cache
 import pytest
 import torch
 
-from florence2.generation.decoding import generate
+from florence2.generation.batch import generate
 from florence2.generation.grammar import State
-from florence2.generation.options import GenerationOptions, SpecialIds
-from florence2.grammars import Grammars
-from florence2.locations import NUM_BINS
+from florence2.generation.options import GenerationOptions
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
+from florence2.runtimes.pytorch.eager import eager_runtime
+from florence2.runtimes.pytorch.runtime import TorchImageTokens
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 from tiny_models import CONFIG, tiny_model
@@ -41,21 +41,20 @@ def test_no_answer_of_random_weights_is_malformed(options: GenerationOptions) ->
     """All 15 tasks in one batch, each within its own grammar."""
     network, tokenizer = model()
     processor = Processor(tokenizer, network.config)
-    grammars = Grammars(tokenizer, network.config.text.vocab_size)
-    locations = range(tokenizer.loc_begin, tokenizer.loc_begin + NUM_BINS)
-    special = SpecialIds(2, tokenizer.bos_id, tokenizer.eos_id, locations)
+    runtime, special = eager_runtime(network), processor.special_ids
     generator = torch.Generator().manual_seed(1)
-    prompts = torch.randint(3, 250, (len(Task), 6), generator=generator)
+    prompts = torch.randint(3, 250, (len(Task), 6), generator=generator).tolist()
     broken = 0
     for seed in range(2):
         images = torch.randn(len(Task), 5, CONFIG.text.d_model, generator=generator)
-        free = generate(network, images, prompts, None, options, special)
+        tokens = list(map(TorchImageTokens, images.split(1)))
+        free = generate(runtime, tokens, prompts, options, special)
         asked = ["cat<and>日本" if task.needs_text else "" for task in Task]
         rules = [
-            grammars.grammar(task, text, only_asked=seed == 1)
+            processor.grammar(task, text, only_asked=seed == 1)
             for task, text in zip(Task, asked, strict=True)
         ]
-        kept = generate(network, images, prompts, None, options, special, rules)
+        kept = generate(runtime, tokens, prompts, options, special, rules)
         for task, before, after in zip(Task, free, kept, strict=True):
             broken += processor.result(before, task, (640, 480)).malformed > 0
             assert processor.result(after, task, (640, 480)).malformed == 0, task
@@ -84,13 +83,11 @@ def test_no_answer_of_random_weights_is_malformed(options: GenerationOptions) ->
 def test_what_is_asked_may_be_named(
     task: Task, text: str, wanted: list[str], refused: list[str]
 ) -> None:
-    _, tokenizer = model()
-    grammar = Grammars(tokenizer, tokenizer.vocab_size).grammar(
-        Task.parse(task), text, only_asked=True
-    )
+    network, tokenizer = model()
+    grammar = Processor(tokenizer, network.config).grammar(task, text, only_asked=True)
     for label in (*wanted, *refused):
         state, allowed = State(), True
         for token in [*tokenizer.encode(label)[1:-1], tokenizer.loc_begin]:
-            allowed = allowed and grammar.permits(grammar.choice(state, 99), token)
+            allowed = allowed and grammar.allows(grammar.allowed(state, 99), token)
             state = grammar.advance(state, token)
         assert allowed == (label in wanted), label

@@ -12,6 +12,7 @@ from florence2.checkpoints.sources import find_checkpoint
 from florence2.cli.main import main
 from florence2.evaluation.detection import count_all
 from florence2.evaluation.text import character_error_rate
+from florence2.model.cache import PromptCache
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MAX_WEIGHT_BYTES = 60_000_000
@@ -67,14 +68,15 @@ def test_transformers_loads_it_and_computes_the_same(model: Florence2) -> None:
     prompt = torch.tensor([model.processor.prompt_ids(Task.OD, "", None, (128, 128))])
     answer = torch.tensor([[2, 0, 30, 40]])
     with torch.inference_mode():
-        image_tokens = model.model.encode_image(pixels)
+        network = model.runtime.model
+        image_tokens = network.encode_image(pixels)
         places = torch.full((1, image_tokens.shape[1]), oracle.config.image_token_id)
         theirs = oracle(
             input_ids=torch.cat((places, prompt), dim=1),
             pixel_values=pixels,
             decoder_input_ids=answer,
         ).logits
-        ours = model.model.decode(answer, model.model.encode(image_tokens, prompt))
+        ours = network.decode_with(answer, PromptCache(network.encode(image_tokens, prompt)))
     assert (ours - theirs).abs().max() < 2e-4
 
 

@@ -8,7 +8,7 @@ import torch
 from florence2.errors import ConfigError
 from florence2.model.bart import POSITION_OFFSET
 from florence2.model.florence2 import Florence2Model
-from florence2.model.side import GRID, set_image_side
+from florence2.model.positions import GRID, set_image_side
 from tiny_models import SMALLEST
 
 CONFIG = replace(SMALLEST, image_side=32, text=replace(SMALLEST.text, max_position_embeddings=128))

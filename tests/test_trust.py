@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from florence2 import Boxes, Florence2, GenerationOptions, Mixed, Polygons, Quads, Request, Task
-from florence2.generation.rules import in_loop
+from florence2.generation.logit_rules import in_loop
+from florence2.model.cache import PromptCache
 from florence2.results import Result
 
 WITHIN = GenerationOptions(num_beams=1, max_new_tokens=40, grammar=True)
@@ -48,7 +49,10 @@ def answers(
     model: Florence2, pictures: list[Image.Image], task: Task, options: GenerationOptions
 ) -> list[Result]:
     return [
-        each.result for each in model.answer([asked(image, task) for image in pictures], options)
+        each.result
+        for each in model.engine.answer(
+            replace(asked(image, task), generation=options) for image in pictures
+        )
     ]
 
 
@@ -107,11 +111,13 @@ def test_only_what_was_asked_is_named(
 @torch.inference_mode()
 def told_again(model: Florence2, image: Image.Image, task: Task, result: Result) -> list[float]:
     """The probability of each token of an answer, by feeding all of it to the decoder."""
-    network, processor = model.model, model.processor
+    network, processor = model.runtime.model, model.processor
     ids = processor.prompt_ids(task, asked(image, task).text_input, None, image.size)
-    memory = network.encode(model.encode_image(image).image_tokens, torch.tensor([ids]))
+    tokens_1ID = model.encode_image(image).image_tokens.tokens_1ID
+    memory = network.encode(tokens_1ID, torch.tensor([ids]))
     fed = [network.config.text.decoder_start_id, *result.token_ids[:-1]]
-    logprobs = network.decode(torch.tensor([fed]), memory)[0].log_softmax(-1)
+    logits = network.decode_with(torch.tensor([fed]), PromptCache(memory))
+    logprobs = logits[0].log_softmax(-1)
     return [float(row[token]) for row, token in zip(logprobs, result.token_ids, strict=True)]
 
 
@@ -142,7 +148,7 @@ def test_scores_are_those_of_the_tokens_of_each_object(
 ) -> None:
     count = 0
     for image in pictures:
-        result = model.answer([asked(image, Task.OD)], options)[0].result
+        result = model.run(image, Task.OD, generation=options)
         assert isinstance(result, Boxes) and result.location_scores and result.label_scores
         expected = list(objects(model, result, told_again(model, image, Task.OD, result)))
         found = list(zip(result.location_scores, result.label_scores, strict=True))

@@ -10,6 +10,13 @@ Florence2Error
 `-- EngineError   (RuntimeError)  the engine could not finish a request
 """
 
+import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class Florence2Error(Exception):
     """Root of all errors raised on purpose; catch this one."""
@@ -41,3 +48,17 @@ class DataError(Florence2Error, ValueError):
 
 class EngineError(Florence2Error, RuntimeError):
     """The engine could not finish a request."""
+
+
+def error_or(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Florence2Error:
+    """What a call returns, or the `Florence2Error` that it raises."""
+    try:
+        return ask(*args, **kwargs)
+    except Florence2Error as error:
+        return error
+
+
+def warn_moved(old: str, new: str) -> None:
+    """Warn whoever called the function that calls this one."""
+    message = f"{old} is deprecated since florence2 0.5 and goes in 0.6; use {new}"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -1,33 +1,41 @@
-"""Pictures and questions to tensors, token ids to results: the two doors of the model.
+"""Pictures and questions to arrays and ids, ids to results: the two doors of the model.
 
 pictures -------------------- preprocess -----> pixels_BCHW
-task, text, region -- prompt -- tokenizer ----> prompt_ids_BL, prompt_mask_BL
+task, text, region -- prompt -- tokenizer ----> prompt ids
+task, text ----------------------------------> grammar of the answer
 result <-- parse_answer -- answer text <-- tokenizer -- token ids
 """
 
+import re
 from codecs import getincrementaldecoder
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from florence2.answers import parse_answer
+from florence2.answers.tokens import PADDING, TOKEN
 from florence2.errors import TaskError
+from florence2.generation.grammar import WORDS, Grammar, Vocabulary
+from florence2.generation.options import SpecialIds
+from florence2.generation.phrase_trie import PhraseTrie
 from florence2.images import preprocess
-from florence2.locations import encode_boxes
+from florence2.locations import NUM_BINS, encode_boxes
 from florence2.model.config import Florence2Config
 from florence2.results import Result
 from florence2.scores import Piece
 from florence2.tasks import Task
 from florence2.tokenizer import Tokenizer
 
+_SPELLED = "|".join([TOKEN.pattern, *PADDING])
+_WORD = re.compile(r"\w+")
 _CONTINUATIONS = {bytes([byte]) for byte in range(0x80, 0xC0)}  # no character of UTF-8 begins so
 
 
-class Written(Protocol):
+class GeneratedTokens(Protocol):
     """What the search returns, as far as a result needs it."""
 
     @property
@@ -47,6 +55,7 @@ class Processor:
         tokenizer: of the checkpoint.
         image_side: side in pixels to which pictures are resized.
         max_prompt_tokens: longest prompt that the encoder has positions for, beside a picture.
+        special_ids: token ids that have a meaning for the search.
     """
 
     def __init__(self, tokenizer: Tokenizer, config: Florence2Config) -> None:
@@ -55,11 +64,14 @@ class Processor:
         self._token_bytes = tokenizer.token_bytes()
         self._num_image_tokens = config.num_image_tokens(config.image_side)
         self.max_prompt_tokens = config.text.max_position_embeddings - self._num_image_tokens
+        self._vocab_size = config.text.vocab_size
+        text, first = config.text, tokenizer.loc_begin
+        locations = range(first, first + NUM_BINS)
+        self.special_ids = SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id, locations)
 
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+    def pixels(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Pictures as `open_image` returns them to float32 `(B, 3, side, side)`."""
-        arrays = [preprocess(image, self.image_side) for image in images]
-        return torch.from_numpy(np.stack(arrays))
+        return np.stack([preprocess(image, self.image_side) for image in images])
 
     def prompt_ids(
         self,
@@ -100,14 +112,44 @@ class Processor:
             )
         return token_ids
 
-    def pad_prompts(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Prompts side by side: int64 ids `(B, L)`, padded on the right, and bool mask `(B, L)`."""
-        longest = max(map(len, prompts))
-        padding = [longest - len(prompt) for prompt in prompts]
-        pad_id = self.tokenizer.pad_id
-        ids = [[*prompt, *[pad_id] * n] for prompt, n in zip(prompts, padding, strict=True)]
-        real = [[True] * (longest - n) + [False] * n for n in padding]
-        return torch.tensor(ids), torch.tensor(real)
+    def grammar(self, task: Task, text_input: str = "", *, only_asked: bool = False) -> Grammar:
+        """The answers that a task can have.
+
+        Args:
+            text_input: what is asked about.
+            only_asked: labels must be what was asked: in open-vocabulary detection one of the
+                classes between `<and>`, in phrase grounding whole words of the caption that
+                follow each other. Letter for letter, in any pieces.
+        """
+        phrases = None
+        if only_asked and text_input and task in PHRASES_OF_TASK:
+            phrases = PhraseTrie(PHRASES_OF_TASK[task](text_input), self._word_ids)
+        return Grammar(task.answer_kind, self._vocabulary, phrases)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        """The classes of tokens; those without a row in the word embedding cannot be written."""
+        tokenizer = self.tokenizer
+        return Vocabulary(
+            pieces=self._token_bytes[: self._vocab_size],
+            spelled_tokens=re.compile(_SPELLED.encode()),
+            locations=self.special_ids.locations,
+            sep=tokenizer.sep_id,
+            poly_start=tokenizer.poly_start_id,
+            poly_end=tokenizer.poly_end_id,
+            bos=tokenizer.bos_id,
+            eos=tokenizer.eos_id,
+        )
+
+    @cached_property
+    def _word_ids(self) -> dict[bytes, list[int]]:
+        """Ids of the pieces of text, by their bytes."""
+        ids: dict[bytes, list[int]] = {}
+        pieces = zip(self._vocabulary.pieces, self._vocabulary.classes, strict=True)
+        for token, (piece, its_class) in enumerate(pieces):
+            if its_class & WORDS:
+                ids.setdefault(piece, []).append(token)
+        return ids
 
     def pieces(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> list[Piece]:
         """The text of token ids in pieces, with the log-probability of each token.
@@ -133,14 +175,14 @@ class Processor:
             pieces.append(Piece(rest, pending))
         return pieces
 
-    def result(self, written: Written, task: Task, image_size: tuple[int, int]) -> Result:
+    def result(self, generated: GeneratedTokens, task: Task, image_size: tuple[int, int]) -> Result:
         """Read what the model wrote about a picture of this size; never raises on any ids."""
         return parse_answer(
-            self.pieces(written.token_ids, written.token_logprobs),
+            self.pieces(generated.token_ids, generated.token_logprobs),
             task,
             image_size,
-            token_ids=written.token_ids,
-            finish_reason=written.finish_reason,
+            token_ids=generated.token_ids,
+            finish_reason=generated.finish_reason,
         )
 
 
@@ -161,3 +203,30 @@ def _checked_region(region: Sequence[float], image_size: tuple[int, int]) -> lis
             f" {allowed}"
         )
     return [x_min, y_min, x_max, y_max]
+
+
+def split_text_input(text: str) -> list[str]:
+    """Stretches of text between `<and>` and other tokens."""
+    parts = re.sub(_SPELLED, "\0", text).split("\0")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _classes(text: str) -> Iterator[tuple[bytes, list[int]]]:
+    """Each class as a whole."""
+    for name in split_text_input(text):
+        yield name.encode(), [len(name.encode())]
+
+
+def _caption_spans(text: str) -> Iterator[tuple[bytes, list[int]]]:
+    """From each word of a caption on, up to the end of that word or of a later one."""
+    for caption in split_text_input(text):
+        words = list(_WORD.finditer(caption))
+        for place, first in enumerate(words):
+            rest = [caption[first.start() : last.end()].encode() for last in words[place:]]
+            yield rest[-1], [len(span) for span in rest]
+
+
+PHRASES_OF_TASK = {
+    Task.OPEN_VOCABULARY_DETECTION: _classes,
+    Task.CAPTION_TO_PHRASE_GROUNDING: _caption_spans,
+}

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from florence2 import EngineError, Florence2, GenerationOptions, Limits, Request, TaskError
-from florence2.api import as_runtime
+from florence2 import EngineError, EngineLimits, Florence2, GenerationOptions, Request, TaskError
 from florence2.checkpoints.loading import load_checkpoint
-from florence2.engine import Question
-from florence2.generation.decoding import generate
-from florence2.generation.options import SpecialIds
+from florence2.engine import Answer, Engine
+from florence2.generation.batch import generate
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
+from florence2.runtimes.pytorch.eager import eager_runtime
+from florence2.runtimes.pytorch.packed.model import PackedModel
+from florence2.runtimes.select import uses_packed_weights
 from florence2.tasks import Task
 
 BEAMS = GenerationOptions(num_beams=3, max_new_tokens=24, grammar=False)
@@ -30,6 +32,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def pictures(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [rng.integers(0, 255, (40 + n, 60, 3), dtype=np.uint8) for n in range(count)]
+
+
+def submit(
+    engine: Engine, image: object, task: Task, options: GenerationOptions
+) -> "Future[Answer]":
+    return engine.submit(Request(image, task, generation=options))  # type: ignore[arg-type]
 
 
 class Counting(Florence2Model):
@@ -48,27 +56,31 @@ def model(tiny_folder: Path) -> Florence2:
     counting = Counting(loaded.model.config).eval()
     counting.load_state_dict(loaded.model.state_dict())
     processor = Processor(loaded.tokenizer, counting.config)
-    return Florence2(counting, processor, name="tiny", limits=Limits(max_running=4, max_begin=2))
+    return Florence2(
+        eager_runtime(counting),
+        processor,
+        name="tiny",
+        limits=EngineLimits(max_running=4, max_prefill=2),
+    )
 
 
 def test_answers_equal_those_of_a_plain_batch() -> None:
-    """Whatever joined when, in two lanes, is what `generate` writes for each alone."""
-    nano = Florence2.load("nano", device="cpu", limits=Limits(max_running=5, max_begin=2))
+    """Whatever joined when, in two batches, is what `generate` writes for each alone."""
+    nano = Florence2.load("nano", device="cpu", limits=EngineLimits(max_running=5, max_prefill=2))
     requests = [
         (path, task, options)
         for path in sorted(EXAMPLES.glob("*.png"))[:4]
         for task in (Task.OD, Task.CAPTION, Task.OCR)
         for options in (BEAMS, GREEDY)
     ]
-    tickets = [nano.engine.submit(Question(*request)) for request in requests]
-    found = [ticket.outcome(PATIENCE_S).result.token_ids for ticket in tickets]
+    futures = [submit(nano.engine, *request) for request in requests]
+    found = [future.result(PATIENCE_S).result.token_ids for future in futures]
     assert len(set(found)) > 10
-    text = nano.model.config.text
-    special = SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
     for (path, task, options), token_ids in zip(requests, found, strict=True):
         seen = nano.encode_image(path)
-        prompt = torch.tensor([nano.processor.prompt_ids(task, "", None, seen.image_size)])
-        (alone,) = generate(nano.model, seen.image_tokens, prompt, None, options, special)
+        prompt = nano.processor.prompt_ids(task, "", None, seen.image_size)
+        special = nano.processor.special_ids
+        (alone,) = generate(nano.runtime, [seen.image_tokens], [prompt], options, special)
         assert token_ids == alone.token_ids
 
 
@@ -76,35 +88,31 @@ def test_equal_pictures_are_encoded_once(model: Florence2) -> None:
     one, other = pictures(2)
     requests = [Request(one, "od"), Request(other, "od"), Request(one.copy(), "caption")] * 3
     assert len(list(model.run_many(requests, GREEDY))) == 9
-    assert model.model.encoded == 2  # type: ignore[attr-defined]
+    assert model.runtime.model.encoded == 2  # type: ignore[attr-defined]
 
 
 def test_a_cancelled_request_frees_its_place(model: Florence2) -> None:
     """Four long answers hold all places; the fifth gets its answer when one gives up."""
     picture = model.encode_image(pictures(1)[0])
-    holders = [model.engine.submit(Question(picture, Task.OD, LONG)) for _ in range(4)]
-    fifth = model.engine.submit(Question(picture, Task.CAPTION, GREEDY))
+    holders = [submit(model.engine, picture, Task.OD, LONG) for _ in range(4)]
+    fifth = submit(model.engine, picture, Task.CAPTION, GREEDY)
     holders[2].cancel()
-    assert fifth.outcome(PATIENCE_S).result.token_ids
-    with pytest.raises(EngineError, match="was cancelled"):
-        holders[2].outcome(PATIENCE_S)
-    assert not holders[0].is_over
+    assert fifth.result(PATIENCE_S).result.token_ids
+    with pytest.raises(CancelledError):
+        holders[2].result(PATIENCE_S)
+    assert not holders[0].done()
     for holder in holders:
         holder.cancel()
 
 
 def test_a_bad_request_harms_no_other(model: Florence2) -> None:
     picture = pictures(1)[0]
-    questions = [
-        Question(picture, Task.OD, GREEDY),
-        Question(picture, Task.CAPTION_TO_PHRASE_GROUNDING, GREEDY),  # needs words
-        Question(picture, Task.CAPTION, GREEDY),
-    ]
-    tickets = [model.engine.submit(question) for question in questions]
-    assert tickets[0].outcome(PATIENCE_S).result.token_ids
+    tasks = (Task.OD, Task.CAPTION_TO_PHRASE_GROUNDING, Task.CAPTION)  # the second needs words
+    futures = [submit(model.engine, picture, task, GREEDY) for task in tasks]
+    assert futures[0].result(PATIENCE_S).result.token_ids
     with pytest.raises(TaskError, match="needs text"):
-        tickets[1].outcome(PATIENCE_S)
-    assert tickets[2].outcome(PATIENCE_S).result.token_ids
+        futures[1].result(PATIENCE_S)
+    assert futures[2].result(PATIENCE_S).result.token_ids
 
 
 def test_a_failing_computation_is_told_and_the_engine_goes_on(
@@ -112,7 +120,7 @@ def test_a_failing_computation_is_told_and_the_engine_goes_on(
 ) -> None:
     picture = model.encode_image(pictures(1)[0])
     with monkeypatch.context() as patch:
-        patch.setattr(Counting, "step", lambda *_: 1 / 0)
+        patch.setattr(Counting, "decode_with", lambda *_: 1 / 0)
         with pytest.raises(EngineError, match="ZeroDivisionError"):
             model.run(picture, "od", generation=GREEDY)
     assert model.run(picture, "od", generation=GREEDY).token_ids
@@ -148,7 +156,7 @@ def test_a_process_that_asked_ends_well(tiny_folder: Path, picture: Path) -> Non
 
 
 def test_stages_add_up(model: Florence2) -> None:
-    (answer,) = model.answer([Request(pictures(1)[0], "od")], GREEDY)
+    answer = submit(model.engine, pictures(1)[0], Task.OD, GREEDY).result(PATIENCE_S)
     stages = {"read", "resize", "vision", "encode", "first_token", "tokens", "parse"}
     assert set(answer.timings_ms) == stages
     assert all(spent >= 0 for spent in answer.timings_ms.values())
@@ -156,5 +164,6 @@ def test_stages_add_up(model: Florence2) -> None:
 
 def test_the_cpu_gets_packed_weights(tiny_folder: Path) -> None:
     model = Florence2.load(str(tiny_folder), device="cpu")
-    plain = load_checkpoint(tiny_folder, dtype=torch.float32).model
-    assert type(model.model) is type(as_runtime(plain, "float32")) is not Florence2Model
+    packed = load_checkpoint(tiny_folder, dtype=torch.float32).model
+    expected = PackedModel if uses_packed_weights(packed.device) else Florence2Model
+    assert type(model.runtime.model) is expected

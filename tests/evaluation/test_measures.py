@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from florence2.data.records import Record
-from florence2.evaluation.asking import Answered
 from florence2.evaluation.measures import (
     measure_captions,
     measure_detection,
@@ -18,6 +17,7 @@ from florence2.evaluation.measures import (
     measure_sentences,
     measure_words,
 )
+from florence2.evaluation.predict import Prediction
 from florence2.geometry import box_to_quad
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
@@ -42,7 +42,7 @@ def mixed(*rows: tuple[str, tuple[float, ...]]) -> Mixed:
 
 def answered(
     task: Task, found: Result, truth: Result, words: str = "", region: tuple | None = None
-) -> Answered:
+) -> Prediction:
     return found, Record(PIXELS, task, words, region, truth, "by hand")
 
 

@@ -9,7 +9,8 @@ import pytest
 from florence2.api import Florence2
 from florence2.cli.main import main
 from florence2.evaluation import speed
-from florence2.evaluation.speed import Job, _work, measure
+from florence2.evaluation.roofline import work_of
+from florence2.evaluation.speed import Job, measure
 from florence2.model.config import base
 from florence2.tasks import Task
 from tiny_models import SMALLEST
@@ -56,10 +57,10 @@ def test_impossible_flags_are_refused(
 
 def test_the_work_is_that_of_the_published_base_size() -> None:
     """381 GFLOP a picture; 89 million weights a step, of which 39 million are words."""
-    flops, step_bytes = _work(base(), 2, 2)
+    flops, step_bytes = work_of(base(), 2, 2)
     assert flops == pytest.approx(381e9, rel=0.01)
     assert step_bytes / 2 == pytest.approx(89e6, rel=0.02)
-    assert _work(base(), 2, 1)[1] == pytest.approx(step_bytes - base().text.vocab_size * 768)
+    assert work_of(base(), 2, 1)[1] == pytest.approx(step_bytes - base().text.vocab_size * 768)
 
 
 def test_a_job_without_float32_has_no_agreement(tiny_folder: Path, picture: Path) -> None:

@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lively_models import LOCATIONS, SPECIAL, VOCABULARY, asked, grammar
 from test_search import SEARCHES, same
 
 from florence2.answers import parse_answer
 from florence2.generation.grammar import Grammar, State
 from florence2.generation.options import GenerationOptions
-from florence2.generation.phrases import Phrases
+from florence2.generation.phrase_trie import PhraseTrie
 from florence2.tasks import AnswerKind, Task
+from lively_models import LOCATIONS, SPECIAL, VOCABULARY, asked, grammar
 
 TASK_OF = {task.answer_kind: task for task in Task}
 MARKS = {SPECIAL.bos: "<s>", SPECIAL.eos: "</s>", 3: "<sep>", 4: "<poly>", 5: "</poly>"}
@@ -51,8 +51,8 @@ def state_after(tokens: list[int], rules: Grammar) -> State:
 
 
 def permitted(rules: Grammar, state: State, room: int) -> list[int]:
-    choice = rules.choice(state, room)
-    return [token for token in range(len(VOCABULARY.pieces) + 2) if rules.permits(choice, token)]
+    choice = rules.allowed(state, room)
+    return [token for token in range(len(VOCABULARY.pieces) + 2) if rules.allows(choice, token)]
 
 
 @KINDS
@@ -66,7 +66,7 @@ def test_every_walk_ends_in_time_with_a_whole_answer(kind: AnswerKind, data: st.
         room = limit - len(tokens)
         assert room > 0
         hurry = data.draw(st.integers(0, 9)) == 0
-        allowed = permitted(rules, state, rules.cost(state) if hurry else room)
+        allowed = permitted(rules, state, rules.min_tokens_left(state) if hurry else room)
         assert allowed
         tokens.append(data.draw(st.sampled_from(allowed)))
         state = rules.advance(state, tokens[-1])
@@ -86,8 +86,8 @@ def test_short_answers_are_allowed_exactly_if_the_reader_finds_no_fault(kind: An
             tokens = [*middle, SPECIAL.eos]
             state, allowed = State(), True
             for place, token in enumerate(tokens):
-                choice = rules.choice(state, len(tokens) - place + 40)
-                allowed = allowed and rules.permits(choice, token)
+                choice = rules.allowed(state, len(tokens) - place + 40)
+                allowed = allowed and rules.allows(choice, token)
                 if not allowed:
                     break
                 state = rules.advance(state, token)
@@ -115,8 +115,8 @@ def test_a_whole_answer_is_never_changed_and_needs_no_more_room_than_it_has(
     for room in (len(tokens), 100):
         state = State()
         for place, token in enumerate(tokens):
-            choice = rules.choice(state, room - place)
-            assert rules.permits(choice, token)
+            choice = rules.allowed(state, room - place)
+            assert rules.allows(choice, token)
             state = rules.advance(state, token)
 
 
@@ -155,7 +155,7 @@ def test_a_whole_answer_of_a_search_for_one_is_as_without_the_grammar(
 def follows(tokens: list[int], rules: Grammar) -> bool:
     state = State()
     for place, token in enumerate(tokens):
-        if not rules.permits(rules.choice(state, 48 - place), token):
+        if not rules.allows(rules.allowed(state, 48 - place), token):
             return False
         state = rules.advance(state, token)
     return True
@@ -194,11 +194,11 @@ def test_only_asked_phrases_are_written_in_any_pieces(kind: AnswerKind) -> None:
 
 
 def test_phrases_know_what_they_need() -> None:
-    phrases = Phrases([(b"ab", [2]), (b"abcd", [2, 4])], {b"a": [1], b"b": [2], b"ab": [3]})
-    assert phrases.cost(b"") == 1
-    assert phrases.cost(b"a") == 1
-    assert phrases.cost(b"ab") == 0
-    assert phrases.holds(b"ab")
-    assert phrases.cost_of_more(b"ab") > 1000  # nothing spells "cd"
-    assert {*phrases.following(b"", 0)} == {3}
-    assert {*phrases.following(b"", 1)} == {1, 3}
+    phrases = PhraseTrie([(b"ab", [2]), (b"abcd", [2, 4])], {b"a": [1], b"b": [2], b"ab": [3]})
+    assert phrases.min_tokens_left(b"") == 1
+    assert phrases.min_tokens_left(b"a") == 1
+    assert phrases.min_tokens_left(b"ab") == 0
+    assert phrases.accepts(b"ab")
+    assert phrases.min_tokens_after_next(b"ab") > 1000  # nothing spells "cd"
+    assert {*phrases.next_tokens(b"", 0)} == {3}
+    assert {*phrases.next_tokens(b"", 1)} == {1, 3}

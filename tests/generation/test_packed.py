@@ -1,19 +1,23 @@
 """Packed weights compute what the plain model computes."""
 
 from dataclasses import replace
+from functools import partial
 from typing import get_args
 
 import pytest
 import torch
-from lively_models import asked
 from test_search import SEARCHES, same
 from torch import Tensor
 
 from florence2.generation.options import GenerationOptions
+from florence2.model.cache import BatchCache, PromptCache
 from florence2.model.config import Florence2Config, nano
 from florence2.model.florence2 import Florence2Model
-from florence2.model.packed import PackedModel, Precision, can_pack, can_quantize, tower
-from florence2.model.packed.linears import QuantizedLinear
+from florence2.runtimes.pytorch.packed import tower
+from florence2.runtimes.pytorch.packed.linears import QuantizedLinear, can_pack, can_quantize
+from florence2.runtimes.pytorch.packed.model import PackedModel
+from florence2.runtimes.select import Precision
+from lively_models import asked
 from tiny_models import SMALLEST
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="this PyTorch was built without oneDNN")
@@ -42,10 +46,15 @@ def outputs(runtime: Florence2Model | PackedModel, pictures: int = 2) -> dict[st
         image_tokens = runtime.encode_image(pixels)
         memory = runtime.encode(image_tokens, prompt, mask)
         begin = torch.tensor([[2, 0]]).repeat(pictures, 1)
-        logits, fresh = runtime.open(begin, memory, runtime.memory_mask(image_tokens, mask))
-        slots = runtime.new_slots(2)
-        slots.join(fresh, range(pictures))
-        steps = [runtime.step(torch.arange(2 * pictures) + 3 * n, slots) for n in range(3)]
+        prompts = PromptCache(memory, runtime.memory_mask(image_tokens, mask), keep=True)
+        logits = runtime.decode_with(begin, prompts)
+        cache = BatchCache(2, transposed_keys=isinstance(runtime, PackedModel))
+        cache.add(prompts, [2] * pictures)
+
+        def decode(ids: Tensor) -> Tensor:
+            return runtime.decode_with(ids[:, None], cache)[:, 0]
+
+        steps = [cache.run(decode, torch.arange(2 * pictures) + 3 * n) for n in range(3)]
     return {
         "image tokens": image_tokens,
         "memory": memory[0],
@@ -67,7 +76,9 @@ def test_packed_weights_give_the_same_numbers(precision: Precision) -> None:
 def test_weights_may_be_stored_in_another_dtype(precision: Precision) -> None:
     """Packed layer by layer from float16, or converted as a whole before: the same numbers."""
     layers = []
-    stored = PackedModel(model(SMALL).half(), precision, done=lambda: layers.append(None))
+    stored = PackedModel(
+        model(SMALL).half(), precision, on_layer_packed=lambda: layers.append(None)
+    )
     converted = PackedModel(model(SMALL).half().float(), precision)
     found, expected = outputs(stored), outputs(converted)
     assert all(torch.equal(found[name], values) for name, values in expected.items())
@@ -119,7 +130,11 @@ def test_packed_weights_write_the_same_answers(seed: int, options: GenerationOpt
     requests = asked(seed)
     twin = Florence2Model(SMALLEST)
     twin.load_state_dict(requests.model.state_dict())
-    packed = replace(requests, model=PackedModel(twin, "float32"))  # type: ignore[arg-type]
+    packed = replace(
+        requests,
+        model=PackedModel(twin, "float32"),
+        new_cache=partial(BatchCache, transposed_keys=True),
+    )
     single = replace(requests, model=Florence2Model(SMALLEST).eval())
     single.model.load_state_dict(requests.model.state_dict())
     images = requests.image_tokens.float()

@@ -1,40 +1,29 @@
 """Repetition on constructed logits: what may come back does, what goes round in circles ends."""
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import replace
 
+import numpy as np
 import pytest
-import torch
-from lively_models import LOCATIONS, SPECIAL, grammar
-from torch import Tensor
+from numpy.typing import NDArray
 
-from florence2.generation.decoding import generate
+from florence2.generation.batch import generate
 from florence2.generation.grammar import Grammar
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.tasks import AnswerKind
+from lively_models import LOCATIONS, SPECIAL, grammar
 from tiny_models import SMALLEST
+from toy_runtime import ToyRuntime
 
+CONFIG = replace(SMALLEST, text=replace(SMALLEST.text, max_position_embeddings=400))
 BOS, EOS = SPECIAL.bos, SPECIAL.eos
 LOC = list(LOCATIONS)
 LOOPS = GenerationOptions(num_beams=1, no_repeat_ngram_size=0, end_loops=True)
 PUBLISHED = GenerationOptions(num_beams=1)
 
 
-class Histories:
-    """What each row has been fed; stands in for the slots of keys and values."""
-
-    def __init__(self, rows: list[list[int]]) -> None:
-        self.rows = rows
-
-    def join(self, fresh: "Histories", which: Sequence[int]) -> None:
-        self.rows += [list(fresh.rows[place]) for place in which]
-
-    def keep(self, slots: object, rows: Sequence[int]) -> None:
-        self.rows = [list(self.rows[row]) for row in rows]
-
-
 class Script:
-    """A model that is sure what to write after so many words, whatever they are.
+    """Is sure what to write after so many words, whatever they are.
 
     Args:
         tokens: what it wants to write, and then
@@ -45,31 +34,10 @@ class Script:
     def __init__(
         self, tokens: Sequence[int], then: Sequence[int] = (EOS,), flood: float = 0.0
     ) -> None:
-        text = SimpleNamespace(vocab_size=60, max_position_embeddings=400)
-        self.config = SimpleNamespace(text=text)
         self.tokens, self.then, self.flood = tokens, then, flood
 
-    def encode(self, image_tokens: Tensor, *_: object) -> Tensor:
-        return image_tokens
-
-    def memory_mask(self, *_: object) -> None:
-        return None
-
-    def new_slots(self, width: int) -> Histories:
-        return Histories([])
-
-    def open(self, token_ids: Tensor, *_: object) -> tuple[Tensor, Histories]:
-        fed = token_ids.tolist()
-        logits = [[self.logits(row[: end + 1]) for end in range(len(row))] for row in fed]
-        return torch.stack([torch.stack(row) for row in logits]), Histories(fed)
-
-    def step(self, token_ids: Tensor, slots: Histories) -> Tensor:
-        for row, token in zip(slots.rows, token_ids.tolist(), strict=True):
-            row.append(token)
-        return torch.stack([self.logits(row) for row in slots.rows])
-
-    def logits(self, fed: Sequence[int]) -> Tensor:
-        logits = torch.zeros(60)
+    def logits(self, _: object, fed: Sequence[int]) -> NDArray[np.float32]:
+        logits = np.zeros(60, np.float32)
         logits[self.wanted(sum(each != BOS for each in fed[1:]))] = 20.0
         if self.flood:
             logits[BOS] = 20.0 + self.flood
@@ -81,8 +49,9 @@ class Script:
 
 
 def written(script: Script, options: GenerationOptions, rules: Grammar | None = None) -> Generated:
-    images, prompts = torch.zeros(1, 2, SMALLEST.text.d_model), torch.zeros(1, 1, dtype=torch.long)
-    (answer,) = generate(script, images, prompts, None, options, SPECIAL, [rules])  # type: ignore[arg-type]
+    runtime = ToyRuntime(CONFIG, script.logits)
+    images = runtime.encode_images(np.zeros((1, 3, 8, 8), np.float32))
+    (answer,) = generate(runtime, images, [[0]], options, SPECIAL, [rules])
     return answer
 
 

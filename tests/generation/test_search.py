@@ -10,19 +10,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lively_models import SPECIAL, Asked, asked, grammar
+from naive import generate_naive
 from torch import Tensor
 
 from florence2.errors import ConfigError
-from florence2.generation.choosing import draw, uniform
-from florence2.generation.decoding import generate
-from florence2.generation.naive import generate_naive
+from florence2.generation.batch import generate
+from florence2.generation.logit_rules import LogitRules
 from florence2.generation.options import Generated, GenerationOptions
-from florence2.generation.rules import Rules
-from florence2.generation.search import BeamSearch, Candidate, Hypothesis
+from florence2.generation.runtime import Candidate, Draw
+from florence2.generation.search import BeamSearch, Hypothesis, uniform
+from florence2.model.cache import Cache
 from florence2.model.florence2 import Florence2Model
-from florence2.model.history import Slots
+from florence2.runtimes.pytorch.sampling import draw_tokens
 from florence2.tasks import AnswerKind
+from lively_models import SPECIAL, Asked, asked, grammar
 from tiny_models import SMALLEST
 
 BOS, EOS, START = SPECIAL.bos, SPECIAL.eos, SPECIAL.decoder_start
@@ -160,8 +161,7 @@ def test_one_token_leaves_room_for_the_end_only(num_beams: int) -> None:
 
 def test_no_requests_no_answers() -> None:
     requests = asked(0)
-    none = requests.image_tokens[:0], torch.zeros(0, 3, dtype=torch.long), None
-    assert generate(requests.model, *none, GenerationOptions(), requests.special) == []
+    assert generate(requests.runtime, [], [], GenerationOptions(), requests.special) == []
 
 
 def test_more_beams_than_words_are_refused() -> None:
@@ -189,10 +189,10 @@ class Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self.model, name)
 
-    def step(self, token_ids: Tensor, slots: Slots) -> Tensor:
-        self.rows.append(len(token_ids))
-        assert len(token_ids) == slots.width * len(slots.lengths)
-        return self.model.step(token_ids, slots)
+    def decode_with(self, token_ids: Tensor, cache: Cache) -> Tensor:
+        if token_ids.shape[1] == 1:
+            self.rows.append(len(token_ids))
+        return self.model.decode_with(token_ids, cache)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
@@ -242,8 +242,8 @@ def opened(
     options = GenerationOptions(
         num_beams=2, early_stopping=early_stopping, length_penalty=length_penalty
     )
-    rules = Rules(options, SPECIAL, limit=10)
-    return BeamSearch(Hypothesis(rules, rules.trace()), options, eos=EOS, limit=10)
+    rules = LogitRules(options, SPECIAL, limit=10)
+    return BeamSearch(Hypothesis(rules, rules.new_state([BOS]), [BOS]), options, eos=EOS)
 
 
 def candidates(*rows: tuple[int, int, float]) -> list[Candidate]:
@@ -253,11 +253,11 @@ def candidates(*rows: tuple[int, int, float]) -> list[Candidate]:
 def test_an_end_below_the_best_beams_does_not_count() -> None:
     search = opened(early_stopping=False)
     search.advance(candidates((0, 7, -1.0), (0, 8, -2.0), (0, EOS, -3.0), (0, 9, -4.0)))
-    assert [each.tokens for each in search.running] == [[7], [8]]
+    assert [each.tokens for each in search.running] == [[BOS, 7], [BOS, 8]]
     search.advance(candidates((0, EOS, -1.5), (1, 7, -2.5), (1, EOS, -2.6), (0, 9, -9.0)))
     assert search.parents == [1, 0]
-    assert [each.tokens for each in search.running] == [[8, 7], [7, 9]]
-    assert search.best().tokens == [7, EOS]
+    assert [each.tokens for each in search.running] == [[BOS, 8, 7], [BOS, 7, 9]]
+    assert search.best().tokens == [BOS, 7, EOS]
     assert not search.done  # one of two has finished
 
 
@@ -265,7 +265,7 @@ def test_two_children_of_one_hypothesis_share_nothing() -> None:
     search = opened()
     search.advance(candidates((0, 7, -1.0), (0, 8, -2.0), (0, 9, -3.0)))
     search.advance(candidates((0, 5, -1.5), (0, 6, -1.6), (1, 5, -4.0)))
-    assert [each.tokens for each in search.running] == [[7, 5], [7, 6]]
+    assert [each.tokens for each in search.running] == [[BOS, 7, 5], [BOS, 7, 6]]
     assert [each.logprobs for each in search.running] == [[-1.0, -1.0]] * 2
 
 
@@ -287,7 +287,7 @@ def test_early_stopping(
     search.advance(candidates((0, 7, -1.0), (0, 8, -1.1), (0, 9, -9.0)))
     search.advance(candidates((0, EOS, -2.8), (1, EOS, -3.0), (0, 7, -3.1), (1, 9, -4.0)))
     assert search.done is done
-    assert search.best().tokens == [7, EOS]
+    assert search.best().tokens == [BOS, 7, EOS]
 
 
 # ---- draws
@@ -310,7 +310,7 @@ def test_the_narrowest_nucleus_is_greedy(seed: int) -> None:
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     logits = torch.randn(3, 12, generator=torch.Generator().manual_seed(0))
     heights = [(step + 0.5) / 5000 for step in range(5000)]
-    drawn = torch.stack([draw(logits, 1.0, height) for height in heights], dim=1)
+    drawn = torch.stack([draw_tokens(logits, Draw(1.0, 1.0, height)) for height in heights], dim=1)
     shares = torch.stack([row.bincount(minlength=12) for row in drawn]) / 5000
     assert (shares - logits.softmax(-1)).abs().max() < 1 / 2500
 
@@ -320,7 +320,7 @@ def test_a_banned_token_is_never_drawn(height: float) -> None:
     """Not even where roundings leave the cumulative distribution below 1."""
     logits = torch.randn(200, 9, generator=torch.Generator().manual_seed(0))
     logits[:, [0, 4, 8]] = -torch.inf
-    assert not {0, 4, 8} & {*draw(logits, 1.0, height).tolist()}
+    assert not {0, 4, 8} & {*draw_tokens(logits, Draw(1.0, 1.0, height)).tolist()}
 
 
 def test_uniform_numbers_fill_the_unit_interval() -> None:

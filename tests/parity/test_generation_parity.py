@@ -17,11 +17,14 @@ from transformers import Florence2ForConditionalGeneration as Oracle
 from transformers.generation.logits_process import TopPLogitsWarper
 
 from florence2.checkpoints.settings import native_config
-from florence2.generation.choosing import draw
-from florence2.generation.decoding import generate
+from florence2.generation.batch import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.generation.runtime import Draw
+from florence2.model.cache import BatchCache
 from florence2.model.florence2 import Florence2Model
 from florence2.model.weights import build_model, detect_layout, to_internal
+from florence2.runtimes.pytorch.runtime import TorchImageTokens, TorchRuntime
+from florence2.runtimes.pytorch.sampling import draw_tokens
 from tiny_models import SMALLEST
 
 SPECIAL = SpecialIds(decoder_start=2, bos=0, eos=2)
@@ -115,14 +118,14 @@ def _trimmed(token_ids: list[int]) -> list[int]:
 
 
 def ask_ours(both: Pair, options: GenerationOptions) -> tuple[list[list[int]], list[float]]:
-    written = generate(
-        both.ours,
-        both.ours.encode_image(both.pixels),
-        both.prompt_ids,
-        both.prompt_mask,
-        options,
-        SPECIAL,
-    )
+    runtime = TorchRuntime(both.ours, BatchCache)
+    with torch.inference_mode():
+        images = both.ours.encode_image(both.pixels).split(1)
+    prompts = [
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(both.prompt_ids, both.prompt_mask, strict=True)
+    ]
+    written = generate(runtime, list(map(TorchImageTokens, images)), prompts, options, SPECIAL)
     return [list(each.token_ids) for each in written], [each.sequence_score for each in written]
 
 
@@ -222,7 +225,10 @@ def test_the_nucleus_is_the_oracles(top_p: float) -> None:
     heights = [step / 4000 for step in range(4000)]
     # Four thousand evenly spaced draws hit every token of more than 1/4000.
     drawn = [
-        {*row} for row in zip(*(draw(logits, top_p, h).tolist() for h in heights), strict=True)
+        {*row}
+        for row in zip(
+            *(draw_tokens(logits, Draw(1.0, top_p, h)).tolist() for h in heights), strict=True
+        )
     ]
     kept = TopPLogitsWarper(top_p)(None, logits) if top_p < 1 else logits
     probs = kept.softmax(-1)

@@ -14,6 +14,7 @@ from transformers import Florence2Config as OracleConfig
 from transformers import Florence2ForConditionalGeneration as Oracle
 
 from florence2.checkpoints.settings import native_config
+from florence2.model.cache import BatchCache, PromptCache
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig, base, large
 from florence2.model.florence2 import Florence2Model
 from florence2.model.weights import build_model, detect_layout, to_internal
@@ -78,10 +79,14 @@ def differences(
         memory = ours.encode(image_tokens, prompt, mask)
         memory_mask = ours.memory_mask(image_tokens, mask)
         logits = ours.decode(answer, memory, memory_mask)
-        first, fresh = ours.open(answer[:, :2], memory, memory_mask)
-        slots = ours.new_slots(1)
-        slots.join(fresh, range(batch))
-        rest = [ours.step(tokens, slots)[:, None] for tokens in answer[:, 2:].unbind(1)]
+        prompts = PromptCache(memory, memory_mask, keep=True)
+        first, cache = ours.decode_with(answer[:, :2], prompts), BatchCache(1)
+        cache.add(prompts, [2] * batch)
+
+        def decode(ids: Tensor) -> Tensor:
+            return ours.decode_with(ids[:, None], cache)
+
+        rest = [cache.run(decode, tokens) for tokens in answer[:, 2:].unbind(1)]
         cached = torch.cat([first, *rest], 1)
     return {
         "image tokens": (image_tokens - theirs[0]).abs().max().item(),

@@ -65,15 +65,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def precisions(given: str | None, device: str | None) -> tuple[str, ...]:
-    from florence2.api import checked_precision, choose_device
+    from florence2.runtimes.select import check_precision, choose_device
 
     chosen = choose_device(device)
     if given is not None:
-        return tuple(checked_precision(each, chosen) for each in given.split(","))  # type: ignore[arg-type]
+        return tuple(check_precision(each, chosen) for each in given.split(","))  # type: ignore[arg-type]
     possible = []
     for each in PRECISIONS:
         try:
-            possible.append(checked_precision(each, chosen))  # type: ignore[arg-type]
+            possible.append(check_precision(each, chosen))  # type: ignore[arg-type]
         except ConfigError as error:
             print(f"florence2: left out: {error}", file=sys.stderr)
     return tuple(possible)

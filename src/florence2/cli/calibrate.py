@@ -22,11 +22,9 @@ from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 
 if TYPE_CHECKING:
-    from florence2.api import Florence2
     from florence2.data.records import Record
+    from florence2.evaluation.predict import Predictor
     from florence2.results import Result
-
-BATCH = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +46,12 @@ def main(arguments: argparse.Namespace) -> int:
     records = choose_records(arguments)
     from florence2.api import Florence2
     from florence2.evaluation.calibrating import fit
+    from florence2.evaluation.predict import Predictor
 
     model = Florence2.load(arguments.model, device=arguments.device)
-    if arguments.beams is not None:
-        model.generation = replace(model.generation, num_beams=arguments.beams)
-    pairs = list(ask(model, records))
+    beams = model.generation.num_beams if arguments.beams is None else arguments.beams
+    options = replace(model.generation, num_beams=beams)
+    pairs = list(ask(Predictor(model.engine, options, None), records))
     calibration = fit(pairs, model.name, model.fingerprint, records[0].task)
     calibration.save(arguments.out)
     print(table(calibration.measured["scores"]), file=sys.stderr)
@@ -80,19 +79,13 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     return list(islice(records, arguments.count))
 
 
-def ask(model: "Florence2", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":
-    """Yield what the model finds, and what is true; a picture that cannot be read is told."""
-    from florence2.api import Request
-
-    requests = (
-        Request(each.image, each.task, each.text_input, each.region, prompt=each.prompt)
-        for each in records
-    )
-    for record, found in zip(records, model.run_many(requests, batch_size=BATCH), strict=True):
-        if isinstance(found, Florence2Error):
-            print(f"florence2: left out: {found}", file=sys.stderr)
+def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":
+    """Yield what the model finds, and what is true; report pictures that cannot be read."""
+    for record, answer in zip(records, predictor.try_predict(records), strict=True):
+        if isinstance(answer, Florence2Error):
+            print(f"florence2: left out: {answer}", file=sys.stderr)
         else:
-            yield found, record.result
+            yield answer.result, record.result
 
 
 def table(measured: dict[str, Any]) -> str:

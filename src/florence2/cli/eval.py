@@ -19,7 +19,7 @@ from florence2.errors import ConfigError
 from florence2.tasks import AnswerKind
 
 if TYPE_CHECKING:
-    from florence2.evaluation.asking import Answerer, Asker
+    from florence2.evaluation.predict import Answerer, Predictor
     from florence2.evaluation.running import Report, Row
     from florence2.evaluation.suites import Skipped, Suite
 
@@ -73,39 +73,44 @@ def measure(
     arguments: argparse.Namespace,
     suites: "Iterable[Skipped | Suite]",
     readers: "Mapping[str, Answerer] | None" = None,
-    longest: Mapping[AnswerKind, int] | None = None,
+    max_answer_tokens: Mapping[AnswerKind, int] | None = None,
 ) -> int:
     """Run suites, then print and write what came out.
 
     Args:
         readers: other readers of text, by name.
-        longest: see `Asker`.
+        max_answer_tokens: see `Predictor`.
     """
     from florence2.evaluation.running import run_suites
     from florence2.evaluation.table import markdown
 
-    name, asker = load_asker(arguments, longest)
-    report = run_suites(suites, (name, asker), readers or {}, arguments.count, tell)
-    told = {"model": name, "count": arguments.count, "beams": arguments.beams, **report.to_dict()}
-    line, table = json.dumps(told, ensure_ascii=False), markdown(report)
+    name, predictor = load_predictor(arguments, max_answer_tokens)
+    report = run_suites(suites, (name, predictor), readers or {}, arguments.count, tell)
+    content = {
+        "model": name,
+        "count": arguments.count,
+        "beams": arguments.beams,
+        **report.to_dict(),
+    }
+    line, table = json.dumps(content, ensure_ascii=False), markdown(report)
     print(line)
     print(table, end="", file=sys.stderr)
     write(arguments, report, line, table)
     return 0
 
 
-def load_asker(
-    arguments: argparse.Namespace, longest: Mapping[AnswerKind, int] | None
-) -> "tuple[str, Asker]":
+def load_predictor(
+    arguments: argparse.Namespace, max_answer_tokens: Mapping[AnswerKind, int] | None
+) -> "tuple[str, Predictor]":
     """Load the model with the settings of its checkpoint, but for the number of beams."""
     from florence2.api import Florence2
-    from florence2.evaluation.asking import Asker
+    from florence2.evaluation.predict import Predictor
 
     model = Florence2.load(
         arguments.model, arguments.device, arguments.precision, image_side=arguments.side
     )
     options = replace(model.generation, num_beams=arguments.beams)
-    return model.name, Asker(model.model, model.processor.tokenizer, options, longest=longest)
+    return model.name, Predictor(model.engine, options, max_answer_tokens)
 
 
 def tell(row: "Row") -> None:

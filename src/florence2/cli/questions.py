@@ -4,24 +4,22 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from florence2.errors import DataError, Florence2Error, ImageError, TaskError
+from florence2.errors import DataError, Florence2Error, TaskError
+from florence2.pipelines.tiling.grid import Tiles
 from florence2.tasks import Task
-from florence2.tiling.grid import Tiles
 
 if TYPE_CHECKING:
-    from florence2.api import Answer, Florence2, Request
+    from florence2.api import Florence2
     from florence2.calibration import Calibration
-    from florence2.cascades import Cascaded
-    from florence2.engine import EncodedImage
+    from florence2.engine import Answer, EncodedImage, Request
     from florence2.generation.options import GenerationOptions
     from florence2.images import ImageSource
+    from florence2.pipelines.cascades import CascadeResult
     from florence2.results import Result
 
-T = TypeVar("T")
 Region = tuple[float, ...]  # x_min, y_min, x_max, y_max in pixels
 
 # Cascades by their names on the command line.
@@ -34,15 +32,16 @@ CASCADES = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is printed of an answer, and what is drawn of it."""
+class OutputLine:
+    """What is printed of an answer, and what is drawn of it; or why there is none."""
 
-    line: dict[str, Any]
-    drawn: "Result"
+    content: dict[str, Any]
+    drawn: "Result | None" = None
+    error: Florence2Error | None = None
 
 
 @dataclass(frozen=True)
-class TaskQuestion:
+class TaskJob:
     """One task, at once or through tiles; with several regions once for each of them."""
 
     task: Task
@@ -60,94 +59,83 @@ class TaskQuestion:
     def name(self) -> str:
         return self.task.name.lower()
 
-    def heads(self, images: Sequence[str]) -> list[dict[str, Any]]:
-        """What each answer is about, in the order of `ask_all`."""
-        regions = [{"region": list(region)} for region in self.regions] or [{}]
-        return [
-            {"image": image, "task": self.task.token, **region}
-            for image in images
-            for region in regions
-        ]
+    def count(self, images: Sequence[str]) -> int:
+        """Lines that `lines` will yield."""
+        return len(images) * max(1, len(self.regions))
 
     def check_calibration(self, calibration: "Calibration") -> None:
         calibration.check_task(self.task)
 
-    def ask_all(
+    def lines(
         self, model: "Florence2", images: Sequence[str], options: "GenerationOptions"
-    ) -> "Iterator[Told | Florence2Error]":
-        """An answer or an error for each picture and region, in order."""
-        from florence2.api import Answer
-
-        if len(self.regions) > 1:
-            each_picture = (self._ask_regions(model, image, options) for image in images)
-            answers: Iterable[Answer | Florence2Error] = chain.from_iterable(each_picture)
-        else:
+    ) -> Iterator[OutputLine]:
+        """A line for each picture and region, in order."""
+        if len(self.regions) < 2:
             region = self.regions[0] if self.regions else None
-            requests = (self._request(image, region) for image in images)
-            answers = self._ask_each(model, requests, options)
-        for answer in answers:
-            yield self._told(model, answer) if isinstance(answer, Answer) else answer
+            requests = (self._request(image, region, options) for image in images)
+            answers = model.answer_many(requests, tiles=self.tiles)
+            for image, answer in zip(images, answers, strict=True):
+                yield self._line(model, image, region, answer)
+            return
+        for image in images:
+            of_regions = self._ask_regions(model, image, options)
+            for region, answer in zip(self.regions, of_regions, strict=True):
+                yield self._line(model, image, region, answer)
 
-    def _request(self, image: "ImageSource | EncodedImage", region: Region | None) -> "Request":
-        from florence2.api import Request
+    def _request(
+        self,
+        image: "ImageSource | EncodedImage",
+        region: Region | None,
+        options: "GenerationOptions",
+    ) -> "Request":
+        from florence2.engine import Request
 
-        presence = self.min_presence
-        return Request(image, self.task, self.text, region, self.min_score, min_presence=presence)
-
-    def _ask_each(
-        self, model: "Florence2", requests: "Iterable[Request]", options: "GenerationOptions"
-    ) -> "Iterator[Answer | Florence2Error]":
-        """Answer requests, without tiles side by side."""
-        if self.tiles is None:
-            return model.answer_many(requests, options)
-        ask = partial(_tiled, model, tiles=self.tiles, options=options)
-        return (told_error(partial(ask, request)) for request in requests)
+        return Request(
+            image,
+            self.task,
+            self.text,
+            region,
+            self.min_score,
+            min_presence=self.min_presence,
+            generation=options,
+        )
 
     def _ask_regions(
         self, model: "Florence2", image: str, options: "GenerationOptions"
-    ) -> "Iterator[Answer | Florence2Error]":
+    ) -> "Iterable[Answer | Florence2Error]":
         """Answer for many regions of a picture, which is read and, without tiles, encoded once."""
         from florence2.images import open_image
 
         look: Callable[[str], ImageSource | EncodedImage] = (
             model.encode_image if self.tiles is None else open_image
         )
-        seen = told_error(partial(look, image))
-        if isinstance(seen, Florence2Error):
-            return iter([seen] * len(self.regions))
-        requests = (self._request(seen, region) for region in self.regions)
-        return self._ask_each(model, requests, options)
+        try:
+            seen = look(image)
+        except Florence2Error as error:
+            return [error] * len(self.regions)
+        requests = (self._request(seen, region, options) for region in self.regions)
+        return model.answer_many(requests, tiles=self.tiles)
 
-    def _told(self, model: "Florence2", answered: "Answer") -> Told:
-        content = answered.result.to_dict()
+    def _line(
+        self,
+        model: "Florence2",
+        image: str,
+        region: Region | None,
+        answer: "Answer | Florence2Error",
+    ) -> OutputLine:
+        asked: dict[str, Any] = {"image": image, "task": self.task.token}
+        if region is not None:
+            asked["region"] = list(region)
+        if isinstance(answer, Florence2Error):
+            return _failed(asked, answer)
+        content = answer.result.to_dict()
         common = {key: content.pop(key) for key in ("answer", "finish_reason", "malformed")}
-        line = {"result": content, **common, **_made_by(model, answered.timings_ms)}
-        return Told(line, answered.result)
-
-
-def _tiled(
-    model: "Florence2", request: "Request", *, tiles: Tiles, options: "GenerationOptions"
-) -> "Answer":
-    from florence2.api import Answer
-    from florence2.engine import Clock
-    from florence2.tiling.asking import run_tiled
-
-    clock = Clock()
-    result = run_tiled(model, request, tiles, options)
-    clock.mark("tiles")
-    return Answer(result, clock.milliseconds)
-
-
-def told_error(ask: Callable[[], T]) -> T | Florence2Error:
-    """What a question about one picture gives, or why that picture cannot be answered."""
-    try:
-        return ask()
-    except (ImageError, TaskError) as error:
-        return error
+        line = asked | {"result": content} | common | _provenance(model, answer.timings_ms)
+        return OutputLine(line, answer.result)
 
 
 @dataclass(frozen=True)
-class CascadeQuestion:
+class CascadeJob:
     """A chain of questions."""
 
     name: str
@@ -155,60 +143,67 @@ class CascadeQuestion:
     tiles: Tiles | None
     min_score: float
 
-    def heads(self, images: Sequence[str]) -> list[dict[str, Any]]:
-        return [{"image": image, "cascade": self.name} for image in images]
+    def count(self, images: Sequence[str]) -> int:
+        """Lines that `lines` will yield."""
+        return len(images)
 
     def check_calibration(self, calibration: "Calibration") -> None:
         """Any will do: those of the tasks that are asked are used."""
 
-    def ask_all(
+    def lines(
         self, model: "Florence2", images: Sequence[str], options: "GenerationOptions"
-    ) -> "Iterator[Told | Florence2Error]":
-        """An answer or an error for each picture, in order."""
+    ) -> Iterator[OutputLine]:
+        """A line for each picture, in order."""
         for image in images:
-            yield told_error(partial(self._ask, model, image, options))
+            asked = {"image": image, "cascade": self.name}
+            try:
+                yield self._line(model, asked, options)
+            except Florence2Error as error:
+                yield _failed(asked, error)
 
-    def _ask(self, model: "Florence2", image: str, options: "GenerationOptions") -> Told:
-        from florence2.engine import Clock
+    def _line(
+        self, model: "Florence2", asked: dict[str, str], options: "GenerationOptions"
+    ) -> OutputLine:
+        from florence2.engine import StageTimer
 
-        clock = Clock()
-        cascaded = self._answer(model, image, options)
-        clock.mark("cascade")
-        line = {"result": cascaded.to_dict(), **_made_by(model, clock.milliseconds)}
-        return Told(line, _with_descriptions(cascaded))
+        timer = StageTimer()
+        found = self._ask(options)(model.engine, asked["image"])
+        timer.lap("cascade")
+        line = asked | {"result": found.to_dict()} | _provenance(model, timer.milliseconds)
+        return OutputLine(line, _with_descriptions(found))
 
-    def _answer(self, model: "Florence2", image: str, options: "GenerationOptions") -> "Cascaded":
-        from florence2 import cascades
+    def _ask(self, options: "GenerationOptions") -> "Callable[..., CascadeResult]":
+        from florence2.pipelines import cascades
 
-        how: dict[str, Any] = {
-            "tiles": self.tiles,
-            "generation": options,
-            "min_score": self.min_score,
-        }
+        how = {"tiles": self.tiles, "generation": options, "min_score": self.min_score}
         match self.name:
             case "ground":
-                return cascades.ground_caption(model, image, **how)
+                return partial(cascades.ground_caption, **how)  # type: ignore[arg-type]
             case "describe":
-                return cascades.describe_objects(model, image, **how)
+                return partial(cascades.describe_objects, **how)  # type: ignore[arg-type]
             case "classes":
-                return cascades.detect_classes(model, image, self.classes, **how)
-        return cascades.read_layout(model, image, **how)
+                return partial(cascades.detect_classes, classes=self.classes, **how)  # type: ignore[arg-type]
+        return partial(cascades.ocr_layout, **how)  # type: ignore[arg-type]
 
 
-def _with_descriptions(cascaded: "Cascaded") -> "Result":
+def _failed(asked: dict[str, Any], error: Florence2Error) -> OutputLine:
+    return OutputLine(asked | {"error": str(error)}, error=error)
+
+
+def _with_descriptions(cascade: "CascadeResult") -> "Result":
     """The objects to draw, named by their descriptions where there are any."""
-    if not cascaded.descriptions:
-        return cascaded.objects
-    labels = tuple(each.text for each in cascaded.descriptions)
-    return replace(cascaded.objects, labels=labels)
+    if not cascade.descriptions:
+        return cascade.objects
+    labels = tuple(each.text for each in cascade.descriptions)
+    return replace(cascade.objects, labels=labels)
 
 
-def _made_by(model: "Florence2", timings_ms: dict[str, float]) -> dict[str, Any]:
+def _provenance(model: "Florence2", timings_ms: dict[str, float]) -> dict[str, Any]:
     rounded = {key: round(value, 1) for key, value in timings_ms.items()}
     return {"model": model.name, "timings_ms": rounded}
 
 
-def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuestion:
+def parse_question(arguments: argparse.Namespace) -> TaskJob | CascadeJob:
     """The question that the flags ask, checked as far as that needs no picture."""
     tiles = Tiles.parse(arguments.tiles)
     regions = [_parse_region(each, f"region {each!r}") for each in arguments.region]
@@ -216,7 +211,7 @@ def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuest
         regions += _read_regions(arguments.regions)
     if not arguments.cascade:
         task = Task.parse(arguments.task)
-        return TaskQuestion(
+        return TaskJob(
             task, arguments.text, regions, tiles, arguments.min_score, arguments.min_presence
         )
     if arguments.min_presence:
@@ -229,7 +224,7 @@ def parse_question(arguments: argparse.Namespace) -> TaskQuestion | CascadeQuest
     if bool(classes) != (arguments.cascade == "classes"):
         needs = "needs names divided by commas" if not classes else "takes no text; leave it out"
         raise TaskError(f"cascade {arguments.cascade!r} {needs}; got --text {arguments.text!r}")
-    return CascadeQuestion(arguments.cascade, classes, tiles, arguments.min_score)
+    return CascadeJob(arguments.cascade, classes, tiles, arguments.min_score)
 
 
 def _parse_region(text: str, named: str) -> Region:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.questions import CASCADES, parse_question
-from florence2.errors import ConfigError, Florence2Error
+from florence2.errors import ConfigError
 from florence2.tasks import Task
 
 if TYPE_CHECKING:
@@ -115,23 +115,19 @@ def main(arguments: argparse.Namespace) -> int:
     question = parse_question(arguments)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
     model = load(arguments)
-    for calibration in model.calibrations.values():
+    for calibration in model.engine.calibrations.values():
         question.check_calibration(calibration)
     options = generation_options(model.generation, arguments)
-    lines = question.heads(arguments.images)
-    progress = Progress(len(lines), arguments.quiet)
+    progress = Progress(question.count(arguments.images), arguments.quiet)
     failures = 0
-    for line, told in zip(lines, question.ask_all(model, arguments.images, options), strict=True):
-        if isinstance(told, Florence2Error):
+    for line in question.lines(model, arguments.images, options):
+        if line.error is not None:
             failures += 1
             progress.clear()
-            print(f"florence2: {told}", file=sys.stderr)
-            line["error"] = str(told)
-        else:
-            line |= told.line
-            if drawings is not None:
-                drawings.write(line["image"], question.name, told.drawn)
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(f"florence2: {line.error}", file=sys.stderr)
+        elif drawings is not None and line.drawn is not None:
+            drawings.write(line.content["image"], question.name, line.drawn)
+        print(json.dumps(line.content, ensure_ascii=False), flush=True)
         progress.advance()
     progress.finish(failures)
     return 2 if failures else 0

@@ -1,16 +1,26 @@
 """Many requests at once: reading pictures, encoding and decoding overlap, answers come as ready."""
 
 from florence2.engine.engine import Engine
-from florence2.engine.requests import Clock, EncodedImage, Outcome, Question, Ticket
-from florence2.engine.scheduler import Limits, Scheduler
+from florence2.engine.requests import (
+    Answer,
+    CompletionRequest,
+    EncodedImage,
+    ImageRequest,
+    LoglikelihoodRequest,
+    Request,
+    StageTimer,
+)
+from florence2.engine.scheduler import EngineLimits, Scheduler
 
 __all__ = [
-    "Clock",
+    "Answer",
+    "CompletionRequest",
     "EncodedImage",
     "Engine",
-    "Limits",
-    "Outcome",
-    "Question",
+    "EngineLimits",
+    "ImageRequest",
+    "LoglikelihoodRequest",
+    "Request",
     "Scheduler",
-    "Ticket",
+    "StageTimer",
 ]

@@ -1,17 +1,23 @@
 """What goes into an engine and what comes out."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from torch import Tensor
-
-from florence2.errors import EngineError
-from florence2.generation.options import GenerationOptions
+from florence2.errors import ConfigError
+from florence2.generation.grammar import START, Grammar, State
+from florence2.generation.options import Generated, GenerationOptions
+from florence2.generation.runtime import ImageTokens, PromptMemory, ScoredToken
 from florence2.images import ImageSource
 from florence2.results import Result
 from florence2.tasks import Task
+
+OnTokens = Callable[[tuple[int, ...]], None]
+"""Called on the engine's thread with the beginning of the answer that is settled, as token ids.
+
+It grows from call to call; where an answer is written once more, because it broke the grammar of
+its task, it starts again from its beginning.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,90 +26,136 @@ class EncodedImage:
 
     Attributes:
         image_size: `(width, height)` of the picture in pixels.
-        image_tokens: `(1, I, D)`, the output of vision tower and projector, on the device.
+        image_tokens: output of vision tower and projector; the runtime knows what is in it.
         model_name: the model that made it; other models refuse it.
         timings_ms: how long reading, resizing and the vision tower took.
     """
 
     image_size: tuple[int, int]
-    image_tokens: Tensor
+    image_tokens: ImageTokens
     model_name: str
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Question:
-    """One question about one picture, and how its answer is searched for."""
+class Request:
+    """One question about one picture.
+
+    Attributes:
+        image: a path, encoded bytes, a Pillow image, an array, or an `EncodedImage`.
+        task: `Task.OD`, `"<OD>"` or `"od"`.
+        text_input: words for tasks that need them.
+        region: `x_min, y_min, x_max, y_max` in pixels of the picture, for region tasks.
+        min_score: confidence threshold: objects of a lower score are left out; those without a
+            score stay, and so do texts.
+        prompt: words of a checkpoint's own, sent in place of the task's; the task then only says
+            how the answer is read.
+        min_presence: phrases that are there with a lower score are answered with nothing and
+            listed in `absent`; for phrase grounding and open-vocabulary detection.
+        generation: how the answer is searched for; None for the checkpoint's own way.
+    """
 
     image: ImageSource | EncodedImage
-    task: Task
-    options: GenerationOptions
+    task: Task | str
     text_input: str = ""
     region: Sequence[float] | None = None
-    prompt: str | None = None  # words of a checkpoint's own, in place of the task's
+    min_score: float = 0.0
+    prompt: str | None = None
+    min_presence: float = 0.0
+    generation: GenerationOptions | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("min_score", "min_presence"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                given = getattr(self, name)
+                raise ConfigError(f"{name} must be a number from 0 to 1; got {given!r}")
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """An answer, the picture it is about, and how long each stage took in milliseconds.
+class Answer:
+    """A result, how long each stage took in milliseconds, and the picture that it is about.
 
-    Stages that requests share (vision, encode, first_token, tokens) count their share.
+    Stages that requests share (vision, encode, first_token, tokens, repair) count their share.
+    `image` is None where parts of the picture were asked, such as tiles. `is_repaired` tells that
+    the answer broke the grammar of its task and was written once more within it.
     """
 
     result: Result
-    image: EncodedImage
     timings_ms: dict[str, float]
+    image: EncodedImage | None = None
+    is_repaired: bool = False
 
 
-class Ticket:
-    """The claim to one outcome."""
+@dataclass(frozen=True)
+class ImageRequest:
+    """Encode a picture, for many questions; None is a blank one, of the mean colour."""
 
-    def __init__(self, cancel: Callable[["Ticket"], None]) -> None:
-        self._over = threading.Event()
-        self._cancel = cancel
-        self._outcome: Outcome | None = None
-        self._error: Exception | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there is an outcome or an error."""
-        return self._over.is_set()
-
-    def outcome(self, timeout_s: float | None = None) -> Outcome:
-        """Wait for the outcome; raises what went wrong instead, if something did."""
-        if not self._over.wait(timeout_s):
-            raise EngineError(
-                f"no answer after {timeout_s:g} s; give more time, or cancel the request"
-            )
-        if self._error is not None:
-            raise self._error
-        assert self._outcome is not None, "over without an outcome"
-        return self._outcome
-
-    def cancel(self) -> None:
-        """Give the claim up; the request's place is free before the next token is written."""
-        self._cancel(self)
-
-    def settle(self, outcome: Outcome | Exception) -> None:
-        """Tell who waits; for the engine. The first word stands."""
-        if not self._over.is_set():
-            if isinstance(outcome, Exception):
-                self._error = outcome
-            else:
-                self._outcome = outcome
-            self._over.set()
+    image: ImageSource | EncodedImage | None
 
 
-class Clock:
-    """Milliseconds between marks."""
+@dataclass(frozen=True, eq=False)
+class CompletionRequest:
+    """Write an answer to a prompt of token ids; for pipelines.
+
+    Attributes:
+        prefix_ids: tokens that the answer begins with, `<s>` first.
+        grammar, state: what stands behind the prefix, from this state on.
+        memory: what another request about this picture and prompt has left, to save computing.
+    """
+
+    image: EncodedImage
+    prompt_ids: Sequence[int]
+    options: GenerationOptions
+    prefix_ids: Sequence[int] = ()
+    grammar: Grammar | None = None
+    state: State = START
+    memory: PromptMemory | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LoglikelihoodRequest:
+    """Score a given answer to a prompt of token ids: every token, given those before it.
+
+    Attributes:
+        answer_ids: `<s>` first, without the decoder's start token.
+        memory: what another request about this picture and prompt has left, to save computing.
+    """
+
+    image: EncodedImage
+    prompt_ids: Sequence[int]
+    answer_ids: Sequence[int]
+    memory: PromptMemory | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """A written answer, and the memory of its prompt."""
+
+    generated: Generated
+    memory: PromptMemory
+
+
+@dataclass(frozen=True, eq=False)
+class Loglikelihood:
+    """The score of each token of an answer, and the memory of its prompt."""
+
+    tokens: tuple[ScoredToken, ...]
+    memory: PromptMemory
+
+
+AnyRequest = Request | ImageRequest | CompletionRequest | LoglikelihoodRequest
+
+
+class StageTimer:
+    """Milliseconds between laps, by stage."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
-    def mark(self, name: str, shared_by: int = 1) -> None:
-        """Count the time since the last mark to a stage, or a share of it."""
+    def lap(self, stage: str, shared_by: int = 1) -> None:
+        """Count the time since the last lap to a stage, or a share of it."""
         now = time.perf_counter()
         spent = (now - self._last) * 1000.0 / shared_by
-        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + spent
         self._last = now

@@ -11,11 +11,11 @@ from typing import cast
 
 import numpy as np
 
-from florence2.evaluation.asking import Answered
 from florence2.evaluation.average_precision import BoxRanking, Pair
 from florence2.evaluation.detection import count_boxes
 from florence2.evaluation.estimates import Estimate, mean, ratio, resampled
 from florence2.evaluation.masks import mask_overlap
+from florence2.evaluation.predict import Prediction
 from florence2.evaluation.text import common_words, edit_distance, normalized
 from florence2.evaluation.words import words_of
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
@@ -40,10 +40,10 @@ class Measured:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-Measure = Callable[[Sequence[Answered]], Measured]
+Measure = Callable[[Sequence[Prediction]], Measured]
 
 
-def measure_reading(answered: Sequence[Answered]) -> Measured:
+def measure_reading(answered: Sequence[Prediction]) -> Measured:
     """Text: character error rate, and the share read without an error."""
     pairs = [
         (normalized(cast(Text, found).text), normalized(cast(Text, record.result).text))
@@ -58,7 +58,7 @@ def measure_reading(answered: Sequence[Answered]) -> Measured:
     return Measured({"cer": ratio(edits, lengths), "exact": mean(exact)}, qualities)
 
 
-def measure_words(answered: Sequence[Answered]) -> Measured:
+def measure_words(answered: Sequence[Prediction]) -> Measured:
     """Text with places: words at IoU 0.5 and spelt alike."""
     pairs = [
         (words_of(cast(Quads, found)), words_of(cast(Quads, record.result)))
@@ -67,7 +67,7 @@ def measure_words(answered: Sequence[Answered]) -> Measured:
     return _matching(pairs)
 
 
-def measure_detection(answered: Sequence[Answered]) -> Measured:
+def measure_detection(answered: Sequence[Prediction]) -> Measured:
     """Boxes with names: F1 and AP, and both for the boxes alone."""
     pairs = _box_pairs(answered)
     named = _matching(pairs)
@@ -86,19 +86,19 @@ def measure_detection(answered: Sequence[Answered]) -> Measured:
     return Measured(numbers, named.qualities, {"ranked_by": ranking})
 
 
-def measure_dense_captions(answered: Sequence[Answered]) -> Measured:
+def measure_dense_captions(answered: Sequence[Prediction]) -> Measured:
     """Boxes with descriptions: F1 of both exactly, and of the boxes alone."""
     pairs = _box_pairs(answered)
     whole, bare = _matching(pairs), _matching(pairs, use_labels=False)
     return Measured({**whole.numbers, "box_f1": bare.numbers["f1"]}, whole.qualities)
 
 
-def measure_proposals(answered: Sequence[Answered]) -> Measured:
+def measure_proposals(answered: Sequence[Prediction]) -> Measured:
     """Boxes without names."""
     return _matching(_box_pairs(answered), use_labels=False)
 
 
-def measure_open_detection(answered: Sequence[Answered]) -> Measured:
+def measure_open_detection(answered: Sequence[Prediction]) -> Measured:
     """Boxes of asked names; a name that is not there should get none."""
     pairs = _box_pairs(answered)
     measured = _matching(pairs)
@@ -108,7 +108,7 @@ def measure_open_detection(answered: Sequence[Answered]) -> Measured:
 
 
 def measure_grounding(
-    answered: Sequence[Answered], phrases_of: Callable[[str], Sequence[str]] | None = None
+    answered: Sequence[Prediction], phrases_of: Callable[[str], Sequence[str]] | None = None
 ) -> Measured:
     """Boxes of phrases; a phrase for which there is nothing should get none.
 
@@ -125,7 +125,7 @@ def measure_grounding(
     return _with_silence(_matching(pairs), pairs, absent)
 
 
-def measure_masks(answered: Sequence[Answered]) -> Measured:
+def measure_masks(answered: Sequence[Prediction]) -> Measured:
     """Outlines: the mean of the IoU of pictures, and the IoU of all pixels together."""
     overlaps = [
         mask_overlap(cast(Polygons, found), cast(Polygons, record.result))
@@ -136,7 +136,7 @@ def measure_masks(answered: Sequence[Answered]) -> Measured:
     return Measured({"mean_iou": mean(qualities), "all_iou": ratio(common, either)}, qualities)
 
 
-def measure_names(answered: Sequence[Answered]) -> Measured:
+def measure_names(answered: Sequence[Prediction]) -> Measured:
     """The name of a region: the share that is right."""
     right = [
         float(_plain(cast(Text, found).text) == _plain(cast(Text, record.result).text))
@@ -145,7 +145,7 @@ def measure_names(answered: Sequence[Answered]) -> Measured:
     return Measured({"accuracy": mean(right)}, right)
 
 
-def measure_captions(answered: Sequence[Answered], names: Mapping[str, str]) -> Measured:
+def measure_captions(answered: Sequence[Prediction], names: Mapping[str, str]) -> Measured:
     """Captions: their words, and which of the things that the true one names they name.
 
     Args:
@@ -162,7 +162,7 @@ def measure_captions(answered: Sequence[Answered], names: Mapping[str, str]) -> 
     return Measured(numbers | sentences.numbers, sentences.qualities)
 
 
-def measure_sentences(answered: Sequence[Answered]) -> Measured:
+def measure_sentences(answered: Sequence[Prediction]) -> Measured:
     """Sentences: F1 of their words, and the share that is word for word the true one."""
     texts = [(cast(Text, found).text, cast(Text, record.result).text) for found, record in answered]
     counts = [common_words(told, truth) for told, truth in texts]
@@ -244,7 +244,7 @@ def _absent_names(asked: str, truth: Boxes) -> list[str]:
     return [name for name in names if name not in truth.labels]
 
 
-def _box_pairs(answered: Sequence[Answered]) -> list[Pair]:
+def _box_pairs(answered: Sequence[Prediction]) -> list[Pair]:
     return [(_boxes(found), _boxes(record.result)) for found, record in answered]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageOps
 
 from florence2.drawing import draw
-from florence2.evaluation.asking import Answered
+from florence2.evaluation.predict import Prediction
 from florence2.evaluation.running import Report
 from florence2.lettering import Lettering
 from florence2.results import Text
@@ -35,7 +35,7 @@ def draw_sheet(report: Report) -> Image.Image:
     return page
 
 
-def _tile(answered: Answered) -> Image.Image:
+def _tile(answered: Prediction) -> Image.Image:
     answer, record = answered
     picture = record.picture()
     if record.region is not None:

@@ -17,27 +17,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import torch
 from PIL import Image
 
-from florence2.api import Florence2, Request, as_runtime
+from florence2.api import Florence2
+from florence2.engine import LoglikelihoodRequest, Request
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
-from florence2.model.config import Florence2Config, base, large, with_image_side
-from florence2.model.florence2 import Florence2Model
-from florence2.model.packed import PackedModel, Precision, can_pack
-from florence2.model.packed.linears import Packer
+from florence2.model.config import base, large, with_image_side
 from florence2.processor import Processor
+from florence2.runtimes.select import Precision
 from florence2.tasks import Task
+
+if TYPE_CHECKING:
+    from florence2.evaluation.roofline import Machine
+    from florence2.runtimes.pytorch.runtime import TorchRuntime
 
 RANDOM = {"random-base": base, "random-large": large}  # published sizes without their weights
 STAGES = ("read", "resize", "vision", "encode", "first_token", "tokens", "repair", "parse")
 PICTURE = 1280, 960  # pixels of the pictures that are made where none are given
 NUM_PICTURES = 3
-RATE_SHAPE = 2304, 2048, 2048  # rows, inputs, outputs: what the tower's linears are like
-BANDWIDTH_FLOATS = 1 << 26  # 256 MiB, beyond any cache
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,6 @@ class Job:
     device: str | None = None
     threads: int | None = None
     sides: tuple[int | None, ...] = (None,)
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the machine can do, measured in a precision: products of matrices and reading."""
-
-    gflops: float
-    gbytes_per_s: float
 
 
 @dataclass
@@ -95,7 +88,7 @@ class Row:
     step_share: float
     peak_mib: float
     agreement: float | None
-    machine: Machine
+    machine: "Machine"
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -143,13 +136,14 @@ def _measure_model(
     job: Job, precision: Precision, side: int | None, references: dict[int, Reference]
 ) -> tuple[list[Row], dict[int, Reference]]:
     """Rows of all beams and, if the precision is float32, what others are compared with."""
+    from florence2.evaluation.roofline import itemsizes_of, measure_machine, set_threads, work_of
+
     if job.threads is not None:
-        torch.set_num_threads(job.threads)
+        set_threads(job.threads)
     model = open_model(job.model, precision, job.device, side)
-    machine = _machine(precision, model.device)
-    itemsize = 4 if precision == "float32" else 2
-    small_words = isinstance(model.model, PackedModel) and model.model.quantizes_words
-    flops, step_bytes = _work(model.model.config, itemsize, 1 if small_words else itemsize)
+    runtime = cast("TorchRuntime", model.runtime)
+    machine = measure_machine(precision, runtime.device)
+    flops, step_bytes = work_of(runtime.config, *itemsizes_of(runtime, precision))
     rows, made = [], dict[int, Reference]()
     for beams in job.beams:
         length = job.tokens
@@ -201,6 +195,8 @@ def open_model(
 
     Random weights come with the tokenizer of nano; their answers mean nothing.
     """
+    from florence2.evaluation.roofline import random_runtime
+
     if name not in RANDOM:
         return Florence2.load(name, device, precision, image_side=side)
     if device not in (None, "cpu"):
@@ -209,9 +205,7 @@ def open_model(
     config = RANDOM[name]()
     if side is not None:
         config = with_image_side(config, side)
-    model = Florence2Model(config).initialize(torch.Generator().manual_seed(0))
-    processor = Processor(tokenizer, model.config)
-    return Florence2(as_runtime(model, precision), processor, name=name)
+    return Florence2(random_runtime(config, precision), Processor(tokenizer, config), name=name)
 
 
 def _asked(
@@ -224,9 +218,10 @@ def _asked(
     for repeat in range(1 + job.repeats):
         answers = []
         for path in job.pictures:
-            model.engine.pictures.forget()
+            model.engine.images.evict()
             started = time.perf_counter()
-            (answer,) = model.answer([Request(path, job.task, text, region)], options)
+            request = Request(path, job.task, text, region, generation=options)
+            answer = model.engine.submit(request).result()
             if repeat:
                 walls.append((time.perf_counter() - started) * 1e3)
                 timings.append(answer.timings_ms)
@@ -234,19 +229,15 @@ def _asked(
     return timings, walls, answers
 
 
-@torch.inference_mode()
 def _likeliest(model: Florence2, job: Job, answers: Sequence[tuple[int, ...]]) -> list[list[int]]:
-    """The likeliest token after each token of these answers to the pictures."""
-    runtime, found = model.model, []
+    """The likeliest token in the place of each token of these answers to the pictures."""
     text, region = _input(job.task)
+    futures = []
     for path, token_ids in zip(job.pictures, answers, strict=True):
         seen = model.encode_image(path)
         prompt = model.processor.prompt_ids(job.task, text, region, seen.image_size)
-        memory = runtime.encode(seen.image_tokens, torch.tensor([prompt], device=model.device))
-        start = runtime.config.text.decoder_start_id
-        fed = torch.tensor([[start, *token_ids[:-1]]], device=model.device)
-        found.append(runtime.decode(fed, memory)[0].argmax(-1).tolist())
-    return found
+        futures.append(model.engine.submit(LoglikelihoodRequest(seen, prompt, token_ids)))
+    return [[token.likeliest for token in future.result().tokens] for future in futures]
 
 
 def _share_of_equal(some: Sequence[list[int]], others: Sequence[list[int]]) -> float:
@@ -262,50 +253,3 @@ def _input(task: Task) -> tuple[str, tuple[float, ...] | None]:
         400.0,
         300.0,
     ) if task.needs_region else None
-
-
-def _machine(precision: Precision, device: torch.device) -> Machine:
-    """Measure what bounds the stages."""
-    rows, inputs, outputs = RATE_SHAPE
-    dtype = torch.float32 if precision == "float32" else torch.bfloat16
-    weight = torch.randn(outputs, inputs, device=device, dtype=dtype)
-    x = torch.randn(rows, inputs, device=device, dtype=dtype)
-    linear: Callable[[torch.Tensor], torch.Tensor]
-    if device.type == "cpu" and can_pack():
-        linear = Packer(dtype, precision == "int8").linear(weight, None)
-    else:
-        linear = torch.nn.Linear(inputs, outputs, bias=False, device=device, dtype=dtype)
-    floats = torch.ones(BANDWIDTH_FLOATS, device=device)
-    with torch.inference_mode():
-        product_s = _best(lambda: linear(x), device)
-        read_s = _best(lambda: floats.sum(), device)
-    return Machine(2 * rows * inputs * outputs / product_s / 1e9, floats.nbytes / read_s / 1e9)
-
-
-def _best(work: Callable[[], object], device: torch.device, times: int = 12) -> float:
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
-
-
-def _work(config: Florence2Config, itemsize: int, word_itemsize: int) -> tuple[float, float]:
-    """Operations of the tower for a picture, and bytes of weights that a step reads."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with torch.device("meta"):
-        model = Florence2Model(config)
-        pixels = torch.empty(1, 3, config.image_side, config.image_side)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.encode_image(pixels)
-    once = sum(  # keys and values of the memory are made when a request begins
-        parameter.numel()
-        for name, parameter in model.text_decoder.layers.named_parameters()
-        if "encoder_attn.k_proj" not in name and "encoder_attn.v_proj" not in name
-    )
-    words = model.shared.weight.numel()
-    return counter.get_total_flops(), once * itemsize + words * word_itemsize

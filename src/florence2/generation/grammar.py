@@ -1,4 +1,4 @@
-"""What an answer may go on with, so that it is one that its task can have.
+"""Constrained decoding: what an answer may go on with, so that it is one that its task can have.
 
 A state machine over classes of tokens: words, location tokens, `<poly>`, ... States are values, so
 the hypotheses of a beam share them; a step costs a few comparisons, however long the answer is.
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.generation.phrases import Phrases
+from florence2.generation.phrase_trie import PhraseTrie
 from florence2.tasks import AnswerKind
 
 BOX, QUAD, POLYGON = 4, 8, 6  # location tokens of each; a polygon may have more
@@ -29,11 +29,11 @@ _LABELLED = (
 _LONGEST_TOKEN = 32  # letters that a token of the vocabulary may have, and some more
 
 
-class Kinds(IntFlag):
+class TokenClass(IntFlag):
     """Classes of tokens; together a set of them."""
 
     NONE = 0
-    SOLID = auto()  # words with a visible ASCII letter
+    VISIBLE = auto()  # words with a visible ASCII letter
     OTHER = auto()  # other words: spaces, pieces of characters, other scripts
     LOCATION = auto()
     SEP = auto()
@@ -43,15 +43,15 @@ class Kinds(IntFlag):
     BEGIN = auto()  # <s>
 
 
-WORDS = Kinds.SOLID | Kinds.OTHER
-_PART = Kinds.LOCATION | Kinds.SEP | Kinds.END
-_WRAPPED_PART = Kinds.LOCATION | Kinds.SEP | Kinds.CLOSE
+WORDS = TokenClass.VISIBLE | TokenClass.OTHER
+_PART = TokenClass.LOCATION | TokenClass.SEP | TokenClass.END
+_WRAPPED_PART = TokenClass.LOCATION | TokenClass.SEP | TokenClass.CLOSE
 
 
 @cache
-def _contents(kinds: Kinds) -> tuple[bool, bool, Kinds]:
+def _contents(classes: TokenClass) -> tuple[bool, bool, TokenClass]:
     """Whether a set of classes has locations, whether it has words, and all of it but words."""
-    return bool(kinds & Kinds.LOCATION), bool(kinds & WORDS), kinds & ~WORDS
+    return bool(classes & TokenClass.LOCATION), bool(classes & WORDS), classes & ~WORDS
 
 
 @dataclass(frozen=True)
@@ -74,48 +74,54 @@ class Vocabulary:
     eos: int
 
     @cached_property
-    def kinds(self) -> tuple[Kinds, ...]:
+    def classes(self) -> tuple[TokenClass, ...]:
         """The class of each id."""
-        kinds = [self._kind_of_words(piece) for piece in self.pieces]
+        classes = [self._class_of_word(piece) for piece in self.pieces]
         for token in self.locations:
-            kinds[token] = Kinds.LOCATION
+            classes[token] = TokenClass.LOCATION
         marks = (self.sep, self.poly_start, self.poly_end, self.eos, self.bos)
-        names = (Kinds.SEP, Kinds.OPEN, Kinds.CLOSE, Kinds.END, Kinds.BEGIN)
+        names = (
+            TokenClass.SEP,
+            TokenClass.OPEN,
+            TokenClass.CLOSE,
+            TokenClass.END,
+            TokenClass.BEGIN,
+        )
         for token, kind in zip(marks, names, strict=True):
-            kinds[token] = kind
-        return tuple(kinds)
+            classes[token] = kind
+        return tuple(classes)
 
-    def _kind_of_words(self, piece: bytes) -> Kinds:
+    def _class_of_word(self, piece: bytes) -> TokenClass:
         if not piece or self.spelled_tokens.search(piece):
-            return Kinds.NONE
-        return Kinds.SOLID if any(0x20 < byte < 0x7F for byte in piece) else Kinds.OTHER
+            return TokenClass.NONE
+        return TokenClass.VISIBLE if any(0x20 < byte < 0x7F for byte in piece) else TokenClass.OTHER
 
     @cached_property
     def closers(self) -> tuple[int, ...]:
         """Pieces that can complete a token spelled in letters."""
         return tuple(
             token
-            for token, (piece, kind) in enumerate(zip(self.pieces, self.kinds, strict=True))
+            for token, (piece, kind) in enumerate(zip(self.pieces, self.classes, strict=True))
             if kind & WORDS and b">" in piece
         )
 
     @cached_property
-    def kind_values(self) -> NDArray[np.uint8]:
-        """`kinds` as an array."""
-        return np.array(self.kinds, dtype=np.uint8)
+    def class_values(self) -> NDArray[np.uint8]:
+        """`classes` as an array."""
+        return np.array(self.classes, dtype=np.uint8)
 
-    def size(self, kinds: Kinds) -> int:
+    def size(self, classes: TokenClass) -> int:
         """How many tokens are of these classes."""
-        if kinds not in self._sizes:
-            self._sizes[kinds] = int(np.count_nonzero(self.kind_values & int(kinds)))
-        return self._sizes[kinds]
+        if classes not in self._sizes:
+            self._sizes[classes] = int(np.count_nonzero(self.class_values & int(classes)))
+        return self._sizes[classes]
 
     @cached_property
-    def _sizes(self) -> dict[Kinds, int]:
+    def _sizes(self) -> dict[TokenClass, int]:
         return {}
 
 
-class Place(Enum):
+class Phase(Enum):
     """Where in an answer a state is."""
 
     START = auto()
@@ -128,7 +134,7 @@ class Place(Enum):
 class State(NamedTuple):
     """Where an answer is; two answers with equal states may go on alike."""
 
-    place: Place = Place.START
+    phase: Phase = Phase.START
     located: int = 0  # location tokens of the box, quad or part so far
     corner: tuple[int, int] = (0, 0)  # first two bins of a box
     wrapped: bool = False  # inside <poly>
@@ -136,14 +142,18 @@ class State(NamedTuple):
     named: bool = False  # the label is not blank
 
 
-class Choice(NamedTuple):
+START = State()
+IN_BOX = State(Phase.GROUP)  # a box must follow
+
+
+class AllowedTokens(NamedTuple):
     """The tokens that may come next."""
 
-    kinds: Kinds  # all tokens of these classes, but ...
+    classes: TokenClass  # all tokens of these classes, but ...
     bins: tuple[int, int] | None = None  # ... of the location tokens only those of [low, high), ...
     without: tuple[int, ...] = ()  # ... and not these; ...
     only: tuple[int, ...] = ()  # ... and these as well
-    is_tight: bool = False  # there would be more if there was room
+    out_of_room: bool = False  # there would be more if there was room
 
 
 class Grammar:
@@ -155,7 +165,7 @@ class Grammar:
     """
 
     def __init__(
-        self, kind: AnswerKind, vocabulary: Vocabulary, phrases: Phrases | None = None
+        self, kind: AnswerKind, vocabulary: Vocabulary, phrases: PhraseTrie | None = None
     ) -> None:
         self.kind = kind
         self.vocabulary = vocabulary
@@ -166,84 +176,86 @@ class Grammar:
         self._is_ordered = kind not in (AnswerKind.QUADS, AnswerKind.TEXT)
 
     def advance(self, state: State, token: int) -> State:
-        """The state after one more token, which `choice` allowed."""
-        kind = self.vocabulary.kinds[token]
-        if kind is Kinds.LOCATION:
+        """The state after one more token, which `allowed` allowed."""
+        kind = self.vocabulary.classes[token]
+        if kind is TokenClass.LOCATION:
             return self._located(state, token - self.vocabulary.locations.start)
-        if kind is Kinds.SOLID or kind is Kinds.OTHER:
+        if kind is TokenClass.VISIBLE or kind is TokenClass.OTHER:
             return self._worded(state, kind, self.vocabulary.pieces[token])
-        if kind is Kinds.OPEN or kind is Kinds.SEP:
-            return State(Place.PART, wrapped=state.wrapped or kind is Kinds.OPEN)
-        return State(Place.DONE) if kind is Kinds.CLOSE else state
+        if kind is TokenClass.OPEN or kind is TokenClass.SEP:
+            return State(Phase.PART, wrapped=state.wrapped or kind is TokenClass.OPEN)
+        return State(Phase.DONE) if kind is TokenClass.CLOSE else state
 
     def _located(self, state: State, value: int) -> State:
-        polygon = self.kind is AnswerKind.POLYGONS and state.place is Place.START
-        if polygon or state.place is Place.PART:
-            return State(Place.PART, state.located + 1, wrapped=state.wrapped)
-        count = state.located + 1 if state.place is Place.GROUP else 1
+        polygon = self.kind is AnswerKind.POLYGONS and state.phase is Phase.START
+        if polygon or state.phase is Phase.PART:
+            return State(Phase.PART, state.located + 1, wrapped=state.wrapped)
+        count = state.located + 1 if state.phase is Phase.GROUP else 1
         if count == self._size:
-            return State(Place.DONE)
+            return State(Phase.DONE)
         x, y = state.corner
         return State(
-            Place.GROUP, count, (value, 0) if count == 1 else (x, value if count == 2 else y)
+            Phase.GROUP, count, (value, 0) if count == 1 else (x, value if count == 2 else y)
         )
 
-    def _worded(self, state: State, kind: Kinds, piece: bytes) -> State:
+    def _worded(self, state: State, kind: TokenClass, piece: bytes) -> State:
         text = state.text + piece
-        named = state.named or kind is Kinds.SOLID or bool(text.decode(errors="replace").strip())
+        named = (
+            state.named or kind is TokenClass.VISIBLE or bool(text.decode(errors="replace").strip())
+        )
         if named and self._phrases is None:
             text = text[-_LONGEST_TOKEN:]
-        return State(Place.WORDS, text=text, named=named)
+        return State(Phase.WORDS, text=text, named=named)
 
-    def choice(self, state: State, room: int) -> Choice:
+    def allowed(self, state: State, room: int) -> AllowedTokens:
         """What may come next, when `room` tokens are left, this one and `</s>` included."""
-        wanted = kinds = self._kinds(state)
+        wanted = classes = self._next_classes(state)
         if room <= self._most_needed:
-            for kind in Kinds:
-                if kind & wanted and self._cost_after(state, kind) >= room:
-                    kinds &= ~kind
-        has_locations, has_words, others = _contents(kinds)
+            for kind in TokenClass:
+                if kind & wanted and self._min_tokens_after(state, kind) >= room:
+                    classes &= ~kind
+        has_locations, has_words, others = _contents(classes)
         bins = self._bins(state) if has_locations else None
-        is_tight = kinds is not wanted
+        out_of_room = classes is not wanted
         if not has_words:
-            return Choice(kinds, bins, is_tight=is_tight)
+            return AllowedTokens(classes, bins, out_of_room=out_of_room)
         if self._phrases is not None:
-            only = self._phrases.following(state.text, room - 1 - self._size - 1)
-            return Choice(others, bins, (), only, is_tight)
-        return Choice(kinds, bins, self._spelling(state.text), (), is_tight)
+            only = self._phrases.next_tokens(state.text, room - 1 - self._size - 1)
+            return AllowedTokens(others, bins, (), only, out_of_room)
+        return AllowedTokens(classes, bins, self._spelling(state.text), (), out_of_room)
 
-    def permits(self, choice: Choice, token: int) -> bool:
+    def allows(self, choice: AllowedTokens, token: int) -> bool:
         """Whether a token is one of the choice."""
         if token in choice.only:
             return True
-        if token >= len(self.vocabulary.kinds) or token in choice.without:
+        if token >= len(self.vocabulary.classes) or token in choice.without:
             return False
-        kind = self.vocabulary.kinds[token]
-        if kind is Kinds.LOCATION and choice.bins:
+        kind = self.vocabulary.classes[token]
+        if kind is TokenClass.LOCATION and choice.bins:
             return choice.bins[0] <= token - self.vocabulary.locations.start < choice.bins[1]
-        return bool(kind & choice.kinds)
+        return bool(kind & choice.classes)
 
-    def leaves(self, choice: Choice, banned: Sequence[int]) -> bool:
+    def any_left_after(self, choice: AllowedTokens, banned: Sequence[int]) -> bool:
         """Whether any token of the choice is left without the banned ones."""
-        many = self.vocabulary.size(choice.kinds) + len(choice.only) - len(choice.without)
-        if choice.bins and choice.kinds & Kinds.LOCATION:
+        many = self.vocabulary.size(choice.classes) + len(choice.only) - len(choice.without)
+        if choice.bins and choice.classes & TokenClass.LOCATION:
             many -= len(self.vocabulary.locations) - (choice.bins[1] - choice.bins[0])
-        return many > len(banned) or many > sum(self.permits(choice, each) for each in {*banned})
+        return many > len(banned) or many > sum(self.allows(choice, each) for each in {*banned})
 
-    def cost(self, state: State) -> int:
+    def min_tokens_left(self, state: State) -> int:
         """The least number of tokens that end the answer, `</s>` included."""
-        match state.place:
-            case Place.GROUP:
+        match state.phase:
+            case Phase.GROUP:
                 return self._size - state.located + 1
-            case Place.PART:
+            case Phase.PART:
                 return max(POLYGON - state.located, state.located % 2) + state.wrapped + 1
-            case Place.WORDS if self._is_labelled:
+            case Phase.WORDS if self._is_labelled:
                 return self._words_needed(state) + self._size + 1
         return 1
 
     def _words_needed(self, state: State) -> int:
         if self._phrases is not None:
-            return self._phrases.cost(state.text)
+            return self._phrases.min_tokens_left(state.text)
         return 0 if state.named else 1
 
     @cached_property
@@ -252,86 +264,86 @@ class Grammar:
         longest = self._phrases.longest if self._phrases is not None else 1
         return longest + QUAD + 2
 
-    def _cost_after(self, state: State, kind: Kinds) -> int:
+    def _min_tokens_after(self, state: State, kind: TokenClass) -> int:
         """What ends the answer after a token of this class; of words, after the best of them."""
         match kind:
-            case Kinds.END:
+            case TokenClass.END:
                 return 0
-            case Kinds.CLOSE | Kinds.BEGIN:
+            case TokenClass.CLOSE | TokenClass.BEGIN:
                 return 1
-            case Kinds.LOCATION:
-                return self.cost(self._located(state, 0))
-            case Kinds.OPEN | Kinds.SEP:
-                return POLYGON + (state.wrapped or kind is Kinds.OPEN) + 1
+            case TokenClass.LOCATION:
+                return self.min_tokens_left(self._located(state, 0))
+            case TokenClass.OPEN | TokenClass.SEP:
+                return POLYGON + (state.wrapped or kind is TokenClass.OPEN) + 1
         if self._is_text:
             return 1
         if self._phrases is not None:
-            return max(0, self._phrases.cost_of_more(state.text) - 1) + self._size + 1
-        return (kind is Kinds.OTHER and not state.named) + self._size + 1
+            return max(0, self._phrases.min_tokens_after_next(state.text) - 1) + self._size + 1
+        return (kind is TokenClass.OTHER and not state.named) + self._size + 1
 
-    def _kinds(self, state: State) -> Kinds:
+    def _next_classes(self, state: State) -> TokenClass:
         """The classes that may come next if there is room."""
-        match state.place:
-            case Place.GROUP:
-                return Kinds.LOCATION
-            case Place.PART:
+        match state.phase:
+            case Phase.GROUP:
+                return TokenClass.LOCATION
+            case Phase.PART:
                 if state.located < POLYGON or state.located % 2:
-                    return Kinds.LOCATION
+                    return TokenClass.LOCATION
                 return _WRAPPED_PART if state.wrapped else _PART
-            case Place.WORDS if self._is_labelled:
+            case Phase.WORDS if self._is_labelled:
                 return self._behind_label if self._ends_label(state) else WORDS
-            case Place.WORDS:
+            case Phase.WORDS:
                 return self._behind_text
-            case Place.START:
+            case Phase.START:
                 return self._first
         return self._further
 
     def _ends_label(self, state: State) -> bool:
         if self._phrases is not None:
-            return self._phrases.holds(state.text)
+            return self._phrases.accepts(state.text)
         return state.named
 
     # Operations on flags are slow, so the sets are made once.
 
     @cached_property
-    def _objects(self) -> Kinds:
+    def _objects(self) -> TokenClass:
         """What an object begins with."""
         mixed = self.kind is AnswerKind.BOXES_OR_POLYGONS
-        return Kinds.LOCATION | Kinds.OPEN if mixed else Kinds.LOCATION
+        return TokenClass.LOCATION | TokenClass.OPEN if mixed else TokenClass.LOCATION
 
     @cached_property
-    def _behind_label(self) -> Kinds:
+    def _behind_label(self) -> TokenClass:
         return WORDS | self._objects
 
     @cached_property
-    def _behind_text(self) -> Kinds:
-        return WORDS | self._objects | Kinds.END
+    def _behind_text(self) -> TokenClass:
+        return WORDS | self._objects | TokenClass.END
 
     @cached_property
-    def _first(self) -> Kinds:
+    def _first(self) -> TokenClass:
         """What an answer begins with."""
-        ends = Kinds.END | Kinds.BEGIN
+        ends = TokenClass.END | TokenClass.BEGIN
         if self.kind is AnswerKind.POLYGONS:
-            return Kinds.LOCATION | Kinds.OPEN | ends
+            return TokenClass.LOCATION | TokenClass.OPEN | ends
         if self._is_text:
-            return WORDS | Kinds.LOCATION | ends
-        return ends | (WORDS if self._is_labelled else Kinds.LOCATION)
+            return WORDS | TokenClass.LOCATION | ends
+        return ends | (WORDS if self._is_labelled else TokenClass.LOCATION)
 
     @cached_property
-    def _further(self) -> Kinds:
+    def _further(self) -> TokenClass:
         """What follows an object."""
         if self.kind is AnswerKind.POLYGONS:
-            return Kinds.OPEN | Kinds.END
+            return TokenClass.OPEN | TokenClass.END
         if self.kind is AnswerKind.QUADS:
-            return WORDS | Kinds.END
-        return Kinds.END | (self._behind_label if self._is_labelled else Kinds.LOCATION)
+            return WORDS | TokenClass.END
+        return TokenClass.END | (self._behind_label if self._is_labelled else TokenClass.LOCATION)
 
     def _bins(self, state: State) -> tuple[int, int] | None:
         """The bins that make a box with an area: all but the last, then those beyond the corner."""
-        in_box = self._is_ordered and state.place is not Place.PART
+        in_box = self._is_ordered and state.phase is not Phase.PART
         if not in_box or (self.kind is AnswerKind.POLYGONS):
             return None
-        count = state.located if state.place is Place.GROUP else 0
+        count = state.located if state.phase is Phase.GROUP else 0
         last = len(self.vocabulary.locations)
         return (0, last - 1) if count < 2 else (state.corner[count - 2] + 1, last)
 

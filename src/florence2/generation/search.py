@@ -1,39 +1,48 @@
 """What becomes of the candidates of one request: greedy search, sampling and beam search.
 
-The semantics are those of the published generation code; `naive.py` says the same thing slowly.
+The semantics are those of the published generation code; the tests hold a slow twin of it.
 Where the rules leave fewer continuations than there are beams, the places are filled with dead
 hypotheses, of score minus infinity.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from math import inf
 
-from florence2.generation.grammar import Grammar
+from florence2.generation.grammar import START, Grammar, State
+from florence2.generation.logit_rules import LogitRules, RuleState
 from florence2.generation.options import FinishReason, Generated, GenerationOptions, SpecialIds
-from florence2.generation.rules import Rules, Trace
+from florence2.generation.runtime import Candidate, DecoderInput, Draw, Row
 
 
 @dataclass
 class Hypothesis:
     """One answer so far; `score` is the sum of the log-probabilities of its unforced tokens."""
 
-    rules: Rules
-    trace: Trace
-    tokens: list[int] = field(default_factory=list)
+    rules: LogitRules
+    state: RuleState
+    tokens: list[int]
     logprobs: list[float] = field(default_factory=list)
     score: float = 0.0
 
     def fork(self) -> "Hypothesis":
         """An equal hypothesis that grows on its own."""
-        copies = self.trace.fork(), self.tokens.copy(), self.logprobs.copy()
+        copies = self.state.fork(), self.tokens.copy(), self.logprobs.copy()
         return Hypothesis(self.rules, *copies, self.score)
 
     def append(self, token: int, logprob: float, score: float) -> None:
         self.tokens.append(token)
         self.logprobs.append(logprob)
         self.score = score
-        self.rules.note(self.trace, self.tokens)
+        self.rules.update(self.state, self.tokens)
+
+    @property
+    def row(self) -> Row:
+        """What the decoder needs for the next token."""
+        constraint = self.rules.constraint(self.state, len(self.tokens))
+        return Row(self.tokens[-1], self.score, constraint)
 
     @property
     def is_dead(self) -> bool:
@@ -42,37 +51,26 @@ class Hypothesis:
 
     @property
     def finish_reason(self) -> FinishReason:
-        return self.rules.reason(self.trace, len(self.tokens))
+        return self.rules.finish_reason(self.state, len(self.tokens))
 
     def rank(self, length_penalty: float, length: int | None = None) -> float:
         """What hypotheses of different lengths are compared by, as if it had `length` tokens."""
         return float(self.score / (length or len(self.tokens)) ** length_penalty)
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A possible next token of a request."""
-
-    parent: int  # which running hypothesis it continues
-    token: int
-    logprob: float
-    score: float  # of the hypothesis that it would make
-
-
 class SingleSearch:
     """The state of one request that is answered by one hypothesis: greedy or drawn."""
 
-    def __init__(self, start: Hypothesis, options: GenerationOptions, eos: int, limit: int) -> None:
+    def __init__(self, start: Hypothesis, options: GenerationOptions, eos: int) -> None:
         self.running = [start]
         self.parents = [0]  # the rows of the step before that `running` continues
         self.options = options
         self._eos = eos
-        self._limit = limit
 
     @property
     def done(self) -> bool:
         tokens = self.running[0].tokens
-        return len(tokens) == self._limit or tokens[-1:] == [self._eos]
+        return len(tokens) == self.running[0].rules.limit or tokens[-1] == self._eos
 
     def advance(self, candidates: Sequence[Candidate]) -> None:
         """Take the one candidate."""
@@ -83,18 +81,24 @@ class SingleSearch:
         """The answer."""
         return self.running[0]
 
+    def settled_tokens(self) -> list[int]:
+        """The beginning of the answer that cannot change any more."""
+        return self.running[0].tokens
+
 
 class BeamSearch:
     """The state of one request that is answered by the best of several hypotheses."""
 
-    def __init__(self, start: Hypothesis, options: GenerationOptions, eos: int, limit: int) -> None:
+    def __init__(self, start: Hypothesis, options: GenerationOptions, eos: int) -> None:
         self.running = [start]  # best first; `num_beams` of them from the second token on
         self.parents = [0]
         self.done = False
         self._finished: list[tuple[float, Hypothesis]] = []  # best first, `num_beams` at most
         self.options = options
         self._eos = eos
-        self._limit = limit
+        if start.tokens[-1] == eos:
+            self._finish(start)
+            self.done = True
 
     def advance(self, candidates: Sequence[Candidate]) -> None:
         """Sort candidates (best first) into finished and running hypotheses.
@@ -115,6 +119,15 @@ class BeamSearch:
     def best(self) -> Hypothesis:
         """The answer, once done."""
         return self._finished[0][1]
+
+    def settled_tokens(self) -> list[int]:
+        """The beginning of the answer that cannot change any more: what all hypotheses share."""
+        if self.done:
+            return self.best().tokens
+        finished = [hypothesis for _, hypothesis in self._finished]
+        tokens = (each.tokens for each in self.running + finished if not each.is_dead)
+        shared = takewhile(lambda row: len({*row}) == 1, zip(*tokens, strict=False))
+        return [row[0] for row in shared]
 
     def _extended(self, candidate: Candidate) -> Hypothesis:
         hypothesis = self.running[candidate.parent].fork()
@@ -137,23 +150,58 @@ class BeamSearch:
         penalty = self.options.length_penalty
         # A positive penalty favours long answers: hope for the longest one.
         hopeful = self.options.early_stopping == "never" and penalty > 0
-        hoped = self.running[0].rank(penalty, self._limit if hopeful else None)
+        hoped = self.running[0].rank(penalty, self.running[0].rules.limit if hopeful else None)
         return hoped <= self._finished[-1][0]
 
 
 Search = SingleSearch | BeamSearch
 
 
-def open_search(
-    options: GenerationOptions, special: SpecialIds, limit: int, grammar: Grammar | None = None
+def new_search(
+    options: GenerationOptions,
+    special: SpecialIds,
+    limit: int,
+    grammar: Grammar | None = None,
+    prefix: Sequence[int] = (),
+    state: State = START,
 ) -> Search:
-    """Begin to answer a request, in `limit` tokens at most, by any tokens or those of a grammar."""
-    rules = Rules(options, special, limit)
+    """Begin to answer a request.
+
+    Args:
+        limit: tokens that the answer may have at most.
+        grammar: what it is made of, None for any tokens.
+        prefix: tokens that it begins with, `bos` first. Empty for `bos` alone, or `eos` where there
+            is room for one token only.
+        state: of the grammar behind the prefix.
+    """
+    rules = LogitRules(options, special, limit)
+    forced = rules.forced_token(0)
+    assert forced is not None, "the first token is always forced"
+    tokens = [*prefix] or [forced]
     kind = SingleSearch if options.num_beams == 1 else BeamSearch
-    return kind(Hypothesis(rules, rules.trace(grammar)), options, special.eos, limit)
+    start = Hypothesis(rules, rules.new_state(tokens, grammar, state), tokens)
+    return kind(start, options, special.eos)
 
 
-def answer(search: Search) -> Generated:
+def decoder_input(search: Search) -> DecoderInput:
+    """What a runtime needs for the next token of a request."""
+    options, running = search.options, search.running
+    draw = None
+    if options.temperature > 0:
+        height = uniform(options.seed, len(running[0].tokens))
+        draw = Draw(options.temperature, options.top_p, height)
+    return DecoderInput([each.row for each in running], draw)
+
+
+def uniform(seed: int, step: int) -> float:
+    """The number in [0, 1) that every request with this seed draws its next token by.
+
+    It depends on nothing else, so an answer is the same alone and in any batch.
+    """
+    return random.Random(f"{seed} {step}").random()
+
+
+def finished(search: Search) -> Generated:
     """The answer of a search that is done."""
     best = search.best()
     return Generated(

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from florence2.model.cache import Cache
 from florence2.model.config import TextConfig
-from florence2.model.history import History
 
 POSITION_OFFSET = 2  # BART's position p uses table row p + 2; the first two rows are never read
 
@@ -106,13 +106,13 @@ class DecoderLayer(Layer):
         )
         self.encoder_attn_layer_norm = nn.LayerNorm(config.d_model)
 
-    def forward(self, x_RTD: Tensor, history: History, layer: int) -> Tensor:
-        keys, values = history.extend(layer, *self.self_attn.keys_values(x_RTD))
-        causal = history.causal and x_RTD.shape[1] > 1
-        mixed = self.self_attn(x_RTD, keys, values, history.mask, causal=causal)
+    def forward(self, x_RTD: Tensor, cache: Cache, layer: int) -> Tensor:
+        keys, values = cache.extend(layer, *self.self_attn.keys_values(x_RTD))
+        causal = cache.causal and x_RTD.shape[1] > 1
+        mixed = self.self_attn(x_RTD, keys, values, cache.mask, causal=causal)
         x_RTD = self.self_attn_layer_norm(self.add(x_RTD, mixed))
-        keys, values = history.cross(layer, self.encoder_attn.keys_values)
-        mixed = self.encoder_attn(x_RTD, keys, values, history.memory_mask)
+        keys, values = cache.cross(layer, self.encoder_attn.keys_values)
+        mixed = self.encoder_attn(x_RTD, keys, values, cache.memory_mask)
         x_RTD = self.encoder_attn_layer_norm(self.add(x_RTD, mixed))
         return self.feed_forward(x_RTD)
 
@@ -162,9 +162,9 @@ class TextDecoder(Embedding):
         super().__init__(config)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
 
-    def forward(self, x_RTD: Tensor, history: History) -> Tensor:
-        """Embedded target `(R, T, D)`, the positions after `history`, to hidden states."""
-        x_RTD = self.embed(x_RTD, history.positions(x_RTD.shape[1]))
+    def forward(self, x_RTD: Tensor, cache: Cache) -> Tensor:
+        """Embedded target `(R, T, D)`, the positions after `cache`, to hidden states."""
+        x_RTD = self.embed(x_RTD, cache.positions(x_RTD.shape[1]))
         for index, layer in enumerate(self.layers):
-            x_RTD = layer(x_RTD, history, index)
+            x_RTD = layer(x_RTD, cache, index)
         return x_RTD

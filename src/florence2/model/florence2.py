@@ -13,13 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from florence2.model.bart import TextDecoder, TextEncoder
+from florence2.model.cache import Cache, PromptCache
 from florence2.model.config import Florence2Config
 from florence2.model.davit import VisionTower
-from florence2.model.history import Fresh, Slots
 from florence2.model.projector import Projector
-from florence2.model.recorded import RecordedStep, record_on_cuda
 
-PROMPT_ROOM, ANSWER_ROOM = 32, 64  # positions that recorded steps begin with; they double
 IGNORE_INDEX = -100  # labels with this value take no part in the loss
 
 
@@ -82,28 +80,11 @@ class Florence2Model(nn.Module):
         self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
     ) -> Tensor:
         """Whole answers `(B, T)` to logits `(B, T, V)`."""
-        return self._decoded(token_ids_BT, Fresh(memory_BSD, memory_mask_BS))
+        return self.decode_with(token_ids_BT, PromptCache(memory_BSD, memory_mask_BS))
 
-    def new_slots(self, width: int) -> Slots:
-        """Empty slots of `width` rows for `step`; on CUDA its steps are recorded."""
-        if self.device.type != "cuda":
-            return Slots(width)
-        source = self.config.num_image_tokens(self.config.image_side) + PROMPT_ROOM
-        return Slots(width, (1, ANSWER_ROOM, source), RecordedStep(record_on_cuda))
-
-    def open(
-        self, token_ids_BT: Tensor, memory_BSD: Tensor, memory_mask_BS: Tensor | None = None
-    ) -> tuple[Tensor, Fresh]:
-        """The beginning of answers, as `decode`, and what `Slots` need to go on from there."""
-        fresh = Fresh(memory_BSD, memory_mask_BS, keep=True)
-        return self._decoded(token_ids_BT, fresh), fresh
-
-    def step(self, token_ids_R: Tensor, slots: Slots) -> Tensor:
-        """One more token in each row of the slots to logits `(R, V)` of the next."""
-        return slots.run(lambda ids_R: self._decoded(ids_R[:, None], slots)[:, 0], token_ids_R)
-
-    def _decoded(self, token_ids_RT: Tensor, history: Fresh | Slots) -> Tensor:
-        return self.logits(self.text_decoder(self.shared(token_ids_RT), history))
+    def decode_with(self, token_ids_RT: Tensor, cache: Cache) -> Tensor:
+        """Tokens `(R, T)` behind those of a KV cache, which takes them in, to `(R, T, V)`."""
+        return self.logits(self.text_decoder(self.shared(token_ids_RT), cache))
 
     def logits(self, hidden_RTD: Tensor) -> Tensor:
         """Hidden states to logits through the tied word embedding, which has no bias."""

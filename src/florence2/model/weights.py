@@ -6,6 +6,7 @@ stand for the parts that both names share. Loading is strict: tensors whose dtyp
 views of the mapped file, the others are converted one by one.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -420,3 +421,12 @@ def resized_embedding(embedding: Tensor, rows: int) -> Tensor:
 def _shape(shape) -> str:
     sizes = shape.shape if isinstance(shape, Tensor) else shape
     return " x ".join(map(str, sizes)) or "a single number"
+
+
+def weights_fingerprint(model: Florence2Model) -> str:
+    """A few letters that other weights do not share, whatever the dtype and the folder."""
+    digest = hashlib.sha256()
+    for name, weights in sorted(model.state_dict().items()):
+        start = weights.flatten()[:64].to("cpu", torch.bfloat16).view(torch.int16)
+        digest.update(f"{name} {tuple(weights.shape[1:])}".encode() + start.numpy().tobytes())
+    return digest.hexdigest()[:16]

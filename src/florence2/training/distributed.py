@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from florence2.api import choose_device
 from florence2.errors import ConfigError, Florence2Error
+from florence2.runtimes.select import choose_device
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from florence2.api import choose_device
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.loading import Checkpoint, load_checkpoint
 from florence2.errors import ConfigError
@@ -22,6 +21,7 @@ from florence2.formats.pictures import PictureFolder
 from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processor import Processor
+from florence2.runtimes.select import choose_device
 from florence2.training.adapter_files import save_lora
 from florence2.training.batches import Batch
 from florence2.training.datasets import Reader, TrainingData

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from florence2.data.records import Record
+from florence2.engine import Engine
 from florence2.evaluation.detection import count_all
+from florence2.evaluation.predict import Predictor
 from florence2.evaluation.text import character_error_rate
-from florence2.generation.decoding import generate
-from florence2.generation.options import GenerationOptions, SpecialIds
+from florence2.generation.options import GenerationOptions
 from florence2.geometry import bounding_box
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Written
+from florence2.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.runtimes.pytorch.eager import eager_runtime
 from florence2.tasks import Task
 from florence2.training.augmentation import READING_TASKS
 from florence2.training.batches import collate
@@ -48,11 +49,14 @@ class HeldOut:
         was_training = model.training
         model.eval()
         try:
-            with torch.inference_mode():
-                loss, pairs = self._answers(model, image_side)
+            loss = self._loss(model, image_side)
+            found = self._predict(model)
         finally:
             model.train(was_training)
-        malformed = sum(found.malformed > 0 for found, _ in pairs) / len(pairs)
+        pairs = [
+            (result, record.result) for result, record in zip(found, self.records, strict=True)
+        ]
+        malformed = sum(result.malformed > 0 for result in found) / len(found)
         numbers = {"held_out_loss": loss, "malformed": malformed}
         for task in dict.fromkeys(record.task for record in self.records):
             mine = [
@@ -65,48 +69,32 @@ class HeldOut:
                 numbers[f"{task.name.lower()}_{name}"] = value
         return numbers
 
-    def _answers(self, model: Florence2Model, image_side: int) -> tuple[float, list[Pair]]:
-        """The mean loss of a record, and what the model answers to each."""
+    def _predict(self, model: Florence2Model) -> list[Result]:
+        """What the model answers to each record; the grammar repairs nothing, faults count."""
+        with model_engine(model, self.maker.processor) as engine:
+            return Predictor(engine, self._options(model), None).answer(self.records)
+
+    @torch.inference_mode()
+    def _loss(self, model: Florence2Model, image_side: int) -> float:
+        """The mean loss of a record."""
+        loc_begin = self.maker.processor.tokenizer.loc_begin
+        sigma = location_sigma(image_side)
         losses: list[float] = []
-        pairs: list[Pair] = []
         for start in range(0, len(self.records), BATCH):
             records = self.records[start : start + BATCH]
-            seen = self._seen(model, records, image_side)
-            losses += self._losses(model, seen, image_side)
-            written = generate(
-                model,
-                seen.image_tokens,
-                seen.prompt_ids,
-                seen.prompt_mask,
-                self._options(model),
-                _special_ids(model),
+            examples = [self.maker.example(record, record.picture()) for record in records]
+            batch = collate(examples, model.config.text.pad_id)
+            weights = model.shared.weight
+            labels = batch.labels.to(weights.device)
+            logits = model(
+                batch.pixels.to(weights.device, weights.dtype),
+                batch.prompt_ids.to(weights.device),
+                labels,
+                batch.prompt_mask.to(weights.device),
             )
-            pairs += [
-                (self._result(each, record), record.result)
-                for each, record in zip(written, records, strict=True)
-            ]
-        return float(np.mean(losses)), pairs
-
-    def _seen(
-        self, model: Florence2Model, records: Sequence[Record], image_side: int
-    ) -> "_SeenBatch":
-        examples = [self.maker.example(record, record.picture()) for record in records]
-        batch = collate(examples, model.config.text.pad_id)
-        weights = model.shared.weight
-        return _SeenBatch(
-            model.encode_image(batch.pixels.to(weights.device, weights.dtype)),
-            batch.prompt_ids.to(weights.device),
-            batch.prompt_mask.to(weights.device),
-            batch.labels.to(weights.device),
-        )
-
-    def _losses(self, model: Florence2Model, seen: "_SeenBatch", image_side: int) -> list[float]:
-        memory = model.encode(seen.image_tokens, seen.prompt_ids, seen.prompt_mask)
-        mask = model.memory_mask(seen.image_tokens, seen.prompt_mask)
-        logits = model.decode(model.decoder_inputs(seen.labels), memory, mask)
-        loc_begin = self.maker.processor.tokenizer.loc_begin
-        _, rows = answer_loss(logits.float(), seen.labels, loc_begin, location_sigma(image_side))
-        return [float(row) for row in rows]
+            _, rows = answer_loss(logits.float(), labels, loc_begin, sigma)
+            losses += rows.tolist()
+        return float(np.mean(losses))
 
     def _options(self, model: Florence2Model) -> GenerationOptions:
         """Greedy, with room for more than the longest true answer."""
@@ -114,26 +102,16 @@ class HeldOut:
         limit = round(ROOM * max(map(len, labels)))
         positions = model.config.text.max_position_embeddings
         return GenerationOptions(
-            num_beams=1, max_new_tokens=min(limit, positions), no_repeat_ngram_size=0
+            num_beams=1,
+            max_new_tokens=min(limit, positions),
+            no_repeat_ngram_size=0,
+            grammar=False,
         )
 
-    def _result(self, written: Written, record: Record) -> Result:
-        return self.maker.processor.result(written, record.task, record.result.image_size)
 
-
-@dataclass(frozen=True)
-class _SeenBatch:
-    """A batch on the device, with its pictures encoded once."""
-
-    image_tokens: Tensor
-    prompt_ids: Tensor
-    prompt_mask: Tensor
-    labels: Tensor
-
-
-def _special_ids(model: Florence2Model) -> SpecialIds:
-    text = model.config.text
-    return SpecialIds(text.decoder_start_id, text.bos_id, text.eos_id)
+def model_engine(model: Florence2Model, processor: Processor) -> Engine:
+    """An engine over a model that is being trained; close it before the next step."""
+    return Engine(eager_runtime(model), processor, "model in training")
 
 
 def _measures(task: Task, pairs: Sequence[Pair], own_prompt: bool) -> Iterator[tuple[str, float]]:

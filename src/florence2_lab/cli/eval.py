@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from florence2.evaluation.asking import LONGEST
+    from florence2.evaluation.predict import MAX_ANSWER_TOKENS
 
-    return measure(arguments, choose_suites(arguments), longest=LONGEST)
+    return measure(arguments, choose_suites(arguments), max_answer_tokens=MAX_ANSWER_TOKENS)
 
 
 def choose_suites(arguments: argparse.Namespace) -> "list[Skipped | Suite]":

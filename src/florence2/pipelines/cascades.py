@@ -1,0 +1,237 @@
+"""Questions that follow from answers, as one call: what people otherwise chain by hand.
+
+ground_caption     caption the picture, then find the phrases of the caption
+describe_objects   detect objects, then describe each of their regions
+detect_classes     find the classes of a list of any length, a few in each question
+ocr_layout         read the lines of a page, then put them into blocks in the order of reading
+
+All of them encode a picture once, or ask it through tiles, and return `CascadeResult`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from florence2.engine import EncodedImage, Engine, ImageRequest, Request
+from florence2.errors import ConfigError, TaskError
+from florence2.generation.options import GenerationOptions
+from florence2.geometry import box_area, box_iou
+from florence2.images import ImageSource
+from florence2.pipelines.ask import open_picture, results_of
+from florence2.pipelines.reading.order import read_in_order
+from florence2.pipelines.regions import run_regions
+from florence2.pipelines.tiling.grid import Tiles
+from florence2.pipelines.tiling.matching import MIN_SAME
+from florence2.pipelines.tiling.merge import answered_together
+from florence2.pipelines.tiling.run import run_tiled, text_of
+from florence2.results import Boxes, Mixed, Quads, Result, Text
+from florence2.tasks import Task
+
+AND = "<and>"  # between the classes of a question
+
+
+@dataclass(frozen=True, eq=False)
+class CascadeResult:
+    """What a chain of questions found about one picture.
+
+    Attributes:
+        objects: phrases, objects or lines with their scores; lines in the order of reading.
+        text: the caption that was grounded, or all that a page says, with its score.
+        descriptions: one for each object, where they were asked for.
+        blocks: for each line the number of its block, where there are lines.
+    """
+
+    objects: Boxes | Quads
+    text: Text | None = None
+    descriptions: tuple[Text, ...] = ()
+    blocks: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return lists, strings and numbers only, without what does not apply."""
+        content: dict[str, Any] = {"objects": self.objects.to_dict()}
+        if self.text is not None:
+            content["text"] = self.text.to_dict()
+        if self.descriptions:
+            content["descriptions"] = [each.to_dict() for each in self.descriptions]
+        if self.blocks:
+            content["blocks"] = list(self.blocks)
+        return content
+
+
+def ground_caption(
+    engine: Engine,
+    image: ImageSource | EncodedImage,
+    task: Task | str = Task.CAPTION,
+    *,
+    tiles: Tiles | None = None,
+    generation: GenerationOptions | None = None,
+    min_score: float = 0.0,
+) -> CascadeResult:
+    """Caption a picture, and find the phrases of the caption.
+
+    Args:
+        task: which caption: `"caption"`, `"detailed_caption"` or `"more_detailed_caption"`.
+        tiles: to find the phrases in full detail; the caption is always of the whole.
+    """
+    if Task.parse(task) not in CAPTIONS:
+        raise TaskError(f"task {task!r} writes no caption; choose one of {', '.join(_NAMES)}")
+    asking = _Asking(engine, image, tiles, generation)
+    caption = cast(Text, asking.ask(task))
+    if not caption.text:
+        return CascadeResult(_no_boxes(caption), caption)
+    boxes = asking.ask(Task.CAPTION_TO_PHRASE_GROUNDING, caption.text, min_score)
+    return CascadeResult(cast(Boxes, boxes), caption)
+
+
+def describe_objects(
+    engine: Engine,
+    image: ImageSource | EncodedImage,
+    *,
+    tiles: Tiles | None = None,
+    generation: GenerationOptions | None = None,
+    min_score: float = 0.0,
+) -> CascadeResult:
+    """Detect objects, and describe the region of each that has an area.
+
+    Args:
+        tiles: find objects in full detail, and describe each in a window around it.
+        min_score: objects of a lower score are not described and left out.
+    """
+    asking = _Asking(engine, image, tiles, generation)
+    found = cast(Boxes, asking.ask(Task.OD, min_score=min_score))
+    objects = found.select(np.flatnonzero(box_area(found.xyxy)).tolist())
+    described = run_regions(
+        engine,
+        Request(asking.image, Task.REGION_TO_DESCRIPTION, generation=generation),
+        objects.xyxy.tolist(),
+        windows=tiles is not None,
+    )
+    return CascadeResult(objects, descriptions=tuple(cast(Text, each) for each in described))
+
+
+def detect_classes(
+    engine: Engine,
+    image: ImageSource | EncodedImage,
+    classes: Sequence[str],
+    *,
+    per_question: int = 1,
+    tiles: Tiles | None = None,
+    generation: GenerationOptions | None = None,
+    min_score: float = 0.0,
+) -> CascadeResult:
+    """Find the classes of a list of any length, and nothing else.
+
+    A question asks for one class, or for a few, and its answer can name no other one. Where answers
+    to different questions are the same box, the surest name is kept.
+
+    Args:
+        per_question: most classes in a question; fewer where they are too long for one.
+    """
+    names = [name.strip() for name in dict.fromkeys(classes)]
+    if not all(names) or not names or isinstance(classes, str):
+        raise TaskError(f"classes are a list of names; got {classes!r}; give one name or more")
+    if per_question < 1:
+        raise ConfigError(f"per_question must be 1 or more; got {per_question!r}")
+    options = replace(generation or engine.generation, grammar=True)
+    asking = _Asking(engine, image, tiles, options)
+    questions = list(batch_classes(names, per_question, asking.fits))
+    answers = asking.ask_all(Task.OPEN_VOCABULARY_DETECTION, questions, min_score)
+    boxes = class_agnostic_nms([cast(Mixed, answer).boxes for answer in answers])
+    return CascadeResult(replace(boxes, **answered_together(answers)))
+
+
+def ocr_layout(
+    engine: Engine,
+    image: ImageSource | EncodedImage,
+    *,
+    tiles: Tiles | None = None,
+    generation: GenerationOptions | None = None,
+    min_score: float = 0.0,
+) -> CascadeResult:
+    """Read a page line by line, and put the lines into blocks and columns as people read them."""
+    asking = _Asking(engine, image, tiles, generation)
+    lines = cast(Quads, asking.ask(Task.OCR_WITH_REGION, min_score=min_score))
+    ordered, blocks = read_in_order(lines)
+    return CascadeResult(ordered, text_of(ordered, blocks), blocks=blocks)
+
+
+CAPTIONS = (Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION)
+_NAMES = [task.name.lower() for task in CAPTIONS]
+
+
+class _Asking:
+    """One picture, encoded once or opened once for its tiles, and how it is asked."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: ImageSource | EncodedImage,
+        tiles: Tiles | None,
+        generation: GenerationOptions | None,
+    ) -> None:
+        self.engine = engine
+        self.tiles = tiles
+        self.generation = generation
+        self.image: ImageSource | EncodedImage = (
+            engine.submit(ImageRequest(image)).result() if tiles is None else open_picture(image)
+        )
+
+    def ask(self, task: Task | str, text_input: str = "", min_score: float = 0.0) -> Result:
+        return self.ask_all(task, [text_input], min_score)[0]
+
+    def ask_all(self, task: Task | str, texts: Sequence[str], min_score: float) -> list[Result]:
+        """Ask one task with several texts, in batches."""
+        requests = [
+            Request(self.image, task, text, min_score=min_score, generation=self.generation)
+            for text in texts
+        ]
+        if self.tiles is None:
+            return results_of(self.engine, requests)
+        return [run_tiled(self.engine, each, self.tiles) for each in requests]
+
+    def fits(self, text_input: str) -> bool:
+        """Whether a question for these words is short enough for the model."""
+        words = Task.OPEN_VOCABULARY_DETECTION.prompt(text_input)
+        processor = self.engine.processor
+        return len(processor.tokenizer.encode(words)) <= processor.max_prompt_tokens
+
+
+def batch_classes(
+    names: Sequence[str], per_question: int, fits: Callable[[str], bool]
+) -> Iterator[str]:
+    """Put as many names into each question as may be and fit."""
+    asked: list[str] = []
+    for name in names:
+        if asked and (len(asked) == per_question or not fits(AND.join([*asked, name]))):
+            yield AND.join(asked)
+            asked = []
+        asked.append(name)
+    yield AND.join(asked)
+
+
+def class_agnostic_nms(answers: Sequence[Boxes]) -> Boxes:
+    """The boxes of several questions, without those that a surer one of another has."""
+    xyxy = np.concatenate([each.xyxy for each in answers])
+    question = np.repeat(np.arange(len(answers)), [len(each.labels) for each in answers])
+    scores = [score for each in answers for score in _column(each, "scores")]
+    kept = np.zeros(len(xyxy), dtype=bool)
+    for row in sorted(range(len(xyxy)), key=lambda row: -(scores[row] or 0.0)):
+        same = box_iou(xyxy[row], xyxy)[0] >= MIN_SAME
+        kept[row] = not (same & kept & (question != question[row])).any()
+    names = ("labels", "scores", "location_scores", "label_scores")
+    columns: dict[str, Any] = {
+        name: [value for each in answers for value in _column(each, name)] for name in names
+    }
+    boxes = replace(_no_boxes(answers[0]), xyxy=xyxy, **columns)
+    return boxes.select(np.flatnonzero(kept).tolist())
+
+
+def _column(boxes: Boxes, name: str) -> Sequence[Any]:
+    values: Sequence[Any] | None = getattr(boxes, name)
+    return (None,) * len(boxes.labels) if values is None else values
+
+
+def _no_boxes(result: Result) -> Boxes:
+    return Boxes(np.empty((0, 4)), (), image_size=result.image_size)

@@ -1,0 +1,207 @@
+"""The answers of all tiles as one, in pixels of the whole picture."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from florence2.geometry import Array, bounding_box
+from florence2.locations import decode_points, encode_points
+from florence2.pipelines.tiling.grid import Tile
+from florence2.pipelines.tiling.matching import (
+    Group,
+    Seen,
+    best_whole,
+    cut_sides,
+    group_seen,
+    joined_box,
+    surest,
+    without_doubles,
+)
+from florence2.pipelines.tiling.polygons import united
+from florence2.pipelines.tiling.text_lines import alike_lines, joined_line, reaching_seams
+from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text
+
+Size = tuple[int, int]
+
+
+def merge(
+    results: Sequence[Result], tiles: Sequence[Tile], image_size: Size, *, any_label: bool = False
+) -> Result:
+    """Merge what tiles answered.
+
+    Args:
+        results: one for each tile, of one type with objects, in the pixels of that tile.
+        any_label: labels describe, so those of one object may differ; the surest one is kept.
+
+    Returns:
+        A result of the same type. `answer` and `token_ids` are empty, as what each tile wrote is
+        about that tile; pieces that were malformed add up, and the first reason to finish that
+        is not `"stop"` is told.
+    """
+    placed = [moved(*pair, image_size) for pair in zip(results, tiles, strict=True)]
+    if tiles[0].box == (0, 0, *image_size) and len(tiles) == 1:
+        return placed[0]
+    match placed[0]:
+        case Boxes():
+            told = cast(list[Boxes], placed)
+            merged: Result = with_absent(_boxes(told, tiles, any_label), told)
+        case Quads():
+            merged = _quads(cast(list[Quads], placed), tiles)
+        case Polygons():
+            merged = _polygons(cast(list[Polygons], placed), tiles)
+        case Mixed():
+            mixed = cast(list[Mixed], placed)
+            boxes = _boxes([each.boxes for each in mixed], tiles, any_label)
+            polygons = _polygons([each.polygons for each in mixed], tiles)
+            merged = with_absent(replace(mixed[0], boxes=boxes, polygons=polygons), mixed)
+        case other:
+            raise AssertionError(f"a {other.kind} result has no objects to merge")
+    return replace(merged, **answered_together(results))
+
+
+def with_absent(merged: Boxes | Mixed, results: Sequence[Boxes | Mixed]) -> Boxes | Mixed:
+    """The result with the phrases that some told absent and none found, at their best score."""
+    parts = [each.boxes if isinstance(each, Mixed) else each for each in (merged, *results)]
+    named = {label.casefold() for label in parts[0].labels}
+    if isinstance(merged, Mixed):
+        named |= {label.casefold() for label in merged.polygons.labels}
+    best: dict[str, float] = {}
+    for phrase, score in (each for part in parts[1:] for each in part.absent):
+        best[phrase] = max(score, best.get(phrase, 0.0))
+    absent = tuple(Absent(*each) for each in best.items() if each[0].casefold() not in named)
+    boxes = replace(parts[0], absent=absent)
+    return replace(merged, boxes=boxes) if isinstance(merged, Mixed) else boxes
+
+
+def answered_together(results: Sequence[Result]) -> dict[str, Any]:
+    """What a result made of several answers says of them, beside what they found."""
+    reasons = [result.finish_reason for result in results]
+    return {
+        "answer": "",
+        "token_ids": (),
+        "malformed": sum(result.malformed for result in results),
+        "finish_reason": next((each for each in reasons if each != "stop"), "stop"),
+    }
+
+
+def moved(result: Result, tile: Tile, image_size: Size) -> Result:
+    """An answer about a tile in the frame of the picture."""
+    origin = np.array(tile.box[:2], dtype=np.float64)
+    changes: dict[str, Any] = {"image_size": image_size}
+    match result:
+        case Boxes():
+            changes["xyxy"] = result.xyxy + np.tile(origin, 2)
+        case Quads():
+            changes["quads"] = result.quads + origin
+        case Polygons():
+            changes["polygons"] = tuple(
+                tuple(part + origin for part in instance) for instance in result.polygons
+            )
+        case Text():
+            bins = np.reshape(result.location_bins[: len(result.location_bins) // 2 * 2], (-1, 2))
+            points = decode_points(bins, result.image_size) + origin
+            changes["location_bins"] = encode_points(points, image_size).ravel().tolist()
+        case Mixed():
+            changes["boxes"] = moved(result.boxes, tile, image_size)
+            changes["polygons"] = moved(result.polygons, tile, image_size)
+    return replace(result, **changes)
+
+
+def boxes_of(result: Result) -> Array:
+    """The boxes around all objects of a result, `(N, 4)`; those of `Mixed` boxes come first."""
+    match result:
+        case Boxes():
+            return result.xyxy
+        case Quads():
+            return bounding_box(result.quads)
+        case Polygons():
+            around = [bounding_box(np.concatenate(instance)) for instance in result.polygons]
+            return np.array(around).reshape(-1, 4)
+        case Mixed():
+            return np.concatenate([boxes_of(result.boxes), boxes_of(result.polygons)])
+    return np.empty((0, 4))
+
+
+def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> Boxes:
+    seen = _seen(results, tiles, any_label)
+    groups = group_seen(seen, tiles)
+    boxes = [joined_box(group, tiles) for group in groups]
+    kept = without_doubles(groups, boxes)
+    xyxy = np.array([boxes[number] for number in kept]).reshape(-1, 4)
+    columns = _columns(results, [surest(groups[number]) for number in kept])
+    return replace(results[0], xyxy=xyxy, **columns)
+
+
+def _polygons(results: Sequence[Polygons], tiles: Sequence[Tile]) -> Polygons:
+    groups = group_seen(_seen(results, tiles), tiles)
+    kept = without_doubles(groups, [joined_box(group, tiles) for group in groups])
+    polygons = tuple(_outline(groups[number], results, tiles) for number in kept)
+    columns = _columns(results, [surest(groups[number]) for number in kept])
+    return replace(results[0], polygons=polygons, **columns)
+
+
+def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -> tuple[Array, ...]:
+    whole = best_whole(group, tiles)
+    if whole is not None or len(group) == 1:
+        one = whole or group[0]
+        return results[one.tile].polygons[one.row]
+    return united([(tiles[each.tile], results[each.tile].polygons[each.row]) for each in group])
+
+
+def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
+    seen = _seen(results, tiles, any_label=True)
+    groups = group_seen(
+        [reaching_seams(each, tiles[each.tile]) for each in seen], tiles, alike_lines
+    )
+    lines = [joined_line(group, results, tiles) for group in groups]
+    kept = without_doubles(groups, [bounding_box(line.quad) for line in lines])
+    scores: dict[str, Any] = {
+        name: tuple(lines[number].scores[place] for number in kept) if known else None
+        for place, (name, known) in enumerate(_known_scores(results).items())
+    }
+    return replace(
+        results[0],
+        quads=np.array([lines[number].quad for number in kept]).reshape(-1, 4, 2),
+        labels=tuple(lines[number].text for number in kept),
+        **scores,
+    )
+
+
+Objects = Boxes | Quads | Polygons
+
+
+def _known_scores(results: Sequence[Objects]) -> dict[str, bool]:
+    """The columns of scores, and whether any tile has them; one that is silent has none."""
+    return {
+        name: any(getattr(result, name) is not None for result in results)
+        for name in ("scores", "location_scores", "label_scores")
+    }
+
+
+def _seen(results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False) -> list[Seen]:
+    found = []
+    for number, (result, tile) in enumerate(zip(results, tiles, strict=True)):
+        for row, box in enumerate(boxes_of(result)):
+            label = "" if any_label else result.labels[row]
+            score = None if result.scores is None else result.scores[row]
+            cut = cut_sides(box, tile, result.image_size)
+            found.append(Seen(number, row, box, label, score, cut))
+    return found
+
+
+def _columns(results: Sequence[Objects], chosen: Sequence[Seen]) -> dict[str, Any]:
+    """Labels and scores of objects, as who saw each most surely gave them."""
+
+    def column(name: str) -> Scores:
+        values = [getattr(results[each.tile], name) for each in chosen]
+        return tuple(
+            None if value is None else value[each.row]
+            for value, each in zip(values, chosen, strict=True)
+        )
+
+    return {
+        "labels": tuple(results[each.tile].labels[each.row] for each in chosen),
+        **{name: column(name) if known else None for name, known in _known_scores(results).items()},
+    }

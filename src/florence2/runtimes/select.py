@@ -1,0 +1,135 @@
+"""Which runtime computes a model here: by device and precision. Imports torch when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from florence2.checkpoints.loading import load_checkpoint
+from florence2.errors import ConfigError
+from florence2.generation.options import GenerationOptions
+from florence2.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from florence2.model.florence2 import Florence2Model
+    from florence2.runtimes.pytorch.runtime import TorchRuntime
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
+
+@dataclass(frozen=True)
+class LoadedRuntime:
+    """A checkpoint that is ready to answer.
+
+    Attributes:
+        fingerprint: see `weights_fingerprint`.
+        trained_image_side: of the checkpoint; pictures may be resized to another side.
+    """
+
+    runtime: TorchRuntime
+    tokenizer: Tokenizer
+    generation: GenerationOptions
+    fingerprint: str
+    trained_image_side: int
+
+
+def load_runtime(
+    source: str,
+    device: str | torch.device | None = None,
+    precision: Precision | None = None,
+    image_side: int | None = None,
+) -> LoadedRuntime:
+    """Load a checkpoint for the device at hand; the arguments are those of `Florence2.load`.
+
+    Raises:
+        WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
+        ConfigError: this machine cannot compute in the precision, or the model does not take
+            pictures of the side.
+    """
+    from florence2.model.positions import set_image_side
+    from florence2.model.weights import weights_fingerprint
+
+    chosen = choose_device(device)
+    precision = check_precision(precision, chosen)
+    # Packed weights are made from the stored ones, layer by layer.
+    dtype = None if uses_packed_weights(chosen) else eager_dtype(precision)
+    loaded = load_checkpoint(source, device=chosen, dtype=dtype)
+    fingerprint = weights_fingerprint(loaded.model)
+    trained_side = loaded.model.config.image_side
+    if image_side is not None:
+        set_image_side(loaded.model, image_side)
+    runtime = select_runtime(loaded.model, precision, loaded.pages.let_go)
+    return LoadedRuntime(runtime, loaded.tokenizer, loaded.generation, fingerprint, trained_side)
+
+
+def select_runtime(
+    model: Florence2Model,
+    precision: Precision,
+    on_layer_packed: Callable[[], None] = lambda: None,
+) -> TorchRuntime:
+    """The fastest way to compute a model where it is; the model itself is used up.
+
+    Args:
+        model: its weights in any dtype.
+        on_layer_packed: see `PackedModel`.
+    """
+    if uses_packed_weights(model.device):
+        from florence2.runtimes.pytorch.packed.model import packed_runtime
+
+        return packed_runtime(model, precision, on_layer_packed)
+    from florence2.runtimes.pytorch.eager import eager_runtime
+
+    return eager_runtime(model.eval().to(eager_dtype(precision)))
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The named device if it can hold a tensor, or the best one at hand."""
+    import torch
+
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(1, device=chosen)
+        return torch.device(chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device {str(chosen)!r} cannot be used ({reason}); give 'cpu', or 'cuda' on a"
+            " machine with an NVIDIA GPU"
+        ) from None
+
+
+def check_precision(precision: Precision | None, device: torch.device) -> Precision:
+    """The precision to compute in; raises where this device cannot."""
+    from florence2.runtimes.pytorch.packed.linears import can_quantize
+
+    on_cpu = device.type == "cpu"
+    if precision is None:
+        return "float32" if on_cpu else "bfloat16"
+    allowed = get_args(Precision) if on_cpu else ("float32", "bfloat16")
+    if precision not in allowed:
+        names = ", ".join(map(repr, allowed))
+        raise ConfigError(
+            f"precision {precision!r} is unknown on device {str(device)!r}; choose one of {names}"
+        )
+    if precision == "int8" and not can_quantize():
+        raise ConfigError(
+            "precision 'int8' needs a processor with VNNI (x86 from 2019 on) and a PyTorch with"
+            " oneDNN, which this machine has not; choose 'bfloat16' or 'float32'"
+        )
+    return precision
+
+
+def uses_packed_weights(device: torch.device) -> bool:
+    from florence2.runtimes.pytorch.packed.linears import can_pack
+
+    return device.type == "cpu" and can_pack()
+
+
+def eager_dtype(precision: Precision) -> torch.dtype:
+    """What a model computes in that is not packed."""
+    import torch
+
+    return torch.float32 if precision == "float32" else torch.bfloat16
