@@ -5,6 +5,7 @@ from shutil import which
 
 import numpy as np
 import pytest
+from small_pdfs import write_pdf
 
 from florence2.errors import DataError
 from florence2.results import Quads
@@ -16,34 +17,16 @@ needs_poppler = pytest.mark.skipif(
 )
 
 
-def write_pdf(path: Path) -> Path:
-    """Write a page of text in one of the fonts that every reader of PDF has."""
-    shown = " ".join(f"({ROWS[row % 3]}) Tj 0 -16 Td" for row in range(30))
-    content = f"BT /F1 12 Tf 72 720 Td {shown} ET"
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
-        " /Resources << /Font << /F1 5 0 R >> >> >>",
-        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    data, places = "%PDF-1.4\n", []
-    for number, each in enumerate(objects, start=1):
-        places.append(len(data))
-        data += f"{number} 0 obj\n{each}\nendobj\n"
-    table = "".join(f"{place:010} 00000 n \n" for place in places)
-    start = len(data)
-    data += f"xref\n0 6\n0000000000 65535 f \n{table}"
-    data += f"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
-    path.write_text(data)
-    return path
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A page full of text."""
+    lines = [(72, 720 - 16 * row, ROWS[row % 3]) for row in range(30)]
+    return write_pdf(tmp_path / "small.pdf", lines, size=12)
 
 
 @needs_poppler
-def test_a_cutting_shows_the_words_that_its_truth_says(tmp_path: Path) -> None:
-    write_pdf(tmp_path / "small.pdf")
-    records = manual_records([tmp_path], 6, seed=1)
+def test_a_cutting_shows_the_words_that_its_truth_says(file: Path) -> None:
+    records = manual_records([file.parent], 6, seed=1)
     assert len(records) == 6
     for record in records:
         truth, pixels = record.result, np.asarray(record.picture().convert("L"))
@@ -57,8 +40,7 @@ def test_a_cutting_shows_the_words_that_its_truth_says(tmp_path: Path) -> None:
 
 
 @needs_poppler
-def test_the_same_seed_cuts_the_same(tmp_path: Path) -> None:
-    file = write_pdf(tmp_path / "small.pdf")
+def test_the_same_seed_cuts_the_same(file: Path) -> None:
     first, second = (manual_records([file], 3, seed=2) for _ in range(2))
     assert [each.result for each in first] == [each.result for each in second]
 

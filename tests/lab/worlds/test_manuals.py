@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_pdfs import write_pdf
 
 from florence2.errors import DataError
 from florence2.results import Quads
@@ -13,31 +14,6 @@ from florence2_lab.worlds.manuals import ManualPage, manual_pages, manual_record
 POPPLER = all(map(shutil.which, ("pdftotext", "pdftoppm")))
 needs_poppler = pytest.mark.skipif(not POPPLER, reason="poppler-utils is not installed")
 LINES = ((72, 700, "The quick brown fox"), (72, 650, "jumps over (two) dogs"))
-
-
-def write_pdf(path: Path, lines: tuple[tuple[int, int, str], ...], pages: int = 1) -> None:
-    """Write the smallest PDF that prints lines in Helvetica."""
-    escaped = [(x, y, text.replace("(", r"\(").replace(")", r"\)")) for x, y, text in lines]
-    drawing = "".join(f"BT /F 24 Tf {x} {y} Td ({text}) Tj ET\n" for x, y, text in escaped)
-    kids = " ".join(f"{4 + number} 0 R" for number in range(pages))
-    page = (
-        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 3 0 R/Resources<</Font<</F"
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>>>>>>>"
-    )
-    objects = [
-        "<</Type/Catalog/Pages 2 0 R>>",
-        f"<</Type/Pages/Kids[{kids}]/Count {pages}>>",
-        f"<</Length {len(drawing)}>>stream\n{drawing}endstream",
-        *[page] * pages,
-    ]
-    data, offsets = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, start=1):
-        offsets.append(len(data))
-        data += f"{number} 0 obj{body}endobj\n".encode()
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    count = len(objects) + 1
-    end = f"xref\n0 {count}\n0000000000 65535 f \n{table}trailer<</Size {count}/Root 1 0 R>>\n"
-    path.write_bytes(data + f"{end}startxref\n{len(data)}\n%%EOF".encode())
 
 
 @pytest.fixture(scope="module")
