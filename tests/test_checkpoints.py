@@ -44,7 +44,7 @@ from tiny_checkpoints import (
     write_json,
 )
 
-OFFICIAL = Path(__file__).parents[2] / "shared" / "official"
+OFFICIAL = Path(__file__).parent / "published"
 LOGITS_TOLERANCE = 2e-5  # measured: 2.4e-7 in float32, with logits up to 1.2
 
 
@@ -148,8 +148,6 @@ def settings_of(folder: Path, tokenizer=None):
 
 
 def test_the_official_config_is_the_large_one():
-    if not OFFICIAL.is_dir():
-        pytest.skip("the official config files are not beside this repository")
     settings = settings_of(OFFICIAL, Tokenizer.load(OFFICIAL))
     assert settings.config == large(positions=4096)
     # The 51-byte generation_config.json of large: beams and early stopping, nothing else.
@@ -480,8 +478,6 @@ def test_a_second_weights_file_is_noted(native, original):
 
 def test_the_sizes_of_the_published_models_are_told_from_their_config(native):
     """Only the config matters for the guess; the weights do not fit it, which is reported."""
-    if not OFFICIAL.is_dir():
-        pytest.skip("the official config files are not beside this repository")
     (native / "config.json").write_bytes((OFFICIAL / "config.json").read_bytes())
     (native / "preprocessor_config.json").unlink()
     inspection = inspect_checkpoint(native)

@@ -1,8 +1,4 @@
-"""Published inputs and answers, and the pinned transformers as a second opinion.
-
-The shared file of collected cases lies beside the repository and may be absent; the essential
-ones stand here as literals too.
-"""
+"""Published inputs and answers, and the pinned transformers as a second opinion."""
 
 import json
 from pathlib import Path
@@ -25,25 +21,17 @@ from florence2.locations import (
 from florence2.results import GENERIC_PHRASES, Boxes, Polygons, Quads
 from florence2.tasks import AnswerKind, Task, official_prompt
 
-CASES_PATH = Path(__file__).parents[2] / "shared" / "cases" / "answer_cases.json"
-
-
-def load_cases():
-    if not CASES_PATH.exists():
-        return []
-    return json.loads(CASES_PATH.read_text(encoding="utf-8"))["cases"]
-
-
-CASES = load_cases()
+CASES_PATH = Path(__file__).parent / "published" / "answer_cases.json"
+CASES = json.loads(CASES_PATH.read_text(encoding="utf-8"))["cases"]
 
 
 def cases(dialect, layer=""):
-    """Parametrise over the shared cases of one dialect; one skipped test stands for none."""
-    chosen = [case for case in CASES if case["dialect"] == dialect and layer in case["layer"]]
-    if not chosen:
-        skip = pytest.mark.skip(reason="../shared/cases/answer_cases.json is not there")
-        return [pytest.param(None, id="absent", marks=skip)]
-    return [pytest.param(case, id=case["id"]) for case in chosen]
+    """Parametrise over the cases of one dialect."""
+    return [
+        pytest.param(case, id=case["id"])
+        for case in CASES
+        if case["dialect"] == dialect and layer in case["layer"]
+    ]
 
 
 # ---- cases of the implementation inside transformers ---------------------------------------------

@@ -11,11 +11,7 @@ from hypothesis import strategies as st
 from florence2.errors import ConfigError, WeightsError
 from florence2.tokenizer import FLORENCE_TOKENS, MIN_TRAINED_VOCAB_SIZE, Tokenizer
 
-OFFICIAL = Path(__file__).resolve().parents[2] / "shared" / "official"
-needs_official = pytest.mark.skipif(
-    not (OFFICIAL / "tokenizer.json").is_file(),
-    reason="the published tokenizer files are not in ../shared/official",
-)
+OFFICIAL = Path(__file__).parent / "published"
 
 TEXTS = [f"the car number {n} is near the café, said 文字" for n in range(50)]
 BPE_SIZE = 290
@@ -348,13 +344,11 @@ PUBLISHED_IDS = {
 }
 
 
-@needs_official
 @pytest.mark.parametrize(("text", "ids"), PUBLISHED_IDS.items())
 def test_published_prompt_ids(official: Tokenizer, text: str, ids: str) -> None:
     assert official.encode(text) == [int(token_id) for token_id in ids.split()]
 
 
-@needs_official
 def test_published_ids_of_the_florence_tokens(official: Tokenizer) -> None:
     assert official.encode("".join(FLORENCE_TOKENS))[1:-1] == list(range(50265, 51289))
     assert (official.loc_begin, official.and_id, official.vocab_size) == (50269, 51288, 51289)
@@ -362,7 +356,6 @@ def test_published_ids_of_the_florence_tokens(official: Tokenizer) -> None:
     assert official.image_id is None
 
 
-@needs_official
 @given(any_text)
 def test_the_published_vocabulary_survives_the_round_trip(official: Tokenizer, text: str) -> None:
     assert official.decode(official.encode(text)) == f"<s>{text}</s>"
@@ -376,7 +369,6 @@ def transformers_tokenizer() -> Any:
     return tokenizer
 
 
-@needs_official
 @settings(max_examples=300)
 @given(any_text)
 def test_ids_equal_those_of_transformers(
