@@ -30,7 +30,6 @@ from florence2.training.distributed import World, join
 from florence2.training.held_out import model_engine
 from florence2.training.loop import Trainer
 from florence2.training.recipe import Recipe
-from florence2.training.targets import smooth_rows
 from florence2_lab.pretraining.denoising import Denoising
 from florence2_lab.pretraining.examples import (
     NUM_LETTERS,
@@ -168,6 +167,25 @@ def new_model(tokenizer: Tokenizer) -> Florence2Model:
         for table in (places.row_embeddings, places.column_embeddings):
             table.weight.copy_(POSITION_STD * smooth_rows(*table.weight.shape, generator))
     return model
+
+
+def smooth_rows(rows: int, width: int, generator: torch.Generator) -> torch.Tensor:
+    """Initial embeddings `(rows, width)` in which neighbouring rows are similar, of std 1.
+
+    Random mixtures of sines and cosines of 1 to 32 half-waves over the axis.
+    """
+    position = torch.linspace(0, 1, rows)[:, None]
+    frequencies = torch.arange(1, 33)[None, :]
+    waves = torch.cat(
+        (
+            torch.sin(torch.pi * position * frequencies),
+            torch.cos(torch.pi * position * frequencies),
+        ),
+        dim=1,
+    )
+    decay = (1.0 / frequencies.float().sqrt()).repeat(1, 2)
+    table = (waves * decay) @ torch.randn(waves.shape[1], width, generator=generator)
+    return table / table.std()
 
 
 def _position_tables(model: Florence2Model) -> list[torch.nn.Embedding]:

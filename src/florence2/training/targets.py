@@ -125,22 +125,3 @@ def answer_loss(
 def row_weights(labels_BT: Tensor) -> Tensor:
     """How much each row `(B,)` counts in `answer_loss`: the square root of its tokens."""
     return (labels_BT != IGNORE_INDEX).sum(dim=1).clamp(min=1).sqrt()
-
-
-def smooth_rows(rows: int, width: int, generator: torch.Generator) -> Tensor:
-    """Initial embeddings `(rows, width)` in which neighbouring rows are similar, of std 1.
-
-    Random mixtures of sines and cosines of 1 to 32 half-waves over the axis.
-    """
-    position = torch.linspace(0, 1, rows)[:, None]
-    frequencies = torch.arange(1, 33)[None, :]
-    waves = torch.cat(
-        (
-            torch.sin(torch.pi * position * frequencies),
-            torch.cos(torch.pi * position * frequencies),
-        ),
-        dim=1,
-    )
-    decay = (1.0 / frequencies.float().sqrt()).repeat(1, 2)
-    table = (waves * decay) @ torch.randn(waves.shape[1], width, generator=generator)
-    return table / table.std()

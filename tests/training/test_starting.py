@@ -1,4 +1,4 @@
-"""Dense heads come from runs alone; a model to start from has none."""
+"""Weights of a loss module come from runs alone; a model to start from has none."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ NANO = Path(florence2.__file__).parent / "nano"
 
 
 @pytest.mark.parametrize("weights", [None, "nano", NANO, NANO / "model.safetensors", {}])
-def test_a_model_brings_no_heads(weights: object) -> None:
+def test_a_model_brings_no_weights_of_a_loss(weights: object) -> None:
     assert loss_weights_of(weights) == {}  # type: ignore[arg-type]
