@@ -111,7 +111,7 @@ def rasterize(parts: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> ND
         # Every edge flips all pixels to its right, in the rows that it crosses.
         start, end = part, np.roll(part, -1, axis=0)
         first = max(0, int(part[:, 1].min()))
-        last = min(height, int(part[:, 1].max()) + 1)
+        last = max(first, min(height, int(part[:, 1].max()) + 1))  # none outside of the picture
         centres = np.arange(first, last) + 0.5
         crossed = (start[:, 1:] <= centres) != (end[:, 1:] <= centres)
         edge, row = np.nonzero(crossed)
