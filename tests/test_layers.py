@@ -19,7 +19,7 @@ FLOORS = [
     # words and shapes
     *("errors", "geometry", "locations", "tasks", "scores", "official", "results", "calibration"),
     *("model.config", "generation", "answers", "images", "tokenizer", "processor"),
-    *("lettering", "tag_places", "drawing", "contact_sheet", "data", "formats"),
+    *("drawing", "data", "formats"),
     *("engine", "pipelines"),
     # computing
     *("model", "checkpoints", "runtimes"),

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageOps
 
 from florence2.drawing import draw
+from florence2.drawing.fonts import Lettering
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.running import Report
-from florence2.lettering import Lettering
 from florence2.results import Text
 
 TILE_WIDTH = 300  # pixels; two pictures or one with its texts

@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from florence2.answers import parse_answer
-from florence2.contact_sheet import GAP, contact_sheet
 from florence2.drawing import draw
+from florence2.drawing.contact_sheet import GAP, contact_sheet
+from florence2.drawing.fonts import ELLIPSIS, Lettering, one_line
 from florence2.errors import DataError
 from florence2.images import IMAGE_MEAN, IMAGE_STD
-from florence2.lettering import ELLIPSIS, Lettering, one_line
 from florence2.locations import NUM_BINS
 from florence2.model.config import Florence2Config
 from florence2.model.florence2 import IGNORE_INDEX

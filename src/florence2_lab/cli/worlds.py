@@ -129,7 +129,7 @@ def _records(arguments: argparse.Namespace, *, turns: bool) -> Iterator["Record"
 
 
 def _preview(arguments: argparse.Namespace) -> None:
-    from florence2.contact_sheet import contact_sheet
+    from florence2.drawing.contact_sheet import contact_sheet
     from florence2_lab.worlds.contact_sheet import record_tile
 
     tiles = [record_tile(record) for record in _records(arguments, turns=True)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from florence2.contact_sheet import contact_sheet
+from florence2.drawing.contact_sheet import contact_sheet
 from florence2_lab.worlds.clutter import add_clutter, ink
 from florence2_lab.worlds.colours import contrasting_colour, luminance, name_colour
 from florence2_lab.worlds.contact_sheet import record_tile

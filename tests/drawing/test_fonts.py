@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from florence2 import lettering
-from florence2.lettering import ELLIPSIS, Lettering, one_line
+from florence2.drawing import fonts
+from florence2.drawing.fonts import ELLIPSIS, Lettering, one_line
 
 words = st.text(st.sampled_from("abcWi文é "), max_size=60)
 
@@ -44,7 +44,7 @@ def test_controls_are_spaces() -> None:
 
 
 def test_plain_texts_are_set_in_the_font_that_comes_with_pillow() -> None:
-    assert lettering._family_for("A plain label 0.95") == ""
+    assert fonts._family_for("A plain label 0.95") == ""
 
 
 def test_characters_that_no_font_has_are_drawn_anyway() -> None:
@@ -67,18 +67,18 @@ def a_system_font(monkeypatch: pytest.MonkeyPatch) -> None:
     def has(family: str, char: str) -> bool:
         return char.isascii() if family == "" else family == "Other" and "α" <= char <= "ω"
 
-    monkeypatch.setattr(lettering, "SYSTEM_FONTS", ("Missing", "Other"))
-    monkeypatch.setattr(lettering.ImageFont, "truetype", truetype)
-    monkeypatch.setattr(lettering, "_has", has)
+    monkeypatch.setattr(fonts, "SYSTEM_FONTS", ("Missing", "Other"))
+    monkeypatch.setattr(fonts.ImageFont, "truetype", truetype)
+    monkeypatch.setattr(fonts, "_has", has)
 
 
 @pytest.mark.usefixtures("a_system_font")
 def test_the_first_font_with_all_characters_is_chosen_else_the_one_with_most() -> None:
-    assert lettering._family_for("abc") == ""
-    assert lettering._family_for("αβγ") == "Other"
-    assert lettering._family_for("abcα") == ""
-    assert lettering._family_for("aαβγ") == "Other"
+    assert fonts._family_for("abc") == ""
+    assert fonts._family_for("αβγ") == "Other"
+    assert fonts._family_for("abcα") == ""
+    assert fonts._family_for("aαβγ") == "Other"
 
 
 def test_a_font_that_is_not_there_has_no_characters() -> None:
-    assert not lettering._has("no such font anywhere", "a")
+    assert not fonts._has("no such font anywhere", "a")

@@ -1,6 +1,7 @@
 """Laws of drawing: where pixels may change, where tags may stand, and that nothing is lost."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from florence2 import drawing
-from florence2.drawing import NOTHING_FOUND, draw, label_colours, text_colour
+from florence2.drawing.draw import NOTHING_FOUND, draw, label_colours, text_colour
+from florence2.drawing.fonts import Lettering
+from florence2.drawing.label_layout import place_tags
 from florence2.errors import ImageError
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
-from florence2.tag_places import place_tags
 
 SIZE = (640, 480)
 SQUARE = np.array([[200.0, 100], [400, 100], [400, 300], [200, 300]])
@@ -39,13 +40,14 @@ def changed(before: Image.Image, after: Image.Image) -> np.ndarray[Any, Any]:
 def tags(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
     """Text and place of every tag painted, in order."""
     painted: list[tuple[str, tuple[int, ...]]] = []
-    paint = drawing._paint_tag
+    module = import_module("florence2.drawing.draw")  # `florence2.drawing.draw` is the function
+    paint = module._paint_tag
 
     def record(canvas: Any, lettering: Any, text: str, place: Any, *rest: Any) -> None:
         painted.append((text, place))
         paint(canvas, lettering, text, place, *rest)
 
-    monkeypatch.setattr(drawing, "_paint_tag", record)
+    monkeypatch.setattr(module, "_paint_tag", record)
     yield painted
 
 
@@ -53,13 +55,13 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, tuple[int,
 def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Every line of text painted, in order."""
     lines: list[str] = []
-    paint = drawing.Lettering.paint
+    paint = Lettering.paint
 
     def record(self: Any, canvas: Any, text: str, *rest: Any) -> None:
         lines.append(text)
         paint(self, canvas, text, *rest)
 
-    monkeypatch.setattr(drawing.Lettering, "paint", record)
+    monkeypatch.setattr(Lettering, "paint", record)
     yield lines
 
 

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from florence2.drawing.fonts import ELLIPSIS, Lettering, one_line
+from florence2.drawing.label_layout import Rect, Size, area, bounds, clipped, grown, place_tags
 from florence2.errors import ImageError
 from florence2.images import ImageSource, open_image
-from florence2.lettering import ELLIPSIS, Lettering, one_line
 from florence2.locations import decode_boxes
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
-from florence2.tag_places import Rect, Size, area, bounds, clipped, grown, place_tags
 
 Array = NDArray[np.float64]
 Colour = tuple[int, int, int]
