@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from florence2.drawing.draw import NOTHING_FOUND, draw, label_colours, text_colour
-from florence2.drawing.fonts import Lettering
-from florence2.drawing.label_layout import place_tags
+from florence2.drawing.fonts import TextRenderer
+from florence2.drawing.label_layout import place_labels
 from florence2.errors import ImageError
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 
@@ -43,9 +43,9 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, tuple[int,
     module = import_module("florence2.drawing.draw")  # `florence2.drawing.draw` is the function
     paint = module._paint_tag
 
-    def record(canvas: Any, lettering: Any, text: str, place: Any, *rest: Any) -> None:
+    def record(canvas: Any, renderer: Any, text: str, place: Any, *rest: Any) -> None:
         painted.append((text, place))
-        paint(canvas, lettering, text, place, *rest)
+        paint(canvas, renderer, text, place, *rest)
 
     monkeypatch.setattr(module, "_paint_tag", record)
     yield painted
@@ -55,13 +55,13 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, tuple[int,
 def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Every line of text painted, in order."""
     lines: list[str] = []
-    paint = Lettering.paint
+    paint = TextRenderer.paint
 
     def record(self: Any, canvas: Any, text: str, *rest: Any) -> None:
         lines.append(text)
         paint(self, canvas, text, *rest)
 
-    monkeypatch.setattr(Lettering, "paint", record)
+    monkeypatch.setattr(TextRenderer, "paint", record)
     yield lines
 
 
@@ -233,7 +233,7 @@ def test_tags_are_inside_and_cover_no_tag_and_nothing_to_be_kept_clear(
     size = (400, 300)
     clear = anchors if keep_clear else []
     sizes = [(40 + 7 * (index % 5), 20) for index in range(len(anchors))]
-    places = place_tags(anchors, sizes, size, taken=taken, clear=clear, beside=beside)
+    places = place_labels(anchors, sizes, size, occupied=taken, keep_clear=clear, beside=beside)
     found = [place for place in places if place]
     assert all(inside(place, size) for place in found)
     for index, place in enumerate(found):
@@ -241,15 +241,15 @@ def test_tags_are_inside_and_cover_no_tag_and_nothing_to_be_kept_clear(
 
 
 def test_a_tag_goes_above_its_object_where_there_is_room() -> None:
-    assert place_tags([(50, 60, 90, 90)], [(30, 20)], (200, 200)) == [(50, 40, 80, 60)]
+    assert place_labels([(50, 60, 90, 90)], [(30, 20)], (200, 200)) == [(50, 40, 80, 60)]
 
 
 def test_a_tag_goes_into_its_object_at_the_upper_border() -> None:
-    assert place_tags([(50, 5, 190, 190)], [(30, 20)], (200, 200)) == [(50, 5, 80, 25)]
+    assert place_labels([(50, 5, 190, 190)], [(30, 20)], (200, 200)) == [(50, 5, 80, 25)]
 
 
 def test_a_tag_larger_than_the_canvas_has_no_place() -> None:
-    assert place_tags([(5, 5, 10, 10)], [(300, 20)], (200, 200)) == [None]
+    assert place_labels([(5, 5, 10, 10)], [(300, 20)], (200, 200)) == [None]
 
 
 def test_tags_are_inside_the_picture(tags: list[Any]) -> None:

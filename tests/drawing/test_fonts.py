@@ -8,35 +8,35 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from florence2.drawing import fonts
-from florence2.drawing.fonts import ELLIPSIS, Lettering, one_line
+from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
 
 words = st.text(st.sampled_from("abcWi文é "), max_size=60)
 
 
 @given(words, st.integers(30, 300))
 def test_shortened_texts_fit_and_keep_the_beginning(text: str, width: int) -> None:
-    line = Lettering([text], 14)
-    shown = line.shortened(text, width)
+    line = TextRenderer([text], 14)
+    shown = line.ellipsized(text, width)
     assert line.width(shown) <= width
     assert shown == text or text.startswith(shown.removesuffix(ELLIPSIS))
 
 
 @given(words, st.integers(30, 300))
 def test_wrapped_lines_fit_and_lose_no_word(text: str, width: int) -> None:
-    line = Lettering([text], 14)
+    line = TextRenderer([text], 14)
     lines = line.wrapped(text, width)
     assert all(line.width(shown) <= width for shown in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_line_breaks_are_kept_and_empty_lines_are_not() -> None:
-    assert Lettering(["abc"], 14).wrapped("a b\n\nc", 500) == ["a b", "c"]
+    assert TextRenderer(["abc"], 14).wrapped("a b\n\nc", 500) == ["a b", "c"]
 
 
 def test_even_a_character_that_is_too_wide_is_shown() -> None:
-    line = Lettering(["WWW"], 14)
+    line = TextRenderer(["WWW"], 14)
     assert line.wrapped("WW", 1) == ["W", "W"]
-    assert line.shortened("WWW", 1) == "W" + ELLIPSIS
+    assert line.ellipsized("WWW", 1) == "W" + ELLIPSIS
 
 
 def test_controls_are_spaces() -> None:
@@ -50,7 +50,7 @@ def test_plain_texts_are_set_in_the_font_that_comes_with_pillow() -> None:
 def test_characters_that_no_font_has_are_drawn_anyway() -> None:
     text = "\U0001f9a3\ue000"
     canvas = Image.new("RGB", (200, 40))
-    Lettering([text], 20).paint(canvas, text, (5, 20), (255, 255, 255))
+    TextRenderer([text], 20).paint(canvas, text, (5, 20), (255, 255, 255))
     assert canvas.getbbox() is not None
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from florence2.drawing.fonts import ELLIPSIS, Lettering, one_line
-from florence2.drawing.label_layout import Rect, Size, area, bounds, clipped, grown, place_tags
+from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
+from florence2.drawing.label_layout import Rect, Size, area, bounds, clipped, grown, place_labels
 from florence2.errors import ImageError
 from florence2.images import ImageSource, open_image
 from florence2.locations import decode_boxes
@@ -301,56 +301,63 @@ def _paint_tags(
         keep_clear: the marks are texts that one wants to read, so no tag may cover any.
     """
     tagged = [mark for mark in marks if mark.text]
-    lettering = Lettering((mark.text for mark in tagged), style.font_size)
+    renderer = TextRenderer((mark.text for mark in tagged), style.font_size)
     texts = []
     for mark in tagged:
         share = canvas.width // 3 if len(tagged) > 1 else canvas.width
         room = min(max(share, mark.bounds[2] - mark.bounds[0]), canvas.width)
-        texts.append(lettering.shortened(mark.text, room - 2 * style.padding))
+        texts.append(renderer.ellipsized(mark.text, room - 2 * style.padding))
     anchors = [grown(mark.anchor, style.line // 2 + 1) for mark in tagged]
-    clear = anchors if keep_clear else []
-    sizes = [_tag_size(lettering, text, style) for text in texts]
-    places = place_tags(anchors, sizes, canvas.size, clear=clear)
+    readable = anchors if keep_clear else []
+    sizes = [_tag_size(renderer, text, style) for text in texts]
+    places = place_labels(anchors, sizes, canvas.size, keep_clear=readable)
     if places.count(None) > (0 if keep_clear else len(tagged) // 5):
         places = [None] * len(tagged)  # half words, half numbers would be hard to follow
     for mark, text, place in zip(tagged, texts, places, strict=True):
         if place:
-            _paint_tag(canvas, lettering, text, place, mark.colour, style)
+            _paint_tag(canvas, renderer, text, place, mark.colour, style)
     numbered = [mark for mark, place in zip(tagged, places, strict=True) if not place]
-    _paint_numbers(canvas, numbered, [place for place in places if place], clear, style)
+    _paint_numbers(canvas, numbered, [place for place in places if place], readable, style)
     return numbered
 
 
 def _paint_numbers(
     canvas: Image.Image,
     numbered: Sequence[_Mark],
-    taken: Sequence[Rect],
-    clear: Sequence[Rect],
+    occupied: Sequence[Rect],
+    keep_clear: Sequence[Rect],
     style: _Style,
 ) -> None:
     """Paint the numbers of marks; one that finds no place covers the corner of its mark."""
-    lettering = Lettering("0123456789", style.font_size)
+    renderer = TextRenderer("0123456789", style.font_size)
     texts = [str(number) for number in range(1, len(numbered) + 1)]
     anchors = [grown(mark.anchor, style.line // 2 + 1) for mark in numbered]
-    sizes = [_tag_size(lettering, text, style) for text in texts]
-    places = place_tags(anchors, sizes, canvas.size, taken=taken, clear=clear, beside=bool(clear))
+    sizes = [_tag_size(renderer, text, style) for text in texts]
+    places = place_labels(
+        anchors,
+        sizes,
+        canvas.size,
+        occupied=occupied,
+        keep_clear=keep_clear,
+        beside=bool(keep_clear),
+    )
     for mark, text, place, anchor, (width, height) in zip(
         numbered, texts, places, anchors, sizes, strict=True
     ):
         x = max(0, min(anchor[0], canvas.width - width))
         y = max(0, min(anchor[1], canvas.height - height))
         corner = (x, y, x + width, y + height)
-        _paint_tag(canvas, lettering, text, place or corner, mark.colour, style)
+        _paint_tag(canvas, renderer, text, place or corner, mark.colour, style)
 
 
-def _tag_size(lettering: Lettering, text: str, style: _Style) -> Size:
-    width = lettering.width(text) + 2 * style.padding
+def _tag_size(renderer: TextRenderer, text: str, style: _Style) -> Size:
+    width = renderer.width(text) + 2 * style.padding
     return max(width, style.tag_height), style.tag_height
 
 
 def _paint_tag(
     canvas: Image.Image,
-    lettering: Lettering,
+    renderer: TextRenderer,
     text: str,
     place: Rect,
     colour: Colour,
@@ -363,8 +370,8 @@ def _paint_tag(
         (0, 0, width * 4 - 1, height * 4 - 1), radius=style.font_size, fill=255
     )
     canvas.paste(colour, place, mask.reduce(4))
-    start = (place[0] + (width - lettering.width(text)) // 2, place[1] + height // 2)
-    lettering.paint(canvas, text, start, text_colour(colour))
+    start = (place[0] + (width - renderer.width(text)) // 2, place[1] + height // 2)
+    renderer.paint(canvas, text, start, text_colour(colour))
 
 
 # The panel.
@@ -383,9 +390,9 @@ def _joined(canvas: Image.Image, panel: Image.Image) -> Image.Image:
 
 def _paragraph(text: str, score: float | None, size: Size, style: _Style) -> Image.Image:
     """A text on a dark ground, to stand below a picture and be at most as high."""
-    lettering = Lettering([text, ELLIPSIS], style.font_size)
+    renderer = TextRenderer([text, ELLIPSIS], style.font_size)
     margin, row = style.font_size, round(style.font_size * 1.5)
-    lines = lettering.wrapped(text, size[0] - 2 * margin)
+    lines = renderer.wrapped(text, size[0] - 2 * margin)
     most = max(2, size[1] // row)
     if len(lines) > most:
         lines[most - 1 :] = [lines[most - 1] + " " + ELLIPSIS]
@@ -394,18 +401,18 @@ def _paragraph(text: str, score: float | None, size: Size, style: _Style) -> Ima
         rows.append((f"score {score:.2f}", _DIM))
     panel = Image.new("RGB", (size[0], row * len(rows) + margin), _DARK)
     for number, (line, colour) in enumerate(rows):
-        lettering.paint(panel, line, (margin, margin // 2 + row * number + row // 2), colour)
+        renderer.paint(panel, line, (margin, margin // 2 + row * number + row // 2), colour)
     return panel
 
 
 def _legend(numbered: Sequence[_Mark], size: Size, style: _Style) -> Image.Image:
     """What the numbers say, in columns; on the right of portrait pictures, below others."""
-    lettering = Lettering(
+    renderer = TextRenderer(
         [*(mark.text for mark in numbered), "and 0123456789 more"], style.font_size
     )
     margin = style.font_size
-    number_width = _tag_size(lettering, str(len(numbered)), style)[0]
-    widest = number_width + style.padding + max(lettering.width(mark.text) for mark in numbered)
+    number_width = _tag_size(renderer, str(len(numbered)), style)[0]
+    widest = number_width + style.padding + max(renderer.width(mark.text) for mark in numbered)
     rows, columns = _grid(len(numbered), widest + margin, size, style)
     beside = size[1] > size[0]
     column = min(widest + margin, size[0]) if beside else (size[0] - margin) // columns
@@ -417,15 +424,15 @@ def _legend(numbered: Sequence[_Mark], size: Size, style: _Style) -> Image.Image
         start = x + number_width + style.padding
         middle = margin // 2 + index % rows * style.row + style.row // 2
         if index == shown:
-            lettering.paint(panel, f"and {len(numbered) - shown} more", (start, middle), _DIM)
+            renderer.paint(panel, f"and {len(numbered) - shown} more", (start, middle), _DIM)
             break
         mark, text = numbered[index], str(index + 1)
-        tag = _tag_size(lettering, text, style)
+        tag = _tag_size(renderer, text, style)
         left, top = x + number_width - tag[0], middle - tag[1] // 2
         place = (left, top, left + tag[0], top + tag[1])
-        _paint_tag(panel, lettering, text, place, mark.colour, style)
-        label = lettering.shortened(mark.text, x + column - margin - start)
-        lettering.paint(panel, label, (start, middle), _LIGHT)
+        _paint_tag(panel, renderer, text, place, mark.colour, style)
+        label = renderer.ellipsized(mark.text, x + column - margin - start)
+        renderer.paint(panel, label, (start, middle), _LIGHT)
     return panel
 
 

@@ -26,7 +26,7 @@ ELLIPSIS = "..."  # three full stops: the one character is missing in Pillow's o
 _CAPITALS = 0.72
 
 
-class Lettering:
+class TextRenderer:
     """One font size and one font for some texts, or the best for each where no font has them all.
 
     Args:
@@ -50,7 +50,7 @@ class Lettering:
         pen = ImageDraw.Draw(canvas)
         pen.text((place[0], baseline), text, colour, self._font(text), anchor="ls")
 
-    def shortened(self, text: str, max_width: int) -> str:
+    def ellipsized(self, text: str, max_width: int) -> str:
         """The text if it fits a width, else as much of it as does, one character at least."""
         if self.width(text) <= max_width:
             return text

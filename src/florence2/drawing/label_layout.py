@@ -32,13 +32,13 @@ def area(rect: Rect) -> int:
     return max(rect[2] - rect[0], 0) * max(rect[3] - rect[1], 0)
 
 
-def place_tags(
+def place_labels(
     anchors: Sequence[Rect],
     sizes: Sequence[Size],
     canvas_size: Size,
     *,
-    taken: Sequence[Rect] = (),
-    clear: Sequence[Rect] = (),
+    occupied: Sequence[Rect] = (),
+    keep_clear: Sequence[Rect] = (),
     beside: bool = False,
 ) -> list[Rect | None]:
     """Find a place for each tag, inside the canvas and clear of all other tags.
@@ -47,27 +47,27 @@ def place_tags(
         anchors: what the tags belong to, one a tag.
         sizes: `(width, height)` of the tags.
         canvas_size: `(width, height)`; a tag that is larger has no place.
-        taken: tags that are there already.
-        clear: what no tag may cover.
+        occupied: tags that are there already.
+        keep_clear: what no tag may cover.
         beside: prefer the left and the right to the top and the bottom.
 
     Returns:
         One place a tag, `None` where there is none.
     """
     places: list[Rect | None] = [None] * len(anchors)
-    objects, occupied = _table(anchors), _table([*taken, *clear])
+    objects, blockers = _table(anchors), _table([*occupied, *keep_clear])
     # Tags of small objects have the fewest places to go, so they choose first.
     for index in sorted(range(len(anchors)), key=lambda index: area(anchors[index])):
         candidates = _candidates(anchors[index], sizes[index], canvas_size, beside)
         covers = _table(candidates)
         outside = np.any((covers < 0) | (covers > np.tile(canvas_size, 2)), axis=1)
-        blocked = outside | np.any(_shares_covered(occupied, covers), axis=1)
+        blocked = outside | np.any(_shares_covered(blockers, covers), axis=1)
         hidden = _shares_covered(objects, covers).sum(axis=1)
         cost = np.where(blocked, np.inf, hidden + 0.03 * np.arange(len(candidates)))
         best = int(cost.argmin())
         if not blocked[best]:
             places[index] = candidates[best]
-            occupied = np.vstack([occupied, covers[best]])
+            blockers = np.vstack([blockers, covers[best]])
     return places
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageOps
 
 from florence2.drawing import draw
-from florence2.drawing.fonts import Lettering
+from florence2.drawing.fonts import TextRenderer
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.running import Report
 from florence2.results import Text
@@ -28,7 +28,7 @@ def draw_sheet(report: Report) -> Image.Image:
     top = 0
     for (title, tiles), height in zip(rows, heights, strict=True):
         words = f"{title}: from the best answer to the worst, in equal steps"
-        Lettering([words], FONT_SIZE + 2).paint(page, words, (GAP, top + LINE), BLACK)
+        TextRenderer([words], FONT_SIZE + 2).paint(page, words, (GAP, top + LINE), BLACK)
         for column, tile in enumerate(tiles):
             page.paste(tile, (GAP + column * (TILE_WIDTH + GAP), top + 2 * LINE))
         top += height
@@ -51,11 +51,11 @@ def _with_notes(
     pictures: Sequence[Image.Image], notes: Sequence[tuple[str, tuple[int, int, int]]]
 ) -> Image.Image:
     """Put pictures side by side, and texts below."""
-    lettering = Lettering([note for note, _ in notes], FONT_SIZE)
+    renderer = TextRenderer([note for note, _ in notes], FONT_SIZE)
     lines = [
         (line, colour)
         for note, colour in notes
-        for line in lettering.wrapped(note, TILE_WIDTH)[:MAX_LINES]
+        for line in renderer.wrapped(note, TILE_WIDTH)[:MAX_LINES]
     ]
     tile = Image.new("RGB", (TILE_WIDTH, PICTURE_HEIGHT + LINE * (len(lines) + 1)), "white")
     width = (TILE_WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
@@ -63,5 +63,5 @@ def _with_notes(
         small = ImageOps.contain(picture, (width, PICTURE_HEIGHT))
         tile.paste(small, (column * (width + GAP), 0))
     for row, (line, colour) in enumerate(lines):
-        lettering.paint(tile, line, (0, PICTURE_HEIGHT + LINE * row + LINE // 2), colour)
+        renderer.paint(tile, line, (0, PICTURE_HEIGHT + LINE * row + LINE // 2), colour)
     return tile

@@ -19,7 +19,7 @@ from torch import Tensor
 from florence2.answers import parse_answer
 from florence2.drawing import draw
 from florence2.drawing.contact_sheet import GAP, contact_sheet
-from florence2.drawing.fonts import ELLIPSIS, Lettering, one_line
+from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
 from florence2.errors import DataError
 from florence2.images import IMAGE_MEAN, IMAGE_STD
 from florence2.locations import NUM_BINS
@@ -304,12 +304,12 @@ def _tile(batch: Batch, index: int, tokenizer: Tokenizer) -> Image.Image:
 
 def _note(text: str, width: int, max_lines: int = 4) -> Image.Image:
     """A text on white, cut after a few lines."""
-    lettering = Lettering([text, ELLIPSIS], _FONT_SIZE)
-    lines = lettering.wrapped(one_line(text), width)
+    renderer = TextRenderer([text, ELLIPSIS], _FONT_SIZE)
+    lines = renderer.wrapped(one_line(text), width)
     if len(lines) > max_lines:
-        lines[max_lines - 1 :] = [lettering.shortened(lines[max_lines - 1] + ELLIPSIS, width)]
+        lines[max_lines - 1 :] = [renderer.ellipsized(lines[max_lines - 1] + ELLIPSIS, width)]
     row = round(1.4 * _FONT_SIZE)
     note = Image.new("RGB", (width, row * len(lines) + row // 2), _PAPER)
     for number, line in enumerate(lines):
-        lettering.paint(note, line, (0, row * number + row // 2 + 2), _INK)
+        renderer.paint(note, line, (0, row * number + row // 2 + 2), _INK)
     return note
