@@ -31,7 +31,7 @@ from florence2 import Boxes, Florence2, GenerationOptions, Mixed, Request, Task
 from florence2.data.records import Record
 from florence2.engine.presence import PhraseQuery, PresenceEvidence
 from florence2.evaluation.detection import count_boxes
-from florence2.evaluation.estimates import Estimate, ratio
+from florence2.evaluation.intervals import Estimate, ratio
 from florence2.evaluation.suites import Suite
 from florence2.pipelines.presence import collect_evidence
 from florence2.results import Absent, Result

@@ -36,14 +36,14 @@ from transformers import Florence2Config, Florence2ForConditionalGeneration
 
 from florence2.api import Florence2
 from florence2.checkpoints import save_checkpoint
-from florence2.checkpoints.settings import native_config
+from florence2.checkpoints.config_files import native_config
+from florence2.checkpoints.layouts import build_model, detect_layout, to_internal
 from florence2.engine import EncodedImage, Request, StageTimer
 from florence2.generation.batch import generate
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import base
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weights import build_model, detect_layout, to_internal
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.runtimes.select import Precision, select_runtime
 from florence2.tasks import Task
 

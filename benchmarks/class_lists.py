@@ -19,8 +19,8 @@ from PIL import Image
 
 from florence2 import Boxes, Florence2, Task
 from florence2.data.records import Record
-from florence2.evaluation.measures import MEASURES
 from florence2.evaluation.predict import GREEDY
+from florence2.evaluation.task_metrics import MEASURES
 from florence2.pipelines.cascades import detect_classes
 from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
 from florence2_lab.worlds.describe import scene_records

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from florence2.formats.coco import write_coco
+from florence2.data.formats.coco import write_coco
 from florence2.tasks import Task
 from florence2_lab.worlds.building.categories import Emoji
 from florence2_lab.worlds.building.kit import KitWriter

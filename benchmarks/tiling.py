@@ -26,9 +26,9 @@ from PIL import Image, ImageOps
 
 from florence2 import Boxes, Florence2, Quads, Request, Result, Task, Tiles, draw
 from florence2.data.records import Record
-from florence2.evaluation.estimates import Estimate
-from florence2.evaluation.measures import MEASURES
+from florence2.evaluation.intervals import Estimate
 from florence2.evaluation.predict import GREEDY, MAX_ANSWER_TOKENS
+from florence2.evaluation.task_metrics import MEASURES
 from florence2.evaluation.words import part_of_line
 from florence2.pipelines.tiling.grid import Tile, cut
 from florence2.pipelines.tiling.merge import merge

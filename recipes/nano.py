@@ -22,14 +22,14 @@ from torch.utils.data import Dataset
 from florence2.evaluation.predict import Predictor
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
 from florence2.training.distributed import World, join
 from florence2.training.held_out import model_engine
-from florence2.training.loop import Trainer
 from florence2.training.recipe import Recipe
+from florence2.training.trainer import Trainer
 from florence2_lab.pretraining.denoising import Denoising
 from florence2_lab.pretraining.examples import (
     NUM_LETTERS,

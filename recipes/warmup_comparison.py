@@ -23,13 +23,13 @@ from nano import DENSE, SHORT, STAGES, examples_of, new_model, tokenizer_of
 
 from florence2.evaluation.suites import Suite
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Processor
-from florence2.tokenizer import Tokenizer
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.training.held_out import HeldOut
-from florence2.training.loop import Trainer
 from florence2.training.mixtures import ExampleMaker
 from florence2.training.recipe import Recipe
 from florence2.training.targets import TargetEncoder
+from florence2.training.trainer import Trainer
 from florence2_lab.pretraining.examples import NUM_LETTERS
 from florence2_lab.pretraining.loss import PretrainingLoss, PretrainingStage
 from florence2_lab.suites.worlds_suites import Materials, build_suites

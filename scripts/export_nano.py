@@ -12,10 +12,10 @@ from florence2.checkpoints import save_checkpoint
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
-from florence2.tokenizer import Tokenizer
-from florence2.training.run_files import trained_weights
+from florence2.processing.tokenizer import Tokenizer
+from florence2.training.checkpoint_files import trained_weights
 
-PACKAGE = Path(__file__).parents[1] / "src" / "florence2" / "nano"
+PACKAGE = Path(__file__).parents[1] / "src" / "florence2" / "checkpoints" / "nano"
 
 
 def main() -> None:

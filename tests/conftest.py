@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from florence2.checkpoints import save_checkpoint
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
+from florence2.processing.tokenizer import Tokenizer
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from tiny_models import CONFIG
 
 # Slow is not wrong on a busy machine.

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from florence2 import answers
 from florence2.answers import format_answer, parse_answer
+from florence2.answers.compat import to_transformers_dict
 from florence2.errors import AnswerError, DataError, TaskError
 from florence2.locations import NUM_BINS, decode_boxes, decode_points
+from florence2.processing.tokenizer import FLORENCE_TOKENS
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import AnswerKind, Task
-from florence2.tokenizer import FLORENCE_TOKENS
 
 SIZE = (1000, 1000)
 BOX = "<loc_10><loc_20><loc_30><loc_40>"
@@ -432,8 +433,8 @@ def test_no_text_makes_reading_raise(answer, size):
         result = parse_answer(answer, task, size)
         assert parse_answer(result.answer, task, size) == result
         assert not any(token in result.answer for token in ("<s>", "</s>", "<pad>"))
-        result.to_official(task, "native")
-        result.to_official(task, "remote")
+        to_transformers_dict(result, task, "hf")
+        to_transformers_dict(result, task, "microsoft")
 
 
 @given(chaos)

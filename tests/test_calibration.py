@@ -11,17 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from florence2 import Boxes, ConfigError, DataError, Florence2, GenerationOptions, Mixed, TaskError
-from florence2 import calibration as module
-from florence2.calibration import (
+from florence2.answers import calibration as module
+from florence2.answers.calibration import Calibration, Curve
+from florence2.checkpoints.layouts import weights_fingerprint
+from florence2.checkpoints.loading import load_checkpoint
+from florence2.evaluation.calibration_fit import (
     MIN_GROUP,
-    Calibration,
-    Curve,
     calibration_error,
     fit_curve,
     reliability,
 )
-from florence2.checkpoints.loading import load_checkpoint
-from florence2.model.weights import weights_fingerprint
 from florence2.results import Polygons, Text
 from florence2.tasks import Task
 

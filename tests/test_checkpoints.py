@@ -23,13 +23,13 @@ from florence2.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from florence2.checkpoints.config_files import read_settings
 from florence2.checkpoints.loading import trained_vocab_size
-from florence2.checkpoints.settings import read_settings
 from florence2.checkpoints.sources import CheckpointFiles, wanted_files
 from florence2.errors import ConfigError, WeightsError
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import large
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 from tiny_checkpoints import (
     IMAGE_SIDE,
     NUM_IMAGE_TOKENS,
@@ -596,7 +596,7 @@ def test_saving_over_oneself_is_safe(native, expected):
 
 
 def test_a_failed_save_leaves_the_old_files(native, monkeypatch):
-    import florence2.model.weight_files
+    import florence2.checkpoints.weight_files
 
     loaded = load_checkpoint(native)
     before = {path.name: path.read_bytes() for path in native.iterdir()}
@@ -605,7 +605,7 @@ def test_a_failed_save_leaves_the_old_files(native, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(florence2.model.weight_files, "write_weights", fail)
+    monkeypatch.setattr(florence2.checkpoints.weight_files, "write_weights", fail)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(loaded.model, native, tokenizer=loaded.tokenizer)
     assert {path.name: path.read_bytes() for path in native.iterdir()} == before

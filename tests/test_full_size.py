@@ -16,7 +16,7 @@ from florence2 import (
     Task,
     Tiles,
 )
-from florence2.calibration import Calibration, Curve
+from florence2.answers.calibration import Calibration, Curve
 from florence2.evaluation.speed import RANDOM, open_model
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.run import run_tiled

@@ -10,11 +10,11 @@ from florence2.generation.grammar import State
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.runtimes.pytorch.eager import eager_runtime
 from florence2.runtimes.pytorch.runtime import TorchImageTokens
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from tiny_models import CONFIG, tiny_model
 
 OPTIONS = [

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from florence2 import images
 from florence2.errors import ImageError
-from florence2.images import open_image, preprocess
+from florence2.processing import images
+from florence2.processing.images import open_image, preprocess
 
 # An asymmetric picture: every turn and flip of it differs.
 CORNERS = np.zeros((16, 24, 3), dtype=np.uint8)
@@ -139,7 +139,7 @@ def test_an_unknown_orientation_is_upright(value: int) -> None:
 def test_damaged_exif_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     image = corners()
     image.info["exif"] = b"Exif\x00\x00nonsense"
-    with caplog.at_level(logging.WARNING, "florence2.images"):
+    with caplog.at_level(logging.WARNING, "florence2.processing.images"):
         assert np.array_equal(pixels(open_image(image)), CORNERS)
     assert "EXIF" in caplog.text
 

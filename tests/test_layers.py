@@ -17,15 +17,12 @@ LAB = PACKAGE.with_name("florence2_lab")
 # From the ground up. A dotted name is a floor of its own, apart from the rest of its folder.
 FLOORS = [
     # words and shapes
-    *("errors", "geometry", "locations", "tasks", "scores", "official", "results", "calibration"),
-    *("model.config", "generation", "answers", "images", "tokenizer", "processor"),
-    *("drawing", "data", "formats"),
-    *("engine", "pipelines"),
+    *("errors", "geometry", "locations", "tasks", "results", "model.config", "generation"),
+    *("answers", "processing", "jobs", "data", "drawing", "engine", "pipelines"),
     # computing
     *("model", "checkpoints", "runtimes"),
     # people's doors
-    *("api", "deprecated", "documents", "labelling", "evaluation", "training"),
-    *("server", "cli"),
+    *("api", "deprecated", "documents", "labelling", "evaluation", "training", "server", "cli"),
 ]
 # Beyond the order: `model` can be copied out and works alone, and the search knows no text.
 ALSO_FORBIDDEN = {
@@ -39,7 +36,7 @@ ALSO_FORBIDDEN = {
 TORCH = (
     "model",  # but its config
     "runtimes.pytorch",
-    "checkpoints.saving",
+    *("checkpoints.layouts", "checkpoints.saving", "checkpoints.weight_files"),
     "training",
     "evaluation.roofline",
 )

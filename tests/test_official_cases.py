@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from florence2.answers import format_answer, parse_answer
+from florence2.answers.compat import GENERIC_PHRASES, official_prompt, to_transformers_dict
 from florence2.geometry import bounding_box, polygon_area
 from florence2.locations import (
     decode_boxes,
@@ -18,8 +19,8 @@ from florence2.locations import (
     encode_points,
     location_tokens,
 )
-from florence2.results import GENERIC_PHRASES, Boxes, Polygons, Quads
-from florence2.tasks import AnswerKind, Task, official_prompt
+from florence2.results import Boxes, Polygons, Quads
+from florence2.tasks import AnswerKind, Task
 
 CASES_PATH = Path(__file__).parent / "published" / "answer_cases.json"
 CASES = json.loads(CASES_PATH.read_text(encoding="utf-8"))["cases"]
@@ -55,7 +56,9 @@ def solve_quantize_dequantize(given):
 
 
 def told(given, task):
-    (value,) = parse_answer(given["text"], task, given["size_wh"]).to_official(task).values()
+    (value,) = to_transformers_dict(
+        parse_answer(given["text"], task, given["size_wh"]), task
+    ).values()
     return value
 
 
@@ -93,7 +96,7 @@ def solve_parse_grounding(given):
 
 def solve_post_process(given):
     size = given["size_wh"] or (1, 1)
-    return parse_answer(given["text"], given["task"], size).to_official(given["task"])
+    return to_transformers_dict(parse_answer(given["text"], given["task"], size), given["task"])
 
 
 SOLVERS = {
@@ -129,8 +132,8 @@ def test_derived_label(case):
     result = parse_answer(given["text"], given["task"], given["size_wh"])
     if isinstance(suggested, list):
         assert (list(result.labels), result.malformed) == (suggested, 0)
-        for dialect in ("native", "remote"):
-            (value,) = result.to_official(given["task"], dialect).values()
+        for dialect, style in (("native", "hf"), ("remote", "microsoft")):
+            (value,) = to_transformers_dict(result, given["task"], style).values()
             assert value["labels"] == case[f"hf_{dialect}_gives"]
     elif suggested == "report a truncated item":
         assert (result.labels, result.malformed) == ((), 1)
@@ -159,7 +162,7 @@ def test_derived_floats(case):
     size = case["input"]["size_wh"]
     box = decode_boxes(case["input"]["bins"], size)
     assert box.tolist() == pytest.approx(case["hf_remote_gives"])
-    native = Boxes([box], ["car"], image_size=size).to_official("od")["<OD>"]
+    native = to_transformers_dict(Boxes([box], ["car"], image_size=size), "od")["<OD>"]
     assert native["bboxes"] == [case["hf_native_gives"]]
 
 
@@ -265,7 +268,7 @@ def test_regions_of_roboflow(case):
     ],
 )
 def test_native_dictionary(task, answer, size, wanted):
-    assert parse_answer(answer, task, size).to_official(task) == {task: wanted}
+    assert to_transformers_dict(parse_answer(answer, task, size), task) == {task: wanted}
 
 
 def test_native_round_trip_of_boxes():
@@ -361,4 +364,4 @@ def test_native_dictionary_equals_the_one_of_transformers(native_answer, task, d
     answer = data.draw(well_formed_answers(task))
     result = parse_answer(answer, task, size)
     wanted = native_answer(f"</s><s>{answer}</s>", task, size)
-    assert result.to_official(task, "native") == wanted
+    assert to_transformers_dict(result, task, "hf") == wanted

@@ -13,13 +13,13 @@ from PIL import Image
 
 from florence2.answers import parse_answer
 from florence2.errors import TaskError
-from florence2.images import preprocess
 from florence2.locations import encode_boxes
 from florence2.model.config import Florence2Config, TextConfig
-from florence2.processor import Processor
+from florence2.processing.images import preprocess
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Boxes, Text
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from tiny_models import SMALLEST
 
 SIZE = (640, 480)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from florence2 import results
 from florence2.answers import parse_answer
+from florence2.answers.compat import GENERIC_PHRASES, to_transformers_dict
 from florence2.errors import AnswerError, DataError, TaskError
 from florence2.results import (
-    GENERIC_PHRASES,
     RESULT_TYPES,
     Boxes,
     Mixed,
@@ -185,33 +185,33 @@ def test_there_are_72_generic_phrases():
 BOX = "<loc_53><loc_333><loc_933><loc_774>"
 
 
-def official(answer, task, dialect, size=SIZE):
-    (value,) = parse_answer(answer, task, size).to_official(task, dialect).values()
+def official(answer, task, style, size=SIZE):
+    (value,) = to_transformers_dict(parse_answer(answer, task, size), task, style).values()
     return value
 
 
 def test_coordinates_are_whole_in_native_and_float32_in_remote():
-    native = official(f"car{BOX}", "od", "native")
+    native = official(f"car{BOX}", "od", "hf")
     assert native == {"bboxes": [[34, 160, 597, 371]], "labels": ["car"]}
     assert all(type(value) is int for value in native["bboxes"][0])
-    remote = official(f"car{BOX}", "od", "remote")
+    remote = official(f"car{BOX}", "od", "microsoft")
     float32 = [34.23999786376953, 160.0800018310547, 597.4400024414062, 371.7599792480469]
     assert remote["bboxes"] == [float32]
 
 
 def test_native_whole_pixels_are_cut_in_float32():
     """Bin 187 of 144 pixels is 27.0; the other implementation gets 26.999998 and tells 26."""
-    value = official("car<loc_187><loc_187><loc_187><loc_187>", "od", "native", size=(144, 144))
+    value = official("car<loc_187><loc_187><loc_187><loc_187>", "od", "hf", size=(144, 144))
     assert value["bboxes"] == [[26, 26, 26, 26]]
 
 
 def test_edited_coordinates_are_told_as_they_are():
     boxes = Boxes([[0, 1.25, 640, 480]], ["car"], image_size=SIZE)
-    assert boxes.to_official("od", "remote")["<OD>"]["bboxes"] == [[0, 1.25, 640, 480]]
-    assert boxes.to_official("od")["<OD>"]["bboxes"] == [[0, 1, 640, 480]]
+    assert to_transformers_dict(boxes, "od", "microsoft")["<OD>"]["bboxes"] == [[0, 1.25, 640, 480]]
+    assert to_transformers_dict(boxes, "od")["<OD>"]["bboxes"] == [[0, 1, 640, 480]]
 
 
-@pytest.mark.parametrize("dialect", ["native", "remote"])
+@pytest.mark.parametrize("style", ["hf", "microsoft"])
 @pytest.mark.parametrize(
     "task, answer, labels",
     [
@@ -227,30 +227,30 @@ def test_edited_coordinates_are_told_as_they_are():
         pytest.param("ocr_with_region", f"x{BOX}{BOX}two\nlines{BOX}{BOX}", None, id="ocr"),
     ],
 )
-def test_labels_suffer_as_they_do_there(task, answer, labels, dialect):
+def test_labels_suffer_as_they_do_there(task, answer, labels, style):
     if labels is None:
-        labels = [{"native": "x", "remote": "</s>x"}[dialect], "lines"]
-    value = official(answer, task, dialect)
+        labels = [{"hf": "x", "microsoft": "</s>x"}[style], "lines"]
+    value = official(answer, task, style)
     assert value["labels"] == labels
     assert len(value.get("bboxes", value.get("quad_boxes"))) == len(labels)
 
 
 def test_keys_of_quads():
     quad = "<loc_0><loc_0><loc_9><loc_0><loc_9><loc_9><loc_0><loc_9>"
-    value = official(f"Hi{quad}", "ocr_with_region", "native", size=(1000, 1000))
+    value = official(f"Hi{quad}", "ocr_with_region", "hf", size=(1000, 1000))
     assert value == {"quad_boxes": [[0, 0, 9, 0, 9, 9, 0, 9]], "labels": ["Hi"]}
 
 
 def test_keys_of_polygons():
     part = "<loc_0><loc_0><loc_9><loc_0><loc_9><loc_9>"
-    value = official(f"{part}<sep>{part}", "region_to_segmentation", "native", size=(1000, 1000))
+    value = official(f"{part}<sep>{part}", "region_to_segmentation", "hf", size=(1000, 1000))
     assert value == {"polygons": [[[0, 0, 9, 0, 9, 9]] * 2], "labels": [""]}
 
 
 def test_keys_of_mixed():
     part = "<loc_0><loc_0><loc_9><loc_0><loc_9><loc_9>"
     answer = f"é<poly>{part}</poly>a<<poly>{part}</poly>"
-    value = official(answer, "open_vocabulary_detection", "native", size=(1000, 1000))
+    value = official(answer, "open_vocabulary_detection", "hf", size=(1000, 1000))
     assert value == {
         "bboxes": [],
         "bboxes_labels": [],
@@ -260,40 +260,40 @@ def test_keys_of_mixed():
 
 
 def test_region_texts_keep_their_location_tokens():
-    for dialect in ("native", "remote"):
-        assert official(f"</s><s>a car{BOX}</s>", "region_to_ocr", dialect) == f"a car{BOX}"
+    for style in ("hf", "microsoft"):
+        assert official(f"</s><s>a car{BOX}</s>", "region_to_ocr", style) == f"a car{BOX}"
 
 
 @pytest.mark.parametrize(
-    "task, dialect, scores, told",
+    "task, style, scores, told",
     [
-        pytest.param("od", "remote", [0.5], True, id="remote detection"),
-        pytest.param("dense_region_caption", "remote", [0.5], True, id="remote dense captions"),
-        pytest.param("od", "remote", [None], False, id="not known"),
-        pytest.param("od", "native", [0.5], False, id="native has none"),
-        pytest.param("caption_to_phrase_grounding", "remote", [0.5], False, id="grounding"),
+        pytest.param("od", "microsoft", [0.5], True, id="remote detection"),
+        pytest.param("dense_region_caption", "microsoft", [0.5], True, id="remote dense captions"),
+        pytest.param("od", "microsoft", [None], False, id="not known"),
+        pytest.param("od", "hf", [0.5], False, id="native has none"),
+        pytest.param("caption_to_phrase_grounding", "microsoft", [0.5], False, id="grounding"),
     ],
 )
-def test_scores_are_told_where_the_other_one_tells_them(task, dialect, scores, told):
+def test_scores_are_told_where_the_other_one_tells_them(task, style, scores, told):
     boxes = Boxes([[0, 0, 4, 4]], ["car"], scores, image_size=SIZE)
-    (value,) = boxes.to_official(task, dialect).values()
+    (value,) = to_transformers_dict(boxes, task, style).values()
     assert value.get("scores") == (scores if told else None)
     assert ("scores" in value) == told
 
 
 def test_a_task_tells_only_its_own_type():
     with pytest.raises(AnswerError, match="'<OD>' cannot express a Text result; give a Boxes"):
-        Text("a", image_size=SIZE).to_official("od")
-    with pytest.raises(AnswerError, match="dialect 'hf' is unknown"):
-        Text("a", image_size=SIZE).to_official("ocr", "hf")
+        to_transformers_dict(Text("a", image_size=SIZE), "od")
+    with pytest.raises(AnswerError, match="style 'native' is unknown; choose 'hf'"):
+        to_transformers_dict(Text("a", image_size=SIZE), "ocr", "native")
     with pytest.raises(TaskError):
-        Text("a", image_size=SIZE).to_official("read")
+        to_transformers_dict(Text("a", image_size=SIZE), "read")
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 999)] * 4), max_size=4), st.sampled_from(list(Task)))
 def test_official_dictionaries_are_json(rows, task):
     answer = "".join(f"car<loc_{a}><loc_{b}><loc_{c}><loc_{d}>" for a, b, c, d in rows)
     result = parse_answer(answer, task, SIZE)
-    for dialect in ("native", "remote"):
-        value = result.to_official(task, dialect)
+    for style in ("hf", "microsoft"):
+        value = to_transformers_dict(result, task, style)
         assert json.loads(json.dumps(value)) == value

@@ -5,10 +5,10 @@ from math import log
 
 import pytest
 
-from florence2 import scores
+from florence2.answers import confidence as scores
 from florence2.answers import parse_answer
+from florence2.answers.confidence import Certainty, Piece, certainty
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
-from florence2.scores import Certainty, Piece, certainty
 from florence2.tasks import Task
 
 SIZE = (100, 100)

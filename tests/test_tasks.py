@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from florence2 import tasks
+from florence2.answers.compat import official_prompt
 from florence2.errors import Florence2Error, TaskError
-from florence2.tasks import AnswerKind, Task, official_prompt
+from florence2.tasks import AnswerKind, Task
 
 REGION = "<loc_52><loc_332><loc_932><loc_774>"
 with_text = [task for task in Task if task.needs_text]

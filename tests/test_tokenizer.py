@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from florence2.errors import ConfigError, WeightsError
-from florence2.tokenizer import FLORENCE_TOKENS, MIN_TRAINED_VOCAB_SIZE, Tokenizer
+from florence2.processing.tokenizer import FLORENCE_TOKENS, MIN_TRAINED_VOCAB_SIZE, Tokenizer
 
 OFFICIAL = Path(__file__).parent / "published"
 

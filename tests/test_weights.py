@@ -9,11 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from florence2.errors import WeightsError
-from florence2.model.config import Florence2Config, TextConfig, VisionConfig, base, large
-from florence2.model.florence2 import Florence2Model
-from florence2.model.weight_files import MappedPages, read_weights, write_weights
-from florence2.model.weights import (
+from florence2.checkpoints.layouts import (
     LAYOUTS,
     NATIVE,
     ORIGINAL,
@@ -28,6 +24,10 @@ from florence2.model.weights import (
     to_internal,
     to_public,
 )
+from florence2.checkpoints.weight_files import MappedPages, read_weights, write_weights
+from florence2.errors import WeightsError
+from florence2.model.config import Florence2Config, TextConfig, VisionConfig, base, large
+from florence2.model.florence2 import Florence2Model
 from tiny_checkpoints import (
     IMAGE_SIDE,
     POSITIONS,
@@ -200,7 +200,7 @@ def test_all_names_of_transformers_have_a_place(native):
 def test_an_empty_model_does_not_import_the_compiler():
     """Drawing start values for tensors without memory did, which took seconds at each load."""
     code = (
-        "import sys; from florence2.model.weights import empty_model;"
+        "import sys; from florence2.checkpoints.layouts import empty_model;"
         "from florence2.model.config import base; empty_model(base());"
         "print('torch._dynamo' in sys.modules)"
     )
@@ -485,7 +485,7 @@ _MEASURE = """
 import sys, resource, torch
 from pathlib import Path
 from florence2.model.config import base
-from florence2.model.weights import build_model, read_state
+from florence2.checkpoints.layouts import build_model, read_state
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 model = build_model(base(), read_state([Path(sys.argv[1])]), dtype=torch.float32)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import Florence2Config, Florence2ForConditionalGeneration
 
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 
 IMAGE_SIDE = 64
 NUM_IMAGE_TOKENS = 1 + 2 * 2

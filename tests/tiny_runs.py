@@ -17,14 +17,14 @@ from torch.utils.data import Dataset
 
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
+from florence2.processing.tokenizer import Tokenizer
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example
 from florence2.training.distributed import join
-from florence2.training.loop import Trainer
 from florence2.training.losses import AnswerLoss
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
+from florence2.training.trainer import Trainer
 from florence2_lab.pretraining.denoising import Denoising
 from florence2_lab.pretraining.dense_heads import dense_targets
 from florence2_lab.pretraining.loss import PretrainingLoss, PretrainingStage

@@ -15,19 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from florence2.calibration import Calibration
+from florence2.answers.calibration import Calibration
 from florence2.engine import Answer, EncodedImage, Engine, EngineLimits, ImageRequest, Request
 from florence2.errors import ConfigError, Florence2Error, TaskError, error_or, warn_moved
 from florence2.generation.options import GenerationOptions
 from florence2.generation.runtime import Runtime
-from florence2.images import ImageSource
 from florence2.pipelines import cascades
 from florence2.pipelines.cascades import CascadeResult
 from florence2.pipelines.presence import presence
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tiles
 from florence2.pipelines.tiling.run import answer_tiled
-from florence2.processor import Processor
+from florence2.processing.images import ImageSource
+from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.runtimes.select import Precision, load_runtime
 from florence2.tasks import Task

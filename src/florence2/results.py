@@ -3,27 +3,20 @@
 A result owns read-only float64 arrays, plain strings and scores, which stay `None` where nobody
 computed them (`docs/scores.md` says how they are). Fields are checked when a result is made, so a
 result that exists can be drawn, stored and compared. `to_dict` and `from_dict` are inverse and
-hold nothing but JSON; `to_official` writes the dictionary of the two other implementations, losses
-included.
+hold nothing but JSON.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from florence2.errors import AnswerError, DataError, Florence2Error
+from florence2.errors import AnswerError, DataError, Florence2Error, warn_moved
 from florence2.locations import check_image_size, location_tokens
-from florence2.official import (
-    GENERIC_PHRASES,
-    Dialect,
-    ascii_only,
-    official_phrase,
-    official_pixels,
-)
 from florence2.tasks import AnswerKind, Task
 
 Array = NDArray[np.float64]
@@ -108,30 +101,19 @@ class _Answered(ABC):
     def _from_fields(cls, given: dict[str, Any]) -> Self:
         return cls(**given)
 
-    def to_official(self, task: Task | str, dialect: Dialect = "native") -> dict[str, Any]:
-        """Return the dictionary that another implementation returns for this answer.
-
-        Only the fields are read, never the raw answer, so an edited result is told as edited.
-        Where this differs from those implementations stands in `docs/answers.md`.
-
-        Args:
-            task: the task that was asked; its token is the only key of the dictionary.
-            dialect: `"native"` for the class inside transformers (whole pixels), `"remote"` for
-                the code published with the weights (float pixels).
-        """
-        task = Task.parse(task)
-        check_fits(self, task)
+    def to_official(self, task: Task | str, dialect: str = "native") -> dict[str, Any]:
+        """`answers.compat.to_transformers_dict` by its name in 0.4."""
+        warn_moved("Result.to_official(task)", "answers.compat.to_transformers_dict(result, task)")
         if dialect not in ("native", "remote"):
             raise AnswerError(f"dialect {dialect!r} is unknown; choose 'native' or 'remote'")
-        return {task.token: self._official(task, dialect)}
+        compat = import_module("florence2.answers.compat")  # stands above, so only until 0.6
+        style = "hf" if dialect == "native" else "microsoft"
+        found: dict[str, Any] = compat.to_transformers_dict(self, task, style)
+        return found
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:
         """Return the fields that only this type has, as JSON."""
-
-    @abstractmethod
-    def _official(self, task: Task, dialect: Dialect) -> Any:
-        """Return the value of the official dictionary."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +144,6 @@ class Text(_Answered):
             "location_bins": list(self.location_bins),
             "score": self.score,
         }
-
-    def _official(self, task: Task, dialect: Dialect) -> str:
-        return self.text + location_tokens(self.location_bins)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -239,23 +218,6 @@ class Boxes(_Objects):
         absent = tuple(Absent(**each) for each in given.pop("absent", ()))
         return cls(**given, absent=absent)
 
-    def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
-        pixels = official_pixels(self.xyxy.reshape(-1, 2), self.image_size, dialect)
-        boxes = [pixels[start : start + 4] for start in range(0, len(pixels), 4)]
-        phrases = [official_phrase(label) for label in self.labels]
-        banned = GENERIC_PHRASES if task is Task.CAPTION_TO_PHRASE_GROUNDING else frozenset()
-        rows = list(range(len(boxes)))
-        if task.answer_kind is not AnswerKind.BOXES:
-            rows = [row for row in rows if phrases[row] and phrases[row] not in banned]
-        told = {
-            "bboxes": [boxes[row] for row in rows],
-            "labels": [ascii_only(phrases[row]) for row in rows],
-        }
-        scores = self.scores or ()
-        if dialect == "remote" and task in _SCORED_TASKS and None not in scores and scores:
-            told["scores"] = [scores[row] for row in rows]
-        return told
-
 
 @dataclass(frozen=True, eq=False)
 class Quads(_Objects):
@@ -288,19 +250,6 @@ class Quads(_Objects):
 
     def _content(self) -> dict[str, Any]:
         return {"quads": self.quads.tolist(), **_columns(self)}
-
-    def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
-        # In both, a line break cuts off what stands before it. Every generated sequence starts
-        # with </s>, which the remote code leaves in front of the first label.
-        texts = list(self.labels)
-        if dialect == "remote" and texts:
-            texts[0] = "</s>" + texts[0]
-        texts = [text.rpartition("\n")[2] for text in texts]
-        pixels = official_pixels(self.quads.reshape(-1, 2), self.image_size, dialect)
-        return {
-            "quad_boxes": [pixels[start : start + 8] for start in range(0, len(pixels), 8)],
-            "labels": texts if dialect == "remote" else [text.strip() for text in texts],
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,19 +296,6 @@ class Polygons(_Objects):
         polygons = [[part.tolist() for part in instance] for instance in self.polygons]
         return {"polygons": polygons, **_columns(self)}
 
-    def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
-        phrases = [official_phrase(label) for label in self.labels]
-        rows = list(range(len(phrases)))
-        if task.answer_kind is not AnswerKind.POLYGONS:
-            rows = [row for row in rows if phrases[row]]
-        return {
-            "polygons": [
-                [official_pixels(part, self.image_size, dialect) for part in self.polygons[row]]
-                for row in rows
-            ],
-            "labels": [phrases[row] for row in rows],
-        }
-
 
 @dataclass(frozen=True, eq=False)
 class Mixed(_Answered):
@@ -403,16 +339,6 @@ class Mixed(_Answered):
         polygons = Polygons(**given.pop("polygons"), image_size=image_size)
         return cls(boxes, polygons, **given)
 
-    def _official(self, task: Task, dialect: Dialect) -> dict[str, Any]:
-        boxes = self.boxes._official(task, dialect)
-        polygons = self.polygons._official(task, dialect)
-        return {
-            "bboxes": boxes["bboxes"],
-            "bboxes_labels": boxes["labels"],
-            "polygons": polygons["polygons"],
-            "polygons_labels": polygons["labels"],
-        }
-
 
 Result = Text | Boxes | Quads | Polygons | Mixed
 
@@ -427,9 +353,6 @@ RESULT_TYPES: Mapping[AnswerKind, type[Result]] = {
 }
 
 _SCORE_COLUMNS = ("scores", "location_scores", "label_scores")
-
-# The remote code computes scores for the tasks with this answer grammar only.
-_SCORED_TASKS = (Task.OD, Task.DENSE_REGION_CAPTION)
 
 
 def from_dict(data: Mapping[str, Any]) -> Result:

@@ -229,20 +229,3 @@ class Task(_Row, Enum):
                 f"y_max in bins from 0 to {NUM_BINS - 1}, as four integers or location tokens"
             )
         return location_tokens(bins)
-
-
-def official_prompt(text: str) -> str:
-    """Build a prompt from `"<TASK>text"`, the one string that other implementations take.
-
-    Text without a task token passes through untouched, as a checkpoint that was tuned to a
-    prompt of its own needs it.
-
-    >>> official_prompt("<OPEN_VOCABULARY_DETECTION>wheels")
-    'Locate wheels in the image.'
-    >>> official_prompt("<DocVQA>What is the total?")
-    '<DocVQA>What is the total?'
-    """
-    for task in Task:
-        if task.token in text:
-            return task.prompt(text.replace(task.token, ""))
-    return text

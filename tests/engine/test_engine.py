@@ -16,7 +16,7 @@ from florence2.checkpoints.loading import load_checkpoint
 from florence2.engine import Answer, Engine
 from florence2.generation.batch import generate
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.runtimes.pytorch.eager import eager_runtime
 from florence2.runtimes.pytorch.packed.model import PackedModel
 from florence2.runtimes.select import uses_packed_weights

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from florence2 import Boxes, ConfigError, Florence2, GenerationOptions, Mixed, Request, TaskError
+from florence2.answers.compat import to_transformers_dict
 from florence2.engine import Engine, LoglikelihoodRequest
 from florence2.engine.presence import PhraseQuery, PresenceEvidence, phrases_to_verify
 from florence2.model.cache import PromptCache
@@ -147,7 +148,9 @@ def test_what_is_absent_has_a_score_and_no_box(model: Florence2, picture: Path, 
     )
     assert set(before.labels) <= {*phrases}
     assert type(result).from_dict(json.loads(json.dumps(result.to_dict()))) == result
-    assert result.to_official(task) == type(result).from_dict(result.to_dict()).to_official(task)
+    assert to_transformers_dict(result, task) == to_transformers_dict(
+        type(result).from_dict(result.to_dict()), task
+    )
 
 
 def test_requests_with_and_without_the_option_may_share_a_batch(

@@ -20,13 +20,13 @@ from florence2.pipelines.presence import presence
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tiles
 from florence2.pipelines.tiling.run import run_tiled
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Boxes, Mixed, Text
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from toy_runtime import ToyRuntime, random_logits
 
-FOLDER = Path(__file__).parents[2] / "src" / "florence2" / "nano"
+FOLDER = Path(__file__).parents[2] / "src" / "florence2" / "checkpoints" / "nano"
 GREEDY = GenerationOptions(num_beams=1, max_new_tokens=24, no_repeat_ngram_size=0, grammar=False)
 BEAMS = GenerationOptions(num_beams=3, max_new_tokens=12, grammar=False)
 STRICT = GenerationOptions(num_beams=2, max_new_tokens=24, min_new_tokens=12, grammar=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from florence2.cli.main import main
+from florence2.data.formats.jsonl import write_jsonl
 from florence2.data.records import Record
-from florence2.formats.jsonl import write_jsonl
 from florence2.results import Boxes
 from florence2.tasks import Task
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from florence2.errors import DataError
-from florence2.evaluation.calibrating import MIN_OBJECTS, Pair, fit, judge
+from florence2.evaluation.calibration_fit import MIN_OBJECTS, Pair, fit, judge
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from florence2.evaluation.estimates import Estimate, mean, ratio, resampled
+from florence2.evaluation.intervals import Estimate, mean, ratio, resampled
 
 
 def test_nothing_measured_is_zero() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from florence2.data.records import Record
-from florence2.evaluation.measures import (
+from florence2.evaluation.predict import Prediction
+from florence2.evaluation.task_metrics import (
     measure_captions,
     measure_detection,
     measure_grounding,
@@ -17,7 +18,6 @@ from florence2.evaluation.measures import (
     measure_sentences,
     measure_words,
 )
-from florence2.evaluation.predict import Prediction
 from florence2.geometry import box_to_quad
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task

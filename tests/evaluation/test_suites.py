@@ -6,7 +6,7 @@ import pytest
 from answerers import Oracle
 from florence2.data.records import Record
 from florence2.errors import ConfigError
-from florence2.evaluation.running import run_suites
+from florence2.evaluation.report import run_suites
 from florence2.evaluation.suites import dataset_suites
 from florence2.results import Boxes, Result, Text
 from florence2.tasks import Task

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from florence2.data import Problem, ReadReport, open_dataset
 from florence2.data.records import Record
-from florence2.formats import Problem, ReadReport, open_dataset
 from florence2.results import Boxes
 from florence2.tasks import Task
 

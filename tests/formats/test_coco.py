@@ -17,10 +17,10 @@ from small_datasets import (
     write_text,
 )
 
+from florence2.data import Problem
+from florence2.data.formats.coco import write_coco
 from florence2.data.records import Record
 from florence2.errors import DataError
-from florence2.formats import Problem
-from florence2.formats.coco import write_coco
 from florence2.results import Boxes, Polygons, Text
 from florence2.tasks import Task
 

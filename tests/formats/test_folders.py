@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from small_datasets import SIZE, counts, read, write_picture, write_text
 
+from florence2.data import Problem
 from florence2.errors import DataError
-from florence2.formats import Problem
 from florence2.results import Text
 from florence2.tasks import Task
 

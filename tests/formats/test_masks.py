@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw
 
+from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.errors import DataError
-from florence2.formats.masks import decode_run_lengths, mask_outlines
 from florence2.geometry import polygon_area
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=8))

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from small_datasets import SIZE, detected, read, write_lines, write_picture, write_text
 
+from florence2.data import FORMATS, Problem, ReadReport, Severity, detect_format, open_dataset
+from florence2.data.formats.jsonl import write_jsonl
+from florence2.data.image_files import picture_size
 from florence2.errors import DataError, ImageError, TaskError
-from florence2.formats import FORMATS, Problem, ReadReport, Severity, detect_format, open_dataset
-from florence2.formats.jsonl import write_jsonl
-from florence2.formats.pictures import picture_size
-from florence2.images import open_image
+from florence2.processing.images import open_image
 
 NUMBERS = "0 0.5 0.5 0.5 0.5\n"
 

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_datasets import SIZE, counts, detected, read, write_lines, write_picture, write_text
 
+from florence2.data import Problem, ReadReport
+from florence2.data.files import read_json_lines
+from florence2.data.formats.jsonl import write_jsonl
+from florence2.data.formats.parquet import write_parquet
 from florence2.data.records import Record
 from florence2.errors import DataError
-from florence2.formats import Problem, ReadReport
-from florence2.formats.files import read_json_lines
-from florence2.formats.jsonl import write_jsonl
-from florence2.formats.parquet import write_parquet
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
 

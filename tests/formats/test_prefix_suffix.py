@@ -7,10 +7,10 @@ import pytest
 from small_datasets import SIZE, counts, detected, found, read, write_lines, write_picture
 
 from florence2.answers import format_answer
+from florence2.data import Problem
+from florence2.data.formats.prefix_suffix import split_prompt, write_prefix_suffix
 from florence2.data.records import Record
 from florence2.errors import DataError, TaskError
-from florence2.formats import Problem
-from florence2.formats.prefix_suffix import split_prompt, write_prefix_suffix
 from florence2.locations import decode_boxes, encode_boxes
 from florence2.results import Text
 from florence2.tasks import Task

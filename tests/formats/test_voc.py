@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from small_datasets import SIZE, counts, detected, found, read, write_picture, write_text
 
+from florence2.data import Problem
+from florence2.data.formats.voc import write_voc
 from florence2.data.records import Record
 from florence2.errors import DataError
-from florence2.formats import Problem
-from florence2.formats.voc import write_voc
 from florence2.results import Text
 from florence2.tasks import Task
 

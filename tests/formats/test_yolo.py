@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_datasets import SIZE, counts, detected, found, read, write_picture, write_text
 
+from florence2.data import Problem
+from florence2.data.formats.yolo import write_yolo
 from florence2.data.records import Record
 from florence2.errors import DataError
-from florence2.formats import Problem
-from florence2.formats.yolo import write_yolo
 from florence2.results import Boxes, Polygons, Text
 from florence2.tasks import Task
 

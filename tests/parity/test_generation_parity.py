@@ -16,13 +16,13 @@ from transformers import Florence2Config as OracleConfig
 from transformers import Florence2ForConditionalGeneration as Oracle
 from transformers.generation.logits_process import TopPLogitsWarper
 
-from florence2.checkpoints.settings import native_config
+from florence2.checkpoints.config_files import native_config
+from florence2.checkpoints.layouts import build_model, detect_layout, to_internal
 from florence2.generation.batch import generate
 from florence2.generation.options import GenerationOptions, SpecialIds
 from florence2.generation.runtime import Draw
 from florence2.model.cache import BatchCache
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weights import build_model, detect_layout, to_internal
 from florence2.runtimes.pytorch.runtime import TorchImageTokens, TorchRuntime
 from florence2.runtimes.pytorch.sampling import draw_tokens
 from tiny_models import SMALLEST

@@ -13,11 +13,11 @@ from torch import Tensor
 from transformers import Florence2Config as OracleConfig
 from transformers import Florence2ForConditionalGeneration as Oracle
 
-from florence2.checkpoints.settings import native_config
+from florence2.checkpoints.config_files import native_config
+from florence2.checkpoints.layouts import build_model, detect_layout, to_internal
 from florence2.model.cache import BatchCache, PromptCache
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig, base, large
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weights import build_model, detect_layout, to_internal
 
 TOLERANCE = 2e-4  # measured: 5.4e-6 (tiny), 6.8e-6 (base and large at 768 pixels)
 

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from florence2.checkpoints import save_checkpoint
+from florence2.data.formats.coco import write_coco
 from florence2.data.records import Record
-from florence2.formats.coco import write_coco
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Boxes
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.options import FinetuneOptions, WeightedPath
 from tiny_models import CONFIG
 

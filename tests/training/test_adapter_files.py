@@ -15,12 +15,19 @@ from torch import Tensor, nn
 from transformers import Florence2Config as OracleConfig
 from transformers import Florence2ForConditionalGeneration as Oracle
 
-from florence2.checkpoints.settings import native_config
+from florence2.checkpoints.config_files import native_config
+from florence2.checkpoints.layouts import (
+    LAYOUTS,
+    NATIVE,
+    ORIGINAL,
+    build_model,
+    to_internal,
+    to_public,
+)
 from florence2.errors import ConfigError, WeightsError
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weights import LAYOUTS, NATIVE, ORIGINAL, build_model, to_internal, to_public
-from florence2.training.adapter_files import load_lora, save_lora
 from florence2.training.lora import Lora, LoraConfig
+from florence2.training.peft_files import load_lora, save_lora
 from tiny_models import CONFIG, tiny_batch, tiny_model
 
 TOLERANCE = 2e-4  # the project's; measured: 1.9e-6, with logits up to 4.3

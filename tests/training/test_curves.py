@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from florence2.training.checkpoint_files import RunLog
 from florence2.training.curves import COLOURS, HEIGHT, WIDTH, draw_curves, read_curves
 from florence2.training.progress import Bar, Progress, Stopwatch
-from florence2.training.run_files import RunLog
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 import torch
 from test_loop import assert_alike, rows, run_until
 
+from florence2.training.checkpoint_files import read_checkpoint, trained_weights
 from florence2.training.distributed import ALONE, join
-from florence2.training.loop import Trainer
-from florence2.training.run_files import read_checkpoint, trained_weights
+from florence2.training.trainer import Trainer
 from tiny_runs import new_model, resumable_recipe
 
 

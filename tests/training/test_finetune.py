@@ -16,11 +16,11 @@ from florence2.checkpoints.loading import load_checkpoint
 from florence2.errors import ConfigError, DataError
 from florence2.model.florence2 import Florence2Model
 from florence2.tasks import Task
-from florence2.training.adapter_files import load_lora
 from florence2.training.finetune import Finetuning, prepare
 from florence2.training.held_out import HeldOut
-from florence2.training.loop import Trainer
 from florence2.training.options import FinetuneOptions, WeightedPath
+from florence2.training.peft_files import load_lora
+from florence2.training.trainer import Trainer
 from tiny_models import tiny_batch
 
 TOLERANCE = 2e-4  # the project's

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from florence2.checkpoints.layouts import empty_model
 from florence2.errors import ConfigError
 from florence2.model.config import base
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weights import empty_model
 from florence2.training.freezing import (
     PARTS,
     check_frozen,

@@ -13,7 +13,7 @@ from florence2.checkpoints import save_checkpoint
 from florence2.errors import ConfigError, WeightsError
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import Florence2Model
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 from florence2.training.lora import Lora, LoraConfig, LoraLinear, target_linears
 from tiny_models import CONFIG, tiny_batch, tiny_model
 

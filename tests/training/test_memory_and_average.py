@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from florence2.model.florence2 import Florence2Model
-from florence2.training.averaging import RunningAverage
-from florence2.training.loop import Trainer
-from florence2.training.recompute import blocks, recompute_blocks
-from florence2.training.run_files import trained_weights
+from florence2.training.checkpoint_files import trained_weights
+from florence2.training.ema import RunningAverage
+from florence2.training.gradient_checkpointing import blocks, recompute_blocks
+from florence2.training.trainer import Trainer
 from tiny_models import tiny_batch
 from tiny_runs import JOINT, new_model, new_recipe
 

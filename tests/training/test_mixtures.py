@@ -13,10 +13,10 @@ from florence2.answers import parse_answer
 from florence2.data.records import Record
 from florence2.errors import ConfigError, DataError
 from florence2.model.config import with_vocab_size
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Boxes, Text
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.mixtures import (
     BLOCK,
     ExampleMaker,

@@ -11,11 +11,11 @@ from PIL import Image
 
 from florence2.answers import format_answer
 from florence2.errors import DataError
-from florence2.images import preprocess
 from florence2.model.config import with_vocab_size
+from florence2.processing.images import preprocess
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Boxes, Polygons, Quads, Result, Text
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Batch, Example, collate
 from florence2.training.preflight import check_batches, picture_of, preview
 from tiny_models import CONFIG

@@ -9,8 +9,13 @@ import torch
 
 from florence2.errors import ConfigError, WeightsError
 from florence2.model.florence2 import Florence2Model
-from florence2.training.run_files import RunLog, read_checkpoint, trained_weights, write_checkpoint
-from florence2.training.starting import start_from
+from florence2.training.checkpoint_files import (
+    RunLog,
+    read_checkpoint,
+    trained_weights,
+    write_checkpoint,
+)
+from florence2.training.warm_start import start_from
 from tiny_runs import new_model
 
 

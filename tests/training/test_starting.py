@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import florence2
-from florence2.training.starting import loss_weights_of
+from florence2.training.warm_start import loss_weights_of
 
 NANO = Path(florence2.__file__).parent / "nano"
 

@@ -18,12 +18,12 @@ The model is not the user, so reading never raises. Whatever breaks the grammar 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from florence2.answers.reading import Reader
+from florence2.answers.confidence import Piece
+from florence2.answers.formatting import Writer
+from florence2.answers.parsing import Reader
 from florence2.answers.tokens import PADDING, POLY_END, POLY_START, SEP
-from florence2.answers.writing import Writer
 from florence2.locations import check_image_size
 from florence2.results import Mixed, Polygons, Quads, Result, Text, check_fits
-from florence2.scores import Piece
 from florence2.tasks import Task
 
 __all__ = ["PADDING", "POLY_END", "POLY_START", "SEP", "format_answer", "parse_answer"]

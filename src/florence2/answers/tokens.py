@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from florence2.scores import Piece
+from florence2.answers.confidence import Piece
 
 SEP, POLY_START, POLY_END = "<sep>", "<poly>", "</poly>"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from florence2.checkpoints.config_files import read_settings
 from florence2.checkpoints.loading import check_vocabulary
-from florence2.checkpoints.settings import read_settings
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
@@ -25,7 +25,7 @@ from florence2.checkpoints.sources import (
 )
 from florence2.errors import Florence2Error
 from florence2.model.config import Florence2Config, base, large, nano
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,8 +122,7 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
             problems.append(str(error))
             return None
 
-    from florence2.model.weight_files import read_weights
-    from florence2.model.weights import (
+    from florence2.checkpoints.layouts import (
         SHARED,
         check_fit,
         detect_layout,
@@ -131,6 +130,7 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
         fit_config,
         to_internal,
     )
+    from florence2.checkpoints.weight_files import read_weights
 
     folder = path if path.is_dir() else path.parent
     files = attempt(files_at, path, str(source)) or CheckpointFiles(str(source), folder, ())

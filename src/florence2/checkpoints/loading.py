@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from florence2.checkpoints.settings import read_settings
+from florence2.checkpoints.config_files import read_settings
 from florence2.checkpoints.sources import find_checkpoint
 from florence2.errors import WeightsError
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import torch
 
+    from florence2.checkpoints.weight_files import MappedPages
     from florence2.model.florence2 import Florence2Model
-    from florence2.model.weight_files import MappedPages
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def load_checkpoint(
         source: see `find_checkpoint`.
         dtype: dtype of all weights; None keeps the stored one.
     """
-    from florence2.model.weights import build_model, fit_config, read_state
+    from florence2.checkpoints.layouts import build_model, fit_config, read_state
 
     files = find_checkpoint(source)
     tokenizer = Tokenizer.load(files.folder)

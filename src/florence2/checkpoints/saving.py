@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
-from florence2.checkpoints.loading import check_vocabulary, trained_vocab_size
-from florence2.checkpoints.settings import (
+from florence2.checkpoints.config_files import (
     generation_config,
     native_config,
     original_config,
     preprocessor_config,
 )
+from florence2.checkpoints.loading import check_vocabulary, trained_vocab_size
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
@@ -28,7 +28,7 @@ from florence2.checkpoints.sources import (
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, with_vocab_size
-from florence2.tokenizer import BOS, EOS, IMAGE, MASK, PAD, UNK, Tokenizer
+from florence2.processing.tokenizer import BOS, EOS, IMAGE, MASK, PAD, UNK, Tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -66,8 +66,8 @@ def save_checkpoint(
         max_part_bytes: write the weights in parts of at most so many bytes, with the index that
             every reader of safetensors understands; None for one file. Native layout only.
     """
-    from florence2.model.weight_files import write_weights, write_weights_in_parts
-    from florence2.model.weights import LAYOUTS, to_public
+    from florence2.checkpoints.layouts import LAYOUTS, to_public
+    from florence2.checkpoints.weight_files import write_weights, write_weights_in_parts
 
     if layout not in _WEIGHTS_OF_LAYOUT:
         raise ConfigError(f"layout {layout!r} is unknown; choose 'native' or 'original'")

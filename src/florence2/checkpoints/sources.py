@@ -95,7 +95,7 @@ def locate(source: str | Path) -> Path:
         return _existing(source.expanduser())
     name, _, revision = source.partition("@")
     if source == NANO:
-        return _existing(Path(__file__).parents[1] / NANO)
+        return _existing(Path(__file__).parent / NANO)
     if name in SHORT_NAMES:
         return _from_hub(SHORT_NAMES[name], revision or None, source)
     if source and os.path.exists(os.path.expanduser(source)):

@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"the folder of --out {str(arguments.out)!r} does not exist; make it")
     records = choose_records(arguments)
     from florence2.api import Florence2
-    from florence2.evaluation.calibrating import fit
+    from florence2.evaluation.calibration_fit import fit
     from florence2.evaluation.predict import Predictor
 
     model = Florence2.load(arguments.model, device=arguments.device)
@@ -62,8 +62,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     """Read the records of one task, whose answers have objects with scores."""
-    from florence2.evaluation.calibrating import KINDS
-    from florence2.formats import open_dataset
+    from florence2.data import open_dataset
+    from florence2.evaluation.calibration_fit import KINDS
 
     asked = [] if arguments.task is None else [Task.parse(arguments.task)]
     dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)

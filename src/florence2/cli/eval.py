@@ -20,7 +20,7 @@ from florence2.tasks import AnswerKind
 
 if TYPE_CHECKING:
     from florence2.evaluation.predict import Answerer, Predictor
-    from florence2.evaluation.running import Report, Row
+    from florence2.evaluation.report import Report, Row
     from florence2.evaluation.suites import Skipped, Suite
 
 DEFAULT_COUNT = 500
@@ -50,8 +50,8 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     check(arguments)
+    from florence2.data import open_dataset
     from florence2.evaluation.suites import dataset_suites
-    from florence2.formats import open_dataset
 
     dataset = open_dataset(arguments.data, split=arguments.split)
     suites = list(dataset_suites(dataset, arguments.count))
@@ -81,7 +81,7 @@ def measure(
         readers: other readers of text, by name.
         max_answer_tokens: see `Predictor`.
     """
-    from florence2.evaluation.running import run_suites
+    from florence2.evaluation.report import run_suites
     from florence2.evaluation.table import markdown
 
     name, predictor = load_predictor(arguments, max_answer_tokens)

@@ -12,12 +12,12 @@ from florence2.pipelines.tiling.grid import Tiles
 from florence2.tasks import Task
 
 if TYPE_CHECKING:
+    from florence2.answers.calibration import Calibration
     from florence2.api import Florence2
-    from florence2.calibration import Calibration
     from florence2.engine import Answer, EncodedImage, Request
     from florence2.generation.options import GenerationOptions
-    from florence2.images import ImageSource
     from florence2.pipelines.cascades import CascadeResult
+    from florence2.processing.images import ImageSource
     from florence2.results import Result
 
 Region = tuple[float, ...]  # x_min, y_min, x_max, y_max in pixels
@@ -104,7 +104,7 @@ class TaskJob:
         self, model: "Florence2", image: str, options: "GenerationOptions"
     ) -> "Iterable[Answer | Florence2Error]":
         """Answer for many regions of a picture, which is read and, without tiles, encoded once."""
-        from florence2.images import open_image
+        from florence2.processing.images import open_image
 
         look: Callable[[str], ImageSource | EncodedImage] = (
             model.encode_image if self.tiles is None else open_image

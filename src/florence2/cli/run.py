@@ -181,7 +181,7 @@ class Drawings:
     def write(self, name: str, asked: str, result: "Result") -> None:
         """Draw the result on the picture file `name` and save it."""
         from florence2.drawing import draw
-        from florence2.images import open_image
+        from florence2.processing.images import open_image
 
         stem = f"{Path(name).stem}.{asked}"
         targets = (self.folder / f"{stem}{suffix}.png" for suffix in self._suffixes())

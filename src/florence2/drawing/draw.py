@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
 from florence2.drawing.label_layout import Rect, Size, area, bounds, clipped, grown, place_labels
 from florence2.errors import ImageError
-from florence2.images import ImageSource, open_image
 from florence2.locations import decode_boxes
+from florence2.processing.images import ImageSource, open_image
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast, overload
 
-from florence2.calibration import Calibration
+from florence2.answers.calibration import Calibration
 from florence2.engine.image_cache import ImageCache
 from florence2.engine.jobs import Job
 from florence2.engine.presence import (
@@ -45,7 +45,7 @@ from florence2.generation.batch import DecodingBatch, answer_limit
 from florence2.generation.options import GenerationOptions
 from florence2.generation.runtime import Runtime
 from florence2.generation.search import Search, finished, new_search
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.results import Result, Text
 from florence2.tasks import Task
 

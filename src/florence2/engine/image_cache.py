@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from florence2.engine.requests import EncodedImage, StageTimer
 from florence2.errors import TaskError
 from florence2.generation.runtime import ImageTokens, Runtime
-from florence2.images import ImageSource, open_image
-from florence2.processor import Processor
+from florence2.processing.images import ImageSource, open_image
+from florence2.processing.processor import Processor
 
 NUM_CACHED = 16  # encodings that are kept: 1.8 MB each at the published size
 NO_SIZE = (1, 1)  # of a blank picture, of which nobody asks where something is

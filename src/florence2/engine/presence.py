@@ -27,7 +27,7 @@ from florence2.errors import TaskError
 from florence2.generation.grammar import BOX, IN_BOX
 from florence2.generation.options import GenerationOptions
 from florence2.generation.runtime import ScoredToken
-from florence2.processor import Processor, split_text_input
+from florence2.processing.processor import Processor, split_text_input
 from florence2.results import Absent, Boxes, Mixed, Result
 from florence2.tasks import Task
 

@@ -8,7 +8,7 @@ from florence2.errors import ConfigError
 from florence2.generation.grammar import START, Grammar, State
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.runtime import ImageTokens, PromptMemory, ScoredToken
-from florence2.images import ImageSource
+from florence2.processing.images import ImageSource
 from florence2.results import Result
 from florence2.tasks import Task
 

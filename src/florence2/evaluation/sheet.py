@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageOps
 from florence2.drawing import draw
 from florence2.drawing.fonts import TextRenderer
 from florence2.evaluation.predict import Prediction
-from florence2.evaluation.running import Report
+from florence2.evaluation.report import Report
 from florence2.results import Text
 
 TILE_WIDTH = 300  # pixels; two pictures or one with its texts

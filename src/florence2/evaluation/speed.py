@@ -27,7 +27,7 @@ from florence2.engine import LoglikelihoodRequest, Request
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import base, large, with_image_side
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.runtimes.select import Precision
 from florence2.tasks import Task
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from florence2.data.records import Record
 from florence2.errors import ConfigError
-from florence2.evaluation.measures import MEASURES, Measure
+from florence2.evaluation.task_metrics import MEASURES, Measure
 from florence2.tasks import Task
 
 DATA = "own data"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from florence2.evaluation.estimates import Estimate
-from florence2.evaluation.running import Report, Row
+from florence2.evaluation.intervals import Estimate
+from florence2.evaluation.report import Report, Row
 
 # What numbers are called; those not named here keep their names.
 WORDS = {

@@ -6,7 +6,7 @@ from PIL import Image
 
 from florence2.engine import EncodedImage, Engine, Request
 from florence2.errors import Florence2Error, TaskError
-from florence2.images import ImageSource, open_image
+from florence2.processing.images import ImageSource, open_image
 from florence2.results import Result
 
 BATCH_SIZE = 8  # requests on their way at once

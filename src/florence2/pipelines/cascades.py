@@ -18,7 +18,6 @@ from florence2.engine import EncodedImage, Engine, ImageRequest, Request
 from florence2.errors import ConfigError, TaskError
 from florence2.generation.options import GenerationOptions
 from florence2.geometry import box_area, box_iou
-from florence2.images import ImageSource
 from florence2.pipelines.ask import open_picture, results_of
 from florence2.pipelines.reading.order import read_in_order
 from florence2.pipelines.regions import run_regions
@@ -26,6 +25,7 @@ from florence2.pipelines.tiling.grid import Tiles
 from florence2.pipelines.tiling.matching import MIN_SAME
 from florence2.pipelines.tiling.merge import answered_together
 from florence2.pipelines.tiling.run import run_tiled, text_of
+from florence2.processing.images import ImageSource
 from florence2.results import Boxes, Mixed, Quads, Result, Text
 from florence2.tasks import Task
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from florence2.engine import EncodedImage, Engine, ImageRequest
 from florence2.engine.presence import PhraseQuery, PresenceEvidence, evidence_rounds
-from florence2.images import ImageSource
+from florence2.processing.images import ImageSource
 from florence2.tasks import Task
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from florence2.checkpoints.loading import load_checkpoint
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +49,8 @@ def load_runtime(
         ConfigError: this machine cannot compute in the precision, or the model does not take
             pictures of the side.
     """
+    from florence2.checkpoints.layouts import weights_fingerprint
     from florence2.model.positions import set_image_side
-    from florence2.model.weights import weights_fingerprint
 
     chosen = choose_device(device)
     precision = check_precision(precision, chosen)

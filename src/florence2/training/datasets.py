@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from florence2.data import open_dataset
+from florence2.data.image_files import PictureFolder
 from florence2.data.records import Record
+from florence2.data.report import ReadReport
 from florence2.errors import DataError, TaskError
-from florence2.formats import open_dataset
-from florence2.formats.pictures import PictureFolder
-from florence2.formats.report import ReadReport
 from florence2.tasks import Task
 from florence2.training.mixtures import ExampleMaker, Mixture, StoredRecords
 from florence2.training.options import WeightedPath

@@ -16,29 +16,29 @@ import torch
 
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.loading import Checkpoint, load_checkpoint
+from florence2.data.image_files import PictureFolder
 from florence2.errors import ConfigError
-from florence2.formats.pictures import PictureFolder
 from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
-from florence2.training.adapter_files import save_lora
 from florence2.training.batches import Batch
+from florence2.training.checkpoint_files import MANIFEST, WHOLE
 from florence2.training.datasets import Reader, TrainingData
 from florence2.training.distributed import ALONE, World
-from florence2.training.feeding import Batches
 from florence2.training.freezing import check_frozen, freeze, trainable_report
 from florence2.training.held_out import HeldOut
-from florence2.training.loop import Trainer
+from florence2.training.loader import Batches
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.losses import AnswerLoss
 from florence2.training.mixtures import ExampleMaker, MixedExamples
 from florence2.training.options import FinetuneOptions, first_difference
+from florence2.training.peft_files import save_lora
 from florence2.training.preflight import check_batches, preview
 from florence2.training.recipe import Recipe
-from florence2.training.run_files import MANIFEST, WHOLE
 from florence2.training.stage import Stage
 from florence2.training.targets import TargetEncoder, spelled_tasks
+from florence2.training.trainer import Trainer
 
 RUN, BEFORE, RESULTS = "run.json", "before.json", "results.json"
 PREVIEW, MODEL, ADAPTER = "preview.png", "model", "adapter"

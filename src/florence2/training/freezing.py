@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from florence2.checkpoints.weight_files import first_of
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weight_files import first_of
 
 PARTS = ("vision_tower", "projector", "text_encoder", "text_decoder", "embedding")
 

@@ -14,7 +14,7 @@ from florence2.evaluation.text import character_error_rate
 from florence2.generation.options import GenerationOptions
 from florence2.geometry import bounding_box
 from florence2.model.florence2 import Florence2Model
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.runtimes.pytorch.eager import eager_runtime
 from florence2.tasks import Task

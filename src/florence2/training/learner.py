@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from florence2.checkpoints.weight_files import first_of
 from florence2.errors import ConfigError, DataError
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weight_files import first_of
-from florence2.training.averaging import RunningAverage
 from florence2.training.batches import Batch
 from florence2.training.distributed import World, accumulating, whole
+from florence2.training.ema import RunningAverage
+from florence2.training.gradient_checkpointing import blocks, recompute_blocks
 from florence2.training.losses import Objective, weighted
 from florence2.training.optimizer import (
     moments,
@@ -24,9 +25,8 @@ from florence2.training.optimizer import (
 )
 from florence2.training.progress import Stopwatch
 from florence2.training.recipe import Recipe
-from florence2.training.recompute import blocks, recompute_blocks
 from florence2.training.stage import Stage
-from florence2.training.window import Window
+from florence2.training.step_metrics import Window
 
 MEASURE_EVERY = 10  # steps between measurements of the loss module that cost time of their own
 

@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 
 from florence2.data.records import Record
 from florence2.errors import ConfigError, DataError
-from florence2.images import preprocess
-from florence2.processor import Processor
+from florence2.processing.images import preprocess
+from florence2.processing.processor import Processor
 from florence2.training.augmentation import augmented
 from florence2.training.batches import Example
 from florence2.training.targets import TargetEncoder

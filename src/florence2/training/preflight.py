@@ -21,12 +21,12 @@ from florence2.drawing import draw
 from florence2.drawing.contact_sheet import GAP, contact_sheet
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
 from florence2.errors import DataError
-from florence2.images import IMAGE_MEAN, IMAGE_STD
 from florence2.locations import NUM_BINS
 from florence2.model.config import Florence2Config
 from florence2.model.florence2 import IGNORE_INDEX
+from florence2.processing.images import IMAGE_MEAN, IMAGE_STD
+from florence2.processing.tokenizer import Tokenizer
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Batch
 
 # So many equal answers are hardly chance, and tasks with fewer rows are not judged.

@@ -9,9 +9,9 @@ from torch import Tensor
 from florence2.answers import format_answer
 from florence2.locations import NUM_BINS
 from florence2.model.florence2 import IGNORE_INDEX
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Result
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 
 # How well an edge is known, as a standard deviation in pixels of the picture the model sees: six
 # bins at a side of 128, one at 768. The peak stays on the true bin.

@@ -143,8 +143,8 @@ def _preview(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from florence2.formats.coco import write_coco
-    from florence2.formats.jsonl import write_jsonl
+    from florence2.data.formats.coco import write_coco
+    from florence2.data.formats.jsonl import write_jsonl
 
     arguments.folder.mkdir(parents=True, exist_ok=True)
     coco = arguments.format == "coco"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from florence2.tokenizer import MASK, Tokenizer
+from florence2.processing.tokenizer import MASK, Tokenizer
 from florence2.training.batches import Example
 
 HIDDEN_SHARE = 0.3  # of the tokens of an answer

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from florence2.data.records import Record
 from florence2.geometry import rasterize
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons
 from florence2.tasks import Task
 from florence2.training.batches import Example

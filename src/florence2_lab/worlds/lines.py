@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.errors import ConfigError, DataError
-from florence2.images import MIN_SIDE
+from florence2.processing.images import MIN_SIDE
 from florence2_lab.worlds.clutter import ink
 from florence2_lab.worlds.colours import contrasting_colour
 from florence2_lab.worlds.grounds import Size, random_ground, white_page

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from florence2.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer
 from florence2.training.batches import Example, collate
 from florence2.training.losses import ANSWER, Objective
 from florence2_lab.pretraining.denoising import HIDDEN_SHARE, VERSIONS, Denoising, damaged

@@ -10,10 +10,10 @@ import torch
 from florence2.answers import parse_answer
 from florence2.geometry import box_to_quad
 from florence2.model.config import nano
-from florence2.processor import Processor
+from florence2.processing.processor import Processor
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Mixed, Polygons, Result
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 from florence2.training.batches import Example, collate
 from florence2.training.preflight import check_batches
 from florence2_lab.pretraining.dense_heads import CELLS

@@ -9,7 +9,7 @@ import pytest
 
 from answerers import Oracle, Silent
 from florence2.errors import ConfigError
-from florence2.evaluation.running import Report, run_suites
+from florence2.evaluation.report import Report, run_suites
 from florence2.evaluation.sheet import draw_sheet
 from florence2.evaluation.suites import Skipped, Suite
 from florence2.evaluation.table import markdown

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from florence2.formats import open_dataset
+from florence2.data import open_dataset
 from florence2_lab.cli.main import main
 from florence2_lab.worlds.kinds import KINDS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from florence2.errors import ConfigError, DataError
-from florence2.images import MIN_SIDE
+from florence2.processing.images import MIN_SIDE
 from florence2_lab.worlds.describe import line_records
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.lines import LineOptions, TextLine, line

@@ -11,10 +11,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from florence2.data.records import Record
-from florence2.errors import DataError, Florence2Error
-from florence2.formats.files import choose_split, number, read_text
-from florence2.formats.objects import (
+from florence2.data.files import choose_split, number, read_text
+from florence2.data.image_files import PICTURE_SUFFIXES, PictureFolder, Size, named_picture
+from florence2.data.objects import (
     OBJECT_TASKS,
     LabelledObject,
     LabelledPicture,
@@ -23,8 +22,9 @@ from florence2.formats.objects import (
     labelled_boxes,
     object_records,
 )
-from florence2.formats.pictures import PICTURE_SUFFIXES, PictureFolder, Size, named_picture
-from florence2.formats.report import Problem, ReadReport
+from florence2.data.records import Record
+from florence2.data.report import Problem, ReadReport
+from florence2.errors import DataError, Florence2Error
 from florence2.results import Boxes
 from florence2.tasks import Task
 

@@ -12,17 +12,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
+from florence2.checkpoints.weight_files import MappedPages, first_of, read_weights
 from florence2.errors import WeightsError
 from florence2.model.config import Florence2Config
 from florence2.model.florence2 import Florence2Model
 from florence2.model.projector import sinusoid_table
-from florence2.model.weight_files import MappedPages, first_of, read_weights
 
 SHARED = "shared.weight"
 SINUSOID = "projector.visual_temporal_embed.pos_idx_to_embed"
@@ -293,7 +294,7 @@ class _WithoutMemory(TorchFunctionMode):
     import torch's compiler there, which takes seconds.
     """
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is torch.empty:
             kwargs["device"] = "meta"
@@ -418,7 +419,7 @@ def resized_embedding(embedding: Tensor, rows: int) -> Tensor:
 # ---- wording
 
 
-def _shape(shape) -> str:
+def _shape(shape: Tensor | Sequence[int]) -> str:
     sizes = shape.shape if isinstance(shape, Tensor) else shape
     return " x ".join(map(str, sizes)) or "a single number"
 

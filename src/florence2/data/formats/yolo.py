@@ -14,15 +14,21 @@ from typing import Any
 import numpy as np
 import yaml
 
-from florence2.data.records import Record
-from florence2.errors import DataError, Florence2Error
-from florence2.formats.files import (
+from florence2.data.files import (
     choose_split,
     number,
     read_text,
     split_of,
 )
-from florence2.formats.objects import (
+from florence2.data.image_files import (
+    PictureFolder,
+    Size,
+    checked_size,
+    find_picture,
+    is_picture,
+    pictures_in,
+)
+from florence2.data.objects import (
     OBJECT_TASKS,
     LabelledObject,
     LabelledPicture,
@@ -31,15 +37,9 @@ from florence2.formats.objects import (
     labelled_boxes,
     object_records,
 )
-from florence2.formats.pictures import (
-    PictureFolder,
-    Size,
-    checked_size,
-    find_picture,
-    is_picture,
-    pictures_in,
-)
-from florence2.formats.report import Problem, ReadReport
+from florence2.data.records import Record
+from florence2.data.report import Problem, ReadReport
+from florence2.errors import DataError, Florence2Error
 from florence2.results import Array, Boxes
 from florence2.tasks import Task
 

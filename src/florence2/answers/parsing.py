@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from florence2.answers.confidence import Certainty, Piece, certainty
 from florence2.answers.tokens import POLY_END, POLY_START, SEP, Spelling, Token
 from florence2.locations import NUM_BINS, decode_points
 from florence2.results import Array, Boxes, Mixed, Polygons, Quads, Result, Text
-from florence2.scores import Certainty, Piece, certainty
 from florence2.tasks import AnswerKind
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from florence2.data.records import Record
-from florence2.evaluation.estimates import Estimate, mean
-from florence2.evaluation.measures import Measured
+from florence2.evaluation.intervals import Estimate, mean
 from florence2.evaluation.predict import Answerer, Prediction, Predictor
 from florence2.evaluation.suites import Skipped, Suite
+from florence2.evaluation.task_metrics import Measured
 from florence2.results import Result
 from florence2.tasks import Task
 

@@ -11,12 +11,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from florence2.data.files import field_of, find_file, read_json_lines
+from florence2.data.image_files import PictureFolder, named_picture, relative_name
 from florence2.data.records import Record
+from florence2.data.report import Problem, ReadReport
+from florence2.data.rows import asked_record, record_row
 from florence2.errors import Florence2Error
-from florence2.formats.files import field_of, find_file, read_json_lines
-from florence2.formats.pictures import PictureFolder, named_picture, relative_name
-from florence2.formats.report import Problem, ReadReport
-from florence2.formats.rows import asked_record, record_row
 from florence2.tasks import Task
 
 PATTERNS = ("*.jsonl", "*/*.jsonl")

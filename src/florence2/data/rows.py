@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.data.files import field_of
 from florence2.data.records import Box, Record
+from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
-from florence2.formats.files import field_of
-from florence2.formats.report import Problem, ReadReport
 from florence2.results import from_dict
 from florence2.tasks import Task
 

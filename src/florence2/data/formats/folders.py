@@ -10,12 +10,12 @@ the letter, so that an answer is the name of a folder.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from florence2.data.files import choose_split, read_text, split_named
+from florence2.data.image_files import checked_size, pictures_in
+from florence2.data.objects import CAPTION_TASKS, chosen_tasks
 from florence2.data.records import Record
+from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
-from florence2.formats.files import choose_split, read_text, split_named
-from florence2.formats.objects import CAPTION_TASKS, chosen_tasks
-from florence2.formats.pictures import checked_size, pictures_in
-from florence2.formats.report import Problem, ReadReport
 from florence2.results import Text
 from florence2.tasks import Task
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from florence2.evaluation.average_precision import BoxRanking, Pair
 from florence2.evaluation.detection import count_boxes
-from florence2.evaluation.estimates import Estimate, mean, ratio, resampled
+from florence2.evaluation.intervals import Estimate, mean, ratio, resampled
 from florence2.evaluation.masks import mask_overlap
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.text import common_words, edit_distance, normalized

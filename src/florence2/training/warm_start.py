@@ -5,10 +5,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from florence2.checkpoints.weight_files import first_of
 from florence2.errors import WeightsError
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weight_files import first_of
-from florence2.training.run_files import MANIFEST, WHOLE, read_checkpoint, trained_weights
+from florence2.training.checkpoint_files import MANIFEST, WHOLE, read_checkpoint, trained_weights
 
 SHARED = "shared.weight"
 
@@ -42,8 +42,8 @@ def _is_run(path: Path) -> bool:
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:
+    from florence2.checkpoints.layouts import read_state
     from florence2.checkpoints.sources import find_checkpoint
-    from florence2.model.weights import read_state
 
     tensors = dict(read_state(find_checkpoint(str(source)).weights).tensors)
     if SHARED in tensors:

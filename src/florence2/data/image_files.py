@@ -9,9 +9,9 @@ from pathlib import Path, PureWindowsPath
 from PIL import ExifTags, Image
 
 from florence2.data.records import Record
+from florence2.data.report import Problem, ReadReport
 from florence2.errors import Florence2Error, ImageError
-from florence2.formats.report import Problem, ReadReport
-from florence2.images import FORMATS, MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE
+from florence2.processing.images import FORMATS, MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE
 
 Size = tuple[int, int]
 
@@ -59,7 +59,8 @@ def picture_size(path: Path) -> Size:
     """Return `(width, height)` of the upright picture from its header, decoding nothing.
 
     Raises:
-        ImageError: if it has no readable header or is beyond the limits of `florence2.images`.
+        ImageError: if it has no readable header or is beyond the limits of
+            `florence2.processing.images`.
     """
     Image.init()
     try:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from florence2.data.files import read_text
+from florence2.data.formats.coco import read_coco
+from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
+from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.parquet import read_parquet
+from florence2.data.formats.prefix_suffix import read_prefix_suffix
+from florence2.data.formats.voc import read_voc
+from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
+from florence2.data.image_files import pictures_in
 from florence2.data.records import Record
+from florence2.data.report import ReadReport
 from florence2.errors import DataError
-from florence2.formats.coco import read_coco
-from florence2.formats.files import read_text
-from florence2.formats.folders import caption_file, class_folders, read_captions, read_classes
-from florence2.formats.jsonl import read_jsonl
-from florence2.formats.parquet import read_parquet
-from florence2.formats.pictures import pictures_in
-from florence2.formats.prefix_suffix import read_prefix_suffix
-from florence2.formats.report import ReadReport
-from florence2.formats.voc import read_voc
-from florence2.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.tasks import Task
 
 

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from florence2.answers import parse_answer
+from florence2.answers.confidence import Piece
 from florence2.answers.tokens import PADDING, TOKEN
 from florence2.errors import TaskError
 from florence2.generation.grammar import WORDS, Grammar, Vocabulary
 from florence2.generation.options import SpecialIds
 from florence2.generation.phrase_trie import PhraseTrie
-from florence2.images import preprocess
 from florence2.locations import NUM_BINS, encode_boxes
 from florence2.model.config import Florence2Config
+from florence2.processing.images import preprocess
+from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Result
-from florence2.scores import Piece
 from florence2.tasks import Task
-from florence2.tokenizer import Tokenizer
 
 _SPELLED = "|".join([TOKEN.pattern, *PADDING])
 _WORD = re.compile(r"\w+")

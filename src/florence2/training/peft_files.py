@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from florence2.checkpoints.layouts import LAYOUTS, Layout
+from florence2.checkpoints.weight_files import first_of, read_weights, write_weights
 from florence2.errors import ConfigError, WeightsError
 from florence2.model.florence2 import Florence2Model
-from florence2.model.weight_files import first_of, read_weights, write_weights
-from florence2.model.weights import LAYOUTS, Layout
 from florence2.training.lora import Lora, LoraConfig, target_linears
 
 CONFIG = "adapter_config.json"

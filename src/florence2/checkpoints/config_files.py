@@ -21,9 +21,9 @@ from florence2.checkpoints.sources import (
 )
 from florence2.errors import ConfigError, WeightsError
 from florence2.generation.options import GenerationOptions
-from florence2.images import IMAGE_MEAN, IMAGE_STD
 from florence2.model.config import Florence2Config, TextConfig, VisionConfig, base, large
-from florence2.tokenizer import Tokenizer
+from florence2.processing.images import IMAGE_MEAN, IMAGE_STD
+from florence2.processing.tokenizer import Tokenizer
 
 DEFAULT_IMAGE_SIDE = 768
 BICUBIC = 3  # Pillow's number

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
-from florence2.formats.report import Problem, ReadReport
 
 SPLIT_NAMES = {
     "train": ("train", "training", "trn"),

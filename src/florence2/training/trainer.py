@@ -15,15 +15,15 @@ from torch import Tensor
 
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
+from florence2.training.checkpoint_files import LOG, RunLog, read_checkpoint, write_checkpoint
 from florence2.training.curves import draw_curves
 from florence2.training.distributed import ALONE, World
-from florence2.training.feeding import Batches, feed
 from florence2.training.learner import Learner
+from florence2.training.loader import Batches, feed
 from florence2.training.progress import Bar, Progress
 from florence2.training.recipe import Recipe
-from florence2.training.run_files import LOG, RunLog, read_checkpoint, write_checkpoint
 from florence2.training.stage import Stage
-from florence2.training.starting import loss_weights_of, start_from
+from florence2.training.warm_start import loss_weights_of, start_from
 
 __all__ = ["Recipe", "Stage", "Trainer"]
 

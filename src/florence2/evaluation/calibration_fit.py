@@ -9,18 +9,20 @@ A found object is right in three senses, one for each kind of score:
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from florence2.calibration import COLUMNS, Calibration, Curve, calibration_error, fit_curve
-from florence2.calibration import reliability as reliability_of
+from florence2.answers.calibration import COLUMNS, Calibration, Curve
 from florence2.errors import DataError
 from florence2.evaluation.detection import match_boxes
 from florence2.geometry import bounding_box, box_iou
 from florence2.results import Boxes, Mixed, Quads, Result
 from florence2.tasks import AnswerKind, Task
 
+BINS = 10  # of equal width, for the calibration error
+MIN_GROUP, MAX_POINTS = 20, 20  # objects behind a point of a curve, and points of it
 MIN_OBJECTS = 50  # of each part; with fewer, chance is larger than what there is to correct
 SEED = 1  # of the division into parts
 KINDS = frozenset(AnswerKind) - {AnswerKind.TEXT, AnswerKind.POLYGONS}
@@ -66,7 +68,7 @@ def _measured(curve: Curve, fitted: Sample, held: Sample) -> Mapping[str, object
 
 
 def _rows(scores: NDArray[np.float64], right: NDArray[np.float64]) -> list[dict[str, float]]:
-    bins = reliability_of(scores, right)
+    bins = reliability(scores, right)
     return [
         {"objects": each.objects, "score": round(each.score, 4), "right": round(each.share, 4)}
         for each in bins
@@ -111,3 +113,86 @@ def _boxes(result: Result) -> Boxes:
         f"a calibration needs boxes or quads; got a {type(result).__name__} result; choose another"
         " task"
     )
+
+
+def fit_curve(scores: ArrayLike, right: ArrayLike) -> Curve:
+    """Fit the rising curve that is nearest to what was right (isotonic regression).
+
+    Few points keep it from following chance: each stands for `MIN_GROUP` objects or more, and
+    counts one more, half right, so that no share is 0 or 1.
+
+    Args:
+        scores: `(N,)`, at least one.
+        right: `(N,)`, 1 where the object was right, else 0.
+    """
+    given, is_right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
+    order = np.argsort(given, kind="stable")
+    blocks: list[_Block] = []
+    for part in np.array_split(order, max(1, min(MAX_POINTS, len(order) // MIN_GROUP))):
+        block = _Block(float(given[part].sum()), float(is_right[part].sum()), len(part))
+        while blocks and not block.is_above(blocks[-1]):
+            block = blocks.pop().with_(block)
+        blocks.append(block)
+    return Curve(tuple(each.score for each in blocks), tuple(each.share for each in blocks))
+
+
+class _Block(NamedTuple):
+    """Objects of neighbouring scores, told by sums."""
+
+    scores: float
+    right: float
+    objects: int
+
+    @property
+    def score(self) -> float:
+        return self.scores / self.objects
+
+    @property
+    def share(self) -> float:
+        return (self.right + 0.5) / (self.objects + 1)
+
+    def is_above(self, other: "_Block") -> bool:
+        return self.share > other.share and self.score > other.score
+
+    def with_(self, other: "_Block") -> "_Block":
+        return _Block(
+            self.scores + other.scores, self.right + other.right, self.objects + other.objects
+        )
+
+
+class Bin(NamedTuple):
+    """Objects whose scores are in one tenth of [0, 1]: how sure, and how many of them right."""
+
+    objects: int
+    score: float
+    share: float
+
+
+def reliability(scores: ArrayLike, right: ArrayLike) -> list[Bin]:
+    """Compare what scores say with what was right, in `BINS` bins of equal width.
+
+    >>> reliability([0.11, 0.13, 0.9], [0, 1, 1])[1:3]
+    [Bin(objects=2, score=0.12, share=0.5), Bin(objects=0, score=0.0, share=0.0)]
+    """
+    given, is_right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
+    places = np.minimum((given * BINS).astype(int), BINS - 1)
+    bins = []
+    for place in range(BINS):
+        inside = places == place
+        count = int(inside.sum())
+        means = (float(each[inside].mean()) if count else 0.0 for each in (given, is_right))
+        bins.append(Bin(count, *means))
+    return bins
+
+
+def calibration_error(scores: ArrayLike, right: ArrayLike) -> float:
+    """The expected calibration error: how far a score is from the share that is right, on average.
+
+    The mean over the `reliability` bins, weighted by their objects; 0 for no objects.
+
+    >>> round(calibration_error([0.2, 0.2, 0.9], [0, 1, 1]), 4)
+    0.2333
+    """
+    bins = reliability(scores, right)
+    total = sum(each.objects for each in bins)
+    return sum(each.objects * abs(each.score - each.share) for each in bins) / max(total, 1)

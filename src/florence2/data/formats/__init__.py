@@ -1,0 +1,1 @@
+"""One file for each format of a dataset: its reader and its writer, side by side."""
