@@ -168,7 +168,7 @@ def test_what_is_asked_comes_back() -> None:
 @given(st.lists(st.integers(-2, 1500) | st.integers(4, 260), max_size=20))
 def test_pieces_spell_the_answer_and_hold_every_token_once(token_ids: list[int]) -> None:
     logprobs = [-float(place) for place in range(len(token_ids))]
-    pieces = processor().pieces(token_ids, logprobs)
+    pieces = processor().scored_text(token_ids, logprobs)
     assert "".join(piece.text for piece in pieces) == processor().tokenizer.decode(token_ids)
     assert all(piece.text for piece in pieces)
     told = [logprob for piece in pieces for logprob in piece.logprobs]
@@ -182,13 +182,13 @@ def test_pieces_spell_the_answer_and_hold_every_token_once(token_ids: list[int])
 def test_a_character_in_several_tokens_is_one_piece() -> None:
     ids = processor().tokenizer.encode("a日b")[1:-1]
     assert len(ids) == 5
-    pieces = processor().pieces(ids, [-1.0, -2.0, -3.0, -4.0, -5.0])
+    pieces = processor().scored_text(ids, [-1.0, -2.0, -3.0, -4.0, -5.0])
     assert pieces == [("a", (-1.0,)), ("日", (-2.0, -3.0, -4.0)), ("b", (-5.0,))]
 
 
 def test_half_a_character_lends_nothing_to_what_follows() -> None:
     half, place = processor().tokenizer.encode("日")[1], processor().tokenizer.loc_begin
-    pieces = processor().pieces([half, place], [-1.0, -2.0])
+    pieces = processor().scored_text([half, place], [-1.0, -2.0])
     assert pieces == [("\ufffd", (-1.0,)), ("<loc_0>", (-2.0,))]
 
 
@@ -204,7 +204,7 @@ def test_scores_belong_to_their_tokens_whatever_stands_before(start: str) -> Non
         else 0.01 if each.startswith("<") else 0.25
         for each in text
     ]  # fmt: skip
-    pieces = processor().pieces(ids, [math.log(each) for each in probability])
+    pieces = processor().scored_text(ids, [math.log(each) for each in probability])
     boxes = parse_answer(pieces, Task.OD, SIZE)
     assert isinstance(boxes, Boxes)
     assert boxes.label_scores == pytest.approx((0.25, 0.25))

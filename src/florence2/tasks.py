@@ -22,7 +22,7 @@ class InputKind(Enum):
 
 
 class AnswerKind(Enum):
-    """The grammar of an answer; see `florence2.answers` for reader and writer."""
+    """The grammar of an answer; see `florence2.answers`."""
 
     TEXT = "text"  # plain text; region tasks may append location tokens
     CLASS_BOXES = "class boxes"  # a label, then all boxes of that class

@@ -18,9 +18,9 @@ The model is not the user, so reading never raises. Whatever breaks the grammar 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from florence2.answers.confidence import Piece
-from florence2.answers.formatting import Writer
-from florence2.answers.parsing import Reader
+from florence2.answers.confidence import ScoredText
+from florence2.answers.formatting import AnswerFormatter
+from florence2.answers.parsing import AnswerParser
 from florence2.answers.tokens import PADDING, POLY_END, POLY_START, SEP
 from florence2.locations import check_image_size
 from florence2.results import Mixed, Polygons, Quads, Result, Text, check_fits
@@ -30,7 +30,7 @@ __all__ = ["PADDING", "POLY_END", "POLY_START", "SEP", "format_answer", "parse_a
 
 
 def parse_answer(
-    answer: str | Sequence[Piece],
+    answer: str | Sequence[ScoredText],
     task: Task | str,
     image_size: tuple[int, int],
     *,
@@ -52,15 +52,15 @@ def parse_answer(
     ((), 1)
     """
     task = Task.parse(task)
-    pieces = [Piece(answer)] if isinstance(answer, str) else answer
-    reader = Reader(pieces, check_image_size(image_size))
-    result = reader.read(task.answer_kind)
+    pieces = [ScoredText(answer)] if isinstance(answer, str) else answer
+    parser = AnswerParser(pieces, check_image_size(image_size))
+    result = parser.read(task.answer_kind)
     return replace(
         result,
-        answer=reader.answer,
+        answer=parser.answer,
         token_ids=tuple(token_ids),
         finish_reason=finish_reason,
-        malformed=reader.malformed,
+        malformed=parser.malformed,
     )
 
 
@@ -79,14 +79,14 @@ def format_answer(result: Result, task: Task | str) -> str:
     """
     task = Task.parse(task)
     check_fits(result, task)
-    writer = Writer(task)
+    formatter = AnswerFormatter(task)
     match result:
         case Text():
-            return writer.text(result)
+            return formatter.text(result)
         case Quads():
-            return writer.quads(result)
+            return formatter.quads(result)
         case Polygons():
-            return writer.polygons(result)
+            return formatter.polygons(result)
         case Mixed():
-            return writer.mixed(result)
-    return writer.boxes(result)
+            return formatter.mixed(result)
+    return formatter.boxes(result)

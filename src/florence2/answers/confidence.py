@@ -1,6 +1,6 @@
 """How sure the model was: from the log-probabilities of tokens to scores in [0, 1].
 
-A certainty is the geometric mean of the probabilities that the model gave to some tokens when it
+A confidence is the geometric mean of the probabilities that the model gave to some tokens when it
 wrote them: to the locations of an object, or to the words of its label. `docs/scores.md` tells how
 well the scores made of them rank boxes.
 """
@@ -10,7 +10,7 @@ from math import exp, fsum, sqrt
 from typing import NamedTuple
 
 
-class Piece(NamedTuple):
+class ScoredText(NamedTuple):
     """A stretch of an answer with the log-probabilities of the tokens that spell it.
 
     Mostly one token; more where several tokens spell one character.
@@ -20,7 +20,7 @@ class Piece(NamedTuple):
     logprobs: tuple[float, ...] = ()
 
 
-class Certainty(NamedTuple):
+class Confidence(NamedTuple):
     """How sure the model was of one object; parts are `None` where nothing is known."""
 
     location: float | None
@@ -34,10 +34,10 @@ class Certainty(NamedTuple):
         return sqrt(self.location * self.label)
 
 
-def certainty(logprobs: Sequence[float]) -> float | None:
+def mean_probability(logprobs: Sequence[float]) -> float | None:
     """The geometric mean of probabilities, given as natural logarithms; `None` of none.
 
-    >>> round(certainty([-0.1, -0.3]), 4)
+    >>> round(mean_probability([-0.1, -0.3]), 4)
     0.8187
     """
     return min(1.0, exp(fsum(logprobs) / len(logprobs))) if logprobs else None

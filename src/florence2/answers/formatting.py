@@ -9,8 +9,8 @@ from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import AnswerKind, Task
 
 
-class Writer:
-    """Writes results for one task."""
+class AnswerFormatter:
+    """Formats results as answers of one task."""
 
     def __init__(self, task: Task) -> None:
         self.task = task

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from florence2.answers.confidence import Certainty, Piece, certainty
-from florence2.answers.tokens import POLY_END, POLY_START, SEP, Spelling, Token
+from florence2.answers.confidence import Confidence, ScoredText, mean_probability
+from florence2.answers.tokens import POLY_END, POLY_START, SEP, AnswerTokenizer, Token
 from florence2.locations import NUM_BINS, decode_points
 from florence2.results import Array, Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import AnswerKind
@@ -31,7 +31,7 @@ class _Segment:
 
 
 @dataclass
-class _Entry:
+class _LabelGroup:
     """A label, maybe empty, and all locations up to the next label."""
 
     label: str = ""
@@ -39,11 +39,12 @@ class _Entry:
     segments: list[_Segment] = field(default_factory=list)
 
     def object(self, label: str, locations: Sequence[Token]) -> "_Object":
-        """One object of this entry; its label may differ."""
+        """One object of this group; its label may differ."""
         logprobs = [logprob for token in locations for logprob in token.logprobs]
-        return _Object(label, Certainty(certainty(logprobs), certainty(self.logprobs)))
+        location, of_label = mean_probability(logprobs), mean_probability(self.logprobs)
+        return _Object(label, Confidence(location, of_label))
 
-    def take(self, token: Token) -> None:
+    def add(self, token: Token) -> None:
         """Add a location token or a mark."""
         if token.text == POLY_START or not self.segments or self.segments[-1].closed:
             self.segments.append(_Segment(opened=token.text == POLY_START))
@@ -59,15 +60,15 @@ class _Object(NamedTuple):
     """What an object is called, and how sure the model was of it."""
 
     label: str
-    certainty: Certainty
+    confidence: Confidence
 
 
-class Reader:
-    """One answer being read, and the malformed pieces found so far."""
+class AnswerParser:
+    """Parses one answer, and counts the malformed pieces found so far."""
 
-    def __init__(self, pieces: Sequence[Piece], image_size: tuple[int, int]) -> None:
-        self._spelling = Spelling(pieces)
-        self.answer = self._spelling.text
+    def __init__(self, pieces: Sequence[ScoredText], image_size: tuple[int, int]) -> None:
+        self._tokenizer = AnswerTokenizer(pieces)
+        self.answer = self._tokenizer.text
         self._scored = any(piece.logprobs for piece in pieces)
         self.image_size = image_size
         self.malformed = 0
@@ -88,7 +89,7 @@ class Reader:
         words: list[str] = []
         logprobs: list[float] = []
         bins: list[int] = []
-        for token in self._spelling.tokens():
+        for token in self._tokenizer.tokens():
             if token.kind == "words":
                 self.malformed += bool(bins)  # words stand before the locations
                 words.append(token.text)
@@ -99,40 +100,41 @@ class Reader:
                 self.malformed += 1
         self.malformed += len(bins) % 4 != 0 or _beyond(bins)
         bins = [min(value, NUM_BINS - 1) for value in bins]
-        return Text(" ".join(words), tuple(bins), certainty(logprobs), image_size=self.image_size)
+        score = mean_probability(logprobs)
+        return Text(" ".join(words), tuple(bins), score, image_size=self.image_size)
 
     def boxes(self, labelled: bool) -> Boxes:
         rows: list[list[Token]] = []
         objects: list[_Object] = []
-        for entry in self._entries(labelled):
-            for segment in entry.segments:
+        for group in self._label_groups(labelled):
+            for segment in group.segments:
                 found = self._boxes_of(segment)
                 rows += found
-                objects += [entry.object(entry.label, row) for row in found]
+                objects += [group.object(group.label, row) for row in found]
         return self._make_boxes(rows, objects)
 
     def quads(self) -> Quads:
         rows: list[list[Token]] = []
         objects: list[_Object] = []
-        for entry in self._entries(labelled=True):
-            found = [row for segment in entry.segments for row in self._groups_of(segment, 8)]
+        for group in self._label_groups(labelled=True):
+            found = [row for segment in group.segments for row in self._groups_of(segment, 8)]
             self.malformed += sum(_beyond(_bins(row)) for row in found)
             self.malformed += max(0, len(found) - 1)  # a text has one quad; the others have none
             rows += found
-            labels = [entry.label] + [""] * len(found)
-            objects += map(entry.object, labels, found)
+            labels = [group.label] + [""] * len(found)
+            objects += map(group.object, labels, found)
         quads = self._pixels([_bins(row) for row in rows]).reshape(-1, 4, 2)
         return Quads(quads, **self._columns(objects), image_size=self.image_size)
 
     def polygons(self) -> Polygons:
         instances: list[tuple[Array, ...]] = []
         objects: list[_Object] = []
-        for entry in self._entries(labelled=False):
-            marked = any(segment.opened or segment.closed for segment in entry.segments)
-            for segment in entry.segments:
+        for group in self._label_groups(labelled=False):
+            marked = any(segment.opened or segment.closed for segment in group.segments)
+            for segment in group.segments:
                 if instance := self._instance_of(segment, wrapped=marked):
                     instances.append(instance)
-                    objects.append(entry.object(entry.label, segment.locations))
+                    objects.append(group.object(group.label, segment.locations))
         return Polygons(tuple(instances), **self._columns(objects), image_size=self.image_size)
 
     def mixed(self) -> Mixed:
@@ -140,35 +142,35 @@ class Reader:
         box_objects: list[_Object] = []
         instances: list[tuple[Array, ...]] = []
         objects: list[_Object] = []
-        for entry in self._entries(labelled=True):
-            for segment in entry.segments:
+        for group in self._label_groups(labelled=True):
+            for segment in group.segments:
                 if not (segment.opened or segment.closed):
                     found = self._boxes_of(segment)
                     rows += found
-                    box_objects += [entry.object(entry.label, row) for row in found]
+                    box_objects += [group.object(group.label, row) for row in found]
                 elif instance := self._instance_of(segment, wrapped=True):
                     instances.append(instance)
-                    objects.append(entry.object(entry.label, segment.locations))
+                    objects.append(group.object(group.label, segment.locations))
         polygons = Polygons(tuple(instances), **self._columns(objects), image_size=self.image_size)
         boxes = self._make_boxes(rows, box_objects)
         return Mixed(boxes, polygons, image_size=self.image_size)
 
-    def _entries(self, labelled: bool) -> list[_Entry]:
+    def _label_groups(self, labelled: bool) -> list[_LabelGroup]:
         """Split at the words, counting labels that are missing, surplus or without location."""
-        entries: list[_Entry] = []
-        for token in self._spelling.tokens():
+        groups: list[_LabelGroup] = []
+        for token in self._tokenizer.tokens():
             if token.kind == "words":
-                entries.append(_Entry(token.text, token.logprobs))
-            elif token.kind == "foreign":
+                groups.append(_LabelGroup(token.text, token.logprobs))
+            elif token.kind == "unexpected":
                 self.malformed += 1
             else:
-                if not entries:
-                    entries.append(_Entry())
-                entries[-1].take(token)
-        for entry in entries:
-            located = any(segment.locations for segment in entry.segments)
-            self.malformed += bool(entry.label) != labelled if located else bool(entry.label)
-        return entries
+                if not groups:
+                    groups.append(_LabelGroup())
+                groups[-1].add(token)
+        for group in groups:
+            located = any(segment.locations for segment in group.segments)
+            self.malformed += bool(group.label) != labelled if located else bool(group.label)
+        return groups
 
     def _groups_of(self, segment: _Segment, size: int) -> list[list[Token]]:
         """Return the whole groups of bins, counting what is left over and marks among them."""
@@ -203,9 +205,9 @@ class Reader:
         """Labels and scores of objects; no scores where the log-probabilities are unknown."""
         columns: dict[str, Any] = {"labels": tuple(each.label for each in objects)}
         if self._scored:
-            columns["scores"] = tuple(each.certainty.score for each in objects)
-            columns["location_scores"] = tuple(each.certainty.location for each in objects)
-            columns["label_scores"] = tuple(each.certainty.label for each in objects)
+            columns["scores"] = tuple(each.confidence.score for each in objects)
+            columns["location_scores"] = tuple(each.confidence.location for each in objects)
+            columns["label_scores"] = tuple(each.confidence.label for each in objects)
         return columns
 
     def _pixels(self, bins: Sequence[int] | Sequence[list[int]]) -> Array:

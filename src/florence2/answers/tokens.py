@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from florence2.answers.confidence import Piece
+from florence2.answers.confidence import ScoredText
 
 SEP, POLY_START, POLY_END = "<sep>", "<poly>", "</poly>"
 
@@ -23,16 +23,16 @@ TOKEN = re.compile(
 class Token(NamedTuple):
     """One token of an answer; words between two others are one token."""
 
-    kind: str  # "words", "bin", "mark" or "foreign"
+    kind: str  # "words", "bin", "mark" or "unexpected"
     text: str
     logprobs: tuple[float, ...]  # of all that spells it, empty where unknown
     bin: int = 0
 
 
-class Spelling:
-    """An answer without `<s>`, `</s>` and `<pad>`, which knows the piece of each letter."""
+class AnswerTokenizer:
+    """Cuts an answer, without `<s>`, `</s>` and `<pad>`, into tokens with their probabilities."""
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[ScoredText]) -> None:
         self._pieces = pieces
         self._owners: list[int] = []
         letters: list[str] = []
@@ -60,7 +60,7 @@ class Spelling:
             if match["bin"]:
                 yield Token("bin", match[0], logprobs, int(match["bin"]))
             else:
-                yield Token("mark" if match["mark"] else "foreign", match[0], logprobs)
+                yield Token("mark" if match["mark"] else "unexpected", match[0], logprobs)
         yield from self._words(start, len(self.text))
 
     def _words(self, start: int, end: int) -> Iterator[Token]:

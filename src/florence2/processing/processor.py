@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from florence2.answers import parse_answer
-from florence2.answers.confidence import Piece
+from florence2.answers.confidence import ScoredText
 from florence2.answers.tokens import PADDING, TOKEN
 from florence2.errors import TaskError
 from florence2.generation.grammar import WORDS, Grammar, Vocabulary
@@ -151,34 +151,34 @@ class Processor:
                 ids.setdefault(piece, []).append(token)
         return ids
 
-    def pieces(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> list[Piece]:
+    def scored_text(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> list[ScoredText]:
         """The text of token ids in pieces, with the log-probability of each token.
 
         Tokens that end in the middle of a character are one piece with the one that ends it;
         where none does, they are a piece of their own.
         """
         decoder = getincrementaldecoder("utf-8")("replace")
-        pieces: list[Piece] = []
+        pieces: list[ScoredText] = []
         pending: tuple[float, ...] = ()
         for token_id, logprob in zip(token_ids, logprobs, strict=True):
             known = 0 <= token_id < len(self._token_bytes)
             spelled = self._token_bytes[token_id] if known else b""
             if spelled[:1] not in _CONTINUATIONS and (cut := decoder.decode(b"", final=True)):
-                pieces.append(Piece(cut, pending))
+                pieces.append(ScoredText(cut, pending))
                 pending = ()
             text = decoder.decode(spelled)
             pending += (logprob,) if known else ()
             if text:
-                pieces.append(Piece(text, pending))
+                pieces.append(ScoredText(text, pending))
                 pending = ()
         if rest := decoder.decode(b"", final=True):
-            pieces.append(Piece(rest, pending))
+            pieces.append(ScoredText(rest, pending))
         return pieces
 
     def result(self, generated: GeneratedTokens, task: Task, image_size: tuple[int, int]) -> Result:
         """Read what the model wrote about a picture of this size; never raises on any ids."""
         return parse_answer(
-            self.pieces(generated.token_ids, generated.token_logprobs),
+            self.scored_text(generated.token_ids, generated.token_logprobs),
             task,
             image_size,
             token_ids=generated.token_ids,

@@ -5,17 +5,16 @@ from math import log
 
 import pytest
 
-from florence2.answers import confidence as scores
-from florence2.answers import parse_answer
-from florence2.answers.confidence import Certainty, Piece, certainty
+from florence2.answers import confidence, parse_answer
+from florence2.answers.confidence import Confidence, ScoredText, mean_probability
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
 
 SIZE = (100, 100)
 
 
-def pieces(*written: tuple[str, float]) -> list[Piece]:
-    return [Piece(text, (log(probability),)) for text, probability in written]
+def pieces(*written: tuple[str, float]) -> list[ScoredText]:
+    return [ScoredText(text, (log(probability),)) for text, probability in written]
 
 
 def places(count: int, probability: float) -> list[tuple[str, float]]:
@@ -23,7 +22,7 @@ def places(count: int, probability: float) -> list[tuple[str, float]]:
 
 
 def test_doctests() -> None:
-    assert doctest.testmod(scores).failed == 0
+    assert doctest.testmod(confidence).failed == 0
 
 
 def test_nothing_is_known_of_a_text_alone() -> None:
@@ -36,10 +35,10 @@ def test_nothing_is_known_of_a_text_alone() -> None:
     assert text.score is None
 
 
-def test_certainty_is_a_geometric_mean_within_one() -> None:
-    assert certainty([]) is None
-    assert certainty([log(0.5), log(0.125)]) == pytest.approx(0.25)
-    assert certainty([1e-9]) == 1.0
+def test_the_mean_probability_is_geometric_and_within_one() -> None:
+    assert mean_probability([]) is None
+    assert mean_probability([log(0.5), log(0.125)]) == pytest.approx(0.25)
+    assert mean_probability([1e-9]) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -49,11 +48,11 @@ def test_certainty_is_a_geometric_mean_within_one() -> None:
 def test_parts_are_combined(
     location: float | None, label: float | None, score: float | None
 ) -> None:
-    combined = Certainty(location, label).score
+    combined = Confidence(location, label).score
     assert combined == (None if score is None else pytest.approx(score))
 
 
-def test_every_box_of_a_label_has_the_labels_certainty_and_its_own() -> None:
+def test_every_box_of_a_label_has_the_labels_confidence_and_its_own() -> None:
     written = [("a", 0.9), (" cat", 0.4), *places(4, 0.5), *places(4, 0.2), ("dog", 0.7)]
     boxes = parse_answer(pieces(*written, *places(4, 0.1)), Task.OD, SIZE)
     assert isinstance(boxes, Boxes)
