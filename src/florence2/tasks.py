@@ -8,7 +8,6 @@ from enum import Enum
 from numbers import Integral
 
 from florence2.errors import TaskError
-from florence2.locations import NUM_BINS, location_tokens
 
 _REGION_TEXT = re.compile(r"\s*" + r"<loc_([0-9]{1,3})>\s*" * 4)
 
@@ -207,6 +206,8 @@ class Task(_Row, Enum):
 
     def _region(self, words: str, region_bins: Sequence[int] | None) -> str:
         """Write the region of a task that needs one as four location tokens."""
+        from florence2.locations import NUM_BINS, location_tokens  # NumPy: not for --help
+
         if words and region_bins is not None:
             raise TaskError(
                 f"task {self.token!r} takes one region; got {words!r} and {region_bins!r}; give "

@@ -1,7 +1,6 @@
 """`florence2 COMMAND ...`: choose the command, turn errors into one line and an exit code."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -23,24 +22,37 @@ COMMANDS = {
 EXIT_OK, EXIT_OURS, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; building it loads no torch."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The command line, of all commands or of one; building it loads no torch."""
     return parser_of(
         "florence2",
         "Caption, detect, segment, ground and read pictures with Florence-2.",
         "florence2.cli",
         COMMANDS,
+        only,
     )
 
 
 def parser_of(
-    program: str, description: str, package: str, commands: Mapping[str, str]
+    program: str,
+    description: str,
+    package: str,
+    commands: Mapping[str, str],
+    only: str | None = None,
 ) -> argparse.ArgumentParser:
-    """The parser of a program whose commands are the modules of a package."""
+    """The parser of a program whose commands are the modules of a package.
+
+    Args:
+        only: the word typed behind the program: of the others no module is imported, and no flag
+            known.
+    """
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in commands.items():
+        if only is not None and name != only:
+            subparsers.add_parser(name, help=summary)
+            continue
         module = import_module(f"{package}.{name}")
         command = subparsers.add_parser(
             name,
@@ -58,12 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if is_moved(argv):
         return run_moved(argv)
-    return run_command(build_parser(), argv)
+    return run_command(build_parser(only=argv[0] if argv else ""), argv)
 
 
 def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the command that was typed, and turn errors into one line and an exit code."""
     arguments = parser.parse_args(argv)
+    import logging  # not for --help
+
     program = parser.prog
     logging.basicConfig(format=f"{program}: %(message)s", level=logging.WARNING)
     try:

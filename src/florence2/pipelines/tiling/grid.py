@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
-
 from florence2.errors import ConfigError
 
 Rect = tuple[int, int, int, int]  # x_min, y_min, x_max, y_max, whole pixels of the picture
@@ -138,5 +136,6 @@ def _spans_of_count(length: int, count: int, overlap: float) -> Spans:
 
 
 def _spans(length: int, tile: int, count: int) -> Spans:
-    starts = np.round(np.linspace(0, length - tile, count)).astype(int).tolist()
+    step = (length - tile) / max(count - 1, 1)
+    starts = [round(number * step) for number in range(count)]
     return [(start, start + tile) for start in starts]
