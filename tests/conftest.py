@@ -1,18 +1,15 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share.
 
+They import what they need when they are asked for, so that tests of modules without torch start
+at once.
+"""
+
+import sys
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
-
-from florence2.checkpoints import save_checkpoint
-from florence2.model.config import with_vocab_size
-from florence2.model.florence2 import Florence2Model
-from florence2.processing.tokenizer import Tokenizer
-from florence2.tasks import Task
-from tiny_models import CONFIG
 
 # Slow is not wrong on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,12 +19,22 @@ settings.load_profile("patient")
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Tiny matrices are slower on many threads than on one."""
-    torch.set_num_threads(1)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of random weights that answers nonsense, quickly."""
+    import torch
+
+    from florence2.checkpoints import save_checkpoint
+    from florence2.model.config import with_vocab_size
+    from florence2.model.florence2 import Florence2Model
+    from florence2.processing.tokenizer import Tokenizer
+    from florence2.tasks import Task
+    from tiny_models import CONFIG
+
     tokenizer = Tokenizer.train([task.template for task in Task] * 3, vocab_size=300)
     config = with_vocab_size(CONFIG, tokenizer.vocab_size)
     generator = torch.Generator().manual_seed(5)
