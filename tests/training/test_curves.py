@@ -1,6 +1,5 @@
-"""The log becomes a picture of plots, and a terminal gets a bar."""
+"""The log becomes a picture of plots."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from florence2.training.checkpoint_files import RunLog
 from florence2.training.curves import COLOURS, HEIGHT, WIDTH, draw_curves, read_curves
-from florence2.training.progress import Bar, Progress, Stopwatch
+from florence2.training.step_metrics import Stopwatch
 
 
 @pytest.fixture
@@ -59,27 +58,6 @@ def test_the_line_of_a_loss_falls_on_the_picture(log: RunLog) -> None:
 def test_an_empty_log_draws_nothing(tmp_path: Path) -> None:
     draw_curves(tmp_path / "log.csv", tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_bar_is_drawn_on_terminals_only() -> None:
-    progress = Progress("joint", 5, 10, 32, 0.5, 1.5)
-    for stream in (io.StringIO(), Terminal()):
-        bar = Bar(stream)
-        for _ in range(100):
-            bar.draw(progress)
-        bar.clear()
-        drawn = stream.getvalue()
-        assert drawn == "" or (drawn.count(progress.describe()) < 5 and drawn.endswith("\r\x1b[K"))
-    assert "64.0 pictures/s" in drawn and "0:00:02 left" in drawn
-
-
-def test_before_the_first_numbers_the_bar_does_not_invent_any() -> None:
-    assert Progress("joint", 0, 10, 32, None, None).describe().endswith("0/10")
 
 
 def test_the_watch_adds_up_laps_and_starts_anew() -> None:

@@ -112,24 +112,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     question = parse_question(arguments)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
     model = load(arguments)
     for calibration in model.engine.calibrations.values():
         question.check_calibration(calibration)
     options = generation_options(model.generation, arguments)
-    progress = Progress(question.count(arguments.images), arguments.quiet)
-    failures = 0
-    for line in question.lines(model, arguments.images, options):
-        if line.error is not None:
-            failures += 1
-            progress.clear()
-            print(f"florence2: {line.error}", file=sys.stderr)
-        elif drawings is not None and line.drawn is not None:
-            drawings.write(line.content["image"], question.name, line.drawn)
-        print(json.dumps(line.content, ensure_ascii=False), flush=True)
-        progress.advance()
-    progress.finish(failures)
+    failures, total = 0, question.count(arguments.images)
+    hidden = True if total < 2 or arguments.quiet else None  # None: shown on terminals only
+    with tqdm(total=total, unit=" questions", disable=hidden, leave=False) as bar:
+        for line in question.lines(model, arguments.images, options):
+            if line.error is not None:
+                failures += 1
+                bar.write(f"florence2: {line.error}", file=sys.stderr)
+            elif drawings is not None and line.drawn is not None:
+                drawings.write(line.content["image"], question.name, line.drawn)
+            with bar.external_write_mode(sys.stdout):
+                print(json.dumps(line.content, ensure_ascii=False), flush=True)
+            bar.update()
+    if failures:
+        answered = f"{total - failures} of {total} questions answered"
+        print(f"florence2: {answered}, {failures} not: see above", file=sys.stderr)
     return 2 if failures else 0
 
 
@@ -199,38 +204,3 @@ class Drawings:
     def _suffixes() -> Iterator[str]:
         yield ""
         yield from (f"-{number}" for number in count(2))
-
-
-class Progress:
-    """A bar on stderr for people; silent when stderr is no terminal."""
-
-    WIDTH = 30
-
-    def __init__(self, total: int, quiet: bool):
-        self.total, self.done = total, 0
-        self.shown = total > 1 and not quiet and sys.stderr.isatty()
-        self._draw()
-
-    def advance(self) -> None:
-        self.done += 1
-        self._draw()
-
-    def clear(self) -> None:
-        if self.shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-    def finish(self, failures: int) -> None:
-        self.clear()
-        if failures:
-            print(
-                f"florence2: {self.total - failures} of {self.total} questions answered,"
-                f" {failures} not: see above",
-                file=sys.stderr,
-            )
-
-    def _draw(self) -> None:
-        if not self.shown:
-            return
-        filled = self.WIDTH * self.done // self.total
-        bar = "#" * filled + "." * (self.WIDTH - filled)
-        print(f"\r{bar} {self.done}/{self.total}", end="", file=sys.stderr, flush=True)

@@ -23,10 +23,9 @@ from florence2.training.optimizer import (
     restore_moments,
     trained_parameters,
 )
-from florence2.training.progress import Stopwatch
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
-from florence2.training.step_metrics import Window
+from florence2.training.step_metrics import Stopwatch, Window
 
 MEASURE_EVERY = 10  # steps between measurements of the loss module that cost time of their own
 

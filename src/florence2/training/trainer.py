@@ -6,12 +6,13 @@ functions of the recipe and `n` alone, so a run that was killed goes on where it
 """
 
 import logging
-import time
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
+from tqdm import tqdm
 
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
@@ -20,7 +21,7 @@ from florence2.training.curves import draw_curves
 from florence2.training.distributed import ALONE, World
 from florence2.training.learner import Learner
 from florence2.training.loader import Batches, feed
-from florence2.training.progress import Bar, Progress
+from florence2.training.losses import ANSWER
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
 from florence2.training.warm_start import loss_weights_of, start_from
@@ -57,8 +58,7 @@ class Trainer:
         self.stage_index = 0
         self.step = 0  # within the stage
         self.seconds = 0.0  # of training so far, over all sessions
-        self.log, self.bar = RunLog(self.folder / LOG), Bar()
-        self._logged_loss: float | None = None
+        self.log = RunLog(self.folder / LOG)
         self.folder.mkdir(parents=True, exist_ok=True)
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
@@ -98,30 +98,42 @@ class Trainer:
         pieces = feed(batches, recipe, pin_memory=learner.device.type == "cuda")
         learner.objective.train()
         learner.window.start_clock()
-        first, started = self.step, time.monotonic()
-        while self.step < stage.steps:
-            with learner.window.watch.lap("data", waits=True):
-                batch = [next(pieces) for _ in range(recipe.accumulate)]
-            learner.take_step(stage, (self.stage_index, self.step), batch)
-            self.step += 1
-            last = self.step == stage.steps
-            if self.step % recipe.log_every == 0 or last:
-                self._log_window(stage)
-            if stage.evaluated and (self.step % recipe.evaluate_every == 0 or last):
-                self._evaluate(stage)
-            if self.step % recipe.save_every == 0 and not last:
-                self.save()
-            self._show_progress(stage, (time.monotonic() - started) / (self.step - first))
-        self.bar.clear()
+        with self._bar(stage) as bar:
+            while self.step < stage.steps:
+                with learner.window.watch.lap("data", waits=True):
+                    batch = [next(pieces) for _ in range(recipe.accumulate)]
+                learner.take_step(stage, (self.stage_index, self.step), batch)
+                self.step += 1
+                last = self.step == stage.steps
+                if self.step % recipe.log_every == 0 or last:
+                    bar.set_postfix(self._log_window(stage), refresh=False)
+                if stage.evaluated and (self.step % recipe.evaluate_every == 0 or last):
+                    self._evaluate(stage)
+                if self.step % recipe.save_every == 0 and not last:
+                    self.save()
+                bar.update()
 
-    def _log_window(self, stage: Stage) -> None:
+    def _bar(self, stage: Stage) -> "tqdm[NoReturn]":
+        """Pictures seen and the time left, on a terminal only."""
+        return tqdm(
+            desc=stage.name,
+            initial=self.step,
+            total=stage.steps,
+            unit=" pictures",
+            unit_scale=stage.batch_size,
+            disable=None if self.world.is_main else True,
+            leave=False,
+        )
+
+    def _log_window(self, stage: Stage) -> dict[str, float]:
+        """Log the means of the steps since the last line; returns that of the answers' loss."""
         window = self.learner.window
         self.seconds += window.read_clock()
         means = window.means(self.world)
-        self._logged_loss = means.get("loss")
         rate = stage.learning_rate_at(self.step - 1)
         per_s = stage.batch_size / means["seconds_step"]
         self._log(stage, {"lr": rate, "images_per_s": per_s, **means})
+        return {name: value for name, value in means.items() if name == ANSWER}
 
     def _evaluate(self, stage: Stage) -> None:
         if self.recipe.evaluate is None:
@@ -139,14 +151,9 @@ class Trainer:
         pictures = sum(each.steps * each.batch_size for each in earlier)
         pictures += self.step * stage.batch_size
         self.log.write(stage.name, self.step, self.seconds, pictures, numbers)
-        self.bar.clear()
         text = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        logger.info("%s %d/%d  %s", stage.name, self.step, stage.steps, text)
-
-    def _show_progress(self, stage: Stage, seconds_a_step: float) -> None:
-        if self.world.is_main:
-            place = (stage.name, self.step, stage.steps, stage.batch_size)
-            self.bar.draw(Progress(*place, seconds_a_step, self._logged_loss))
+        with tqdm.external_write_mode(sys.stderr):
+            logger.info("%s %d/%d  %s", stage.name, self.step, stage.steps, text)
 
     def save(self) -> None:
         """Write the whole state; a crash in between leaves the old one."""
