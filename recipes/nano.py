@@ -50,6 +50,7 @@ SEED = 1
 # The tower's features have a standard deviation of 6.5 after its warm-up, and no norm before the
 # positions are added: positions of 0.5 were drowned, and boxes did not come.
 POSITION_STD = 4.0
+CHUNK = 32  # examples of one mixture in a row: small batches are of one, and padded to its answers
 
 SCENES = SceneOptions(min_objects=1, max_objects=6, min_size=0.18, max_size=0.75)
 LINES = LineOptions(
@@ -87,6 +88,7 @@ OUTLINES = replace(
     },
     outline_points=16,
 )
+SCANS = WorldMixture(0.0, {Task.OD: 1.0}, SCENES, LINES, scan_share=1.0)
 CAPTIONS = WorldMixture(
     line_share=0.0,
     scene_tasks={
@@ -97,11 +99,11 @@ CAPTIONS = WorldMixture(
     scenes=SCENES,
     lines=LINES,
 )
-MIXTURES = (DENSE, SHORT, PAGES, OUTLINES, CAPTIONS)
+MIXTURES = (DENSE, SHORT, PAGES, OUTLINES, CAPTIONS, SCANS)
 # Outlines learn slowest and names bound detection.
 CYCLE = (
-    *(SHORT, OUTLINES, SHORT, PAGES, OUTLINES, SHORT),
-    *(CAPTIONS, OUTLINES, SHORT, PAGES, OUTLINES, SHORT),
+    *(SHORT, OUTLINES, SHORT, PAGES, SCANS, OUTLINES, SHORT),
+    *(CAPTIONS, OUTLINES, SHORT, PAGES, SCANS, OUTLINES, SHORT),
 )
 
 STAGES = (
@@ -134,7 +136,7 @@ def examples_of(
         )
         for number, mixture in enumerate(MIXTURES)
     }
-    made = Alternating([kinds[id(mixture)] for mixture in cycle], stage.batch_size)
+    made = Alternating([kinds[id(mixture)] for mixture in cycle], min(stage.batch_size, CHUNK))
     return Denoising(made, tokenizer, seed=seed) if stage.trains == "text" else made
 
 
@@ -216,6 +218,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--batch", type=int, default=32, help="pictures of a step (default 32)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
+    parser.add_argument("--no-watch", action="store_true", help="measure nothing meanwhile")
+    parser.add_argument("--rate", type=float, help="peak learning rate of the joint stage")
+    parser.add_argument("--warmup", type=int, help="steps of its warm-up")
+    parser.add_argument("--dense", type=float, help="weight of its dense heads; 0 leaves them out")
     arguments = parser.parse_args()
     with join() as world:
         train(arguments, world)
@@ -230,12 +236,16 @@ def train(arguments: argparse.Namespace, world: World) -> None:
         tokenizer_of(kit, arguments.folder)
     world.gather(None)  # the others wait for it
     tokenizer = tokenizer_of(kit, arguments.folder)
+    flags = {"learning_rate": "rate", "warmup_steps": "warmup", "dense_weight": "dense"}
+    given = {field: getattr(arguments, flag) for field, flag in flags.items()}
+    chosen = {field: value for field, value in given.items() if value is not None}
     recipe = Recipe(
         stages=tuple(
             replace(
                 each,
                 steps=max(1, round(each.steps * arguments.scale)),
                 batch_size=arguments.batch,
+                **(chosen if each.joint else {}),
             )
             for each in STAGES
             if each.joint or not arguments.weights
@@ -254,7 +264,9 @@ def train(arguments: argparse.Namespace, world: World) -> None:
         ema_decay=0.998,
         workers=arguments.workers,
         worker_init=one_thread,
-        evaluate=lambda model, side: watch(model, side, tokenizer, kit),
+        evaluate=None
+        if arguments.no_watch
+        else lambda model, side: watch(model, side, tokenizer, kit),
     )
     model = new_model(tokenizer)
     Trainer(model, recipe, arguments.folder, weights=arguments.weights, world=world).run()

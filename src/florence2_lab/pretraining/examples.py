@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from florence2.data.records import Record
 from florence2.geometry import rasterize
 from florence2.processing.processor import Processor
-from florence2.results import Boxes, Mixed, Polygons
+from florence2.results import Boxes, Mixed, Polygons, Text
 from florence2.tasks import Task
 from florence2.training.batches import Example
 from florence2.training.mixtures import ExampleMaker
@@ -24,6 +24,7 @@ from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.lines import LineOptions, TextLine, line
 from florence2_lab.worlds.outlines import evenly
 from florence2_lab.worlds.pages import CUTTINGS, Page, PageOptions, page
+from florence2_lab.worlds.scan_lines import scan_line
 from florence2_lab.worlds.scenes import Scene, SceneOptions, scene
 from florence2_lab.worlds.webpages import BakedPages, web_cutting
 
@@ -58,8 +59,8 @@ class WorldMixture:
     """What a run trains on.
 
     Attributes:
-        line_share, page_share: shares of examples that are printed lines and cuttings of
-            pages; the rest are scenes.
+        line_share, scan_share, page_share: shares of examples that are printed lines, pieces of
+            lines as scans show them, and cuttings of pages; the rest are scenes.
         scene_tasks, page_tasks: how often each task is asked.
         scenes, lines, pages: options of the makers; letters of pages are measured in pictures of
             128 pixels.
@@ -78,6 +79,7 @@ class WorldMixture:
     scenes: SceneOptions
     lines: LineOptions
     page_share: float = 0.0
+    scan_share: float = 0.0
     page_tasks: Mapping[Task, float] = field(default_factory=lambda: {Task.OCR_WITH_REGION: 1.0})
     pages: PageOptions = CUTTINGS
     recolour: float = 0.0
@@ -116,7 +118,9 @@ class WorldExamples(Dataset[Example]):
         draw = rng.random()
         if draw < self.mixture.line_share:
             return self._line(index)
-        if draw < self.mixture.line_share + self.mixture.page_share:
+        if draw < self.mixture.line_share + self.mixture.scan_share:
+            return self._scan(index)
+        if draw < self.mixture.line_share + self.mixture.scan_share + self.mixture.page_share:
             return self._page(index, rng, drawn(rng, self.mixture.page_tasks))
         return self._scene(index, rng, drawn(rng, self.mixture.scene_tasks))
 
@@ -154,6 +158,12 @@ class WorldExamples(Dataset[Example]):
         made = line(self.kit, self.seed, index, split=self.split, options=self.mixture.lines)
         (record,) = line_records(made, (Task.OCR,))
         return self._example(record, columns=self._letters(made))
+
+    def _scan(self, index: int) -> Example:
+        made = scan_line(self.kit, self.seed, index, split=self.split)
+        size = made.image.shape[1], made.image.shape[0]
+        text = Text(made.text, image_size=size)
+        return self._example(Record(made.image, Task.OCR, "", None, text, made.source))
 
     def _example(self, record: Record, **known: NDArray[Any] | None) -> Example:
         example = self.maker.example(record, record.picture())
