@@ -1,5 +1,6 @@
 """The log becomes a picture of plots."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from florence2.errors import ConfigError
 from florence2.training.checkpoint_files import RunLog
-from florence2.training.curves import COLOURS, HEIGHT, WIDTH, draw_curves, read_curves
+from florence2.training.curves import draw_curves, figure_of, read_curves
 from florence2.training.step_metrics import Stopwatch
+from florence2.training.trainer import Trainer
+from tiny_runs import JOINT, new_model, new_recipe
 
 
 @pytest.fixture
@@ -42,17 +46,32 @@ def test_numbers_are_sorted_into_plots(log: RunLog) -> None:
     assert curves.plots[0].lines[0].points[0] == (440.0, 2.8)
 
 
-def test_the_line_of_a_loss_falls_on_the_picture(log: RunLog) -> None:
+def test_every_plot_stands_in_the_picture(log: RunLog) -> None:
+    loss, by_task, *_ = (axes := figure_of(read_curves(log.path)).axes)
+    assert (len(axes), loss.get_title(loc="left")) == (7, "loss  1")
+    (line,) = loss.get_lines()[2:]  # behind the starts of the two stages
+    pictures, losses = line.get_data()
+    assert pictures[0] == 440  # it begins with the second stage
+    assert (np.diff(losses) < 0).all()
+    legend = [text.get_text() for text in by_task.get_legend().get_texts()]
+    assert legend == ["od  2", "ocr  1"]
+
+
+def test_the_picture_is_a_png_in_place_of_the_former(log: RunLog) -> None:
     target = log.path.with_name("curves.png")
+    target.write_text("the former")
     draw_curves(log.path, target)
-    picture = np.asarray(Image.open(target).convert("RGB")).astype(int)
-    assert picture.shape == (3 * HEIGHT, 3 * WIDTH, 3)
-    plot = picture[80:HEIGHT, :WIDTH]  # below the legend of the first plot
-    rows, columns = np.nonzero((np.abs(plot - COLOURS[0]) < 12).all(axis=2))
-    assert len(rows) > 100
-    assert columns.min() > WIDTH / 2 - 10  # it begins with the second stage
-    left, right = rows[columns < columns.min() + 20], rows[columns > columns.max() - 20]
-    assert right.mean() > left.mean() + 60
+    with Image.open(target) as picture:
+        assert (picture.format, picture.size) == ("PNG", (1320, 870))
+    assert {path.name for path in target.parent.iterdir()} == {"curves.png", log.path.name}
+
+
+def test_without_matplotlib_a_run_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=r"pip install 'florence2\[train\]'"):
+        Trainer(new_model(), new_recipe(JOINT), tmp_path)
 
 
 def test_an_empty_log_draws_nothing(tmp_path: Path) -> None:

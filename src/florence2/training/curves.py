@@ -1,4 +1,4 @@
-"""The log of a run as one picture of small plots, drawn with Pillow alone.
+"""The log of a run as one picture of small plots.
 
 Losses come first, then held-out numbers, one plot for each kind of them (`detection/SET/f1` of all
 sets, `SET_f1` by the last word), then the learning rate and what tells how healthy and fast the
@@ -9,24 +9,23 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+
+from florence2.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 3
-WIDTH, HEIGHT = 440, 290  # of a plot with its labels, in pixels
-LEFT, RIGHT, TOP, BOTTOM = 54, 16, 30, 40  # margins of the axes within it
-LEGEND_ROW = 15
-SMOOTH = 3  # lines are drawn so many times larger, then reduced
+WIDTH, HEIGHT = 4.4, 2.9  # of a plot, in inches
 MAX_LINES = 8  # of one plot
 FEW = 40  # points of which each is marked
 
-INK, PALE, GRID, PAPER = (40, 40, 40), (120, 120, 120), (226, 226, 226), (255, 255, 255)
 # Told apart with any colour vision (Okabe and Ito).
-COLOURS = (
-    *((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167)),
-    *((230, 159, 0), (86, 180, 233), (110, 110, 110), (150, 110, 60)),
-)
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6e6e6e", "#966e3c"]
 # (a name in the log, or what names start or end with; title of the plot), in the order of the
 # plots. The label of a line is the rest of its name. Other names are those of held-out numbers.
 TITLES = (
@@ -72,20 +71,24 @@ class RunCurves:
     pictures: float
 
 
+def check_matplotlib() -> None:
+    """Refuse to begin what would end at its first picture."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ConfigError(
+            "curves of a run are drawn by 'matplotlib', which is not installed; "
+            "pip install 'florence2[train]'"
+        ) from None
+
+
 def draw_curves(log: Path, target: Path) -> None:
     """Draw the log of a run as PNG; nothing while the log is empty."""
     curves = read_curves(log)
-    if not curves.plots:
-        return
-    rows = math.ceil(len(curves.plots) / COLUMNS)
-    columns = min(COLUMNS, len(curves.plots))
-    sheet = Image.new("RGB", (columns * WIDTH, rows * HEIGHT), PAPER)
-    for index, plot in enumerate(curves.plots):
-        row, column = divmod(index, COLUMNS)
-        sheet.paste(_draw(plot, curves), (column * WIDTH, row * HEIGHT))
-    temporary = target.with_suffix(".tmp")
-    sheet.save(temporary, format="PNG")
-    temporary.replace(target)
+    if curves.plots:
+        temporary = target.with_suffix(".tmp")
+        figure_of(curves).savefig(temporary, format="png")
+        temporary.replace(target)
 
 
 def read_curves(log: Path) -> RunCurves:
@@ -128,89 +131,40 @@ def _place(name: str) -> tuple[int, str, str]:
     return rank, f"held out: {kind}", where
 
 
-def _draw(plot: Plot, curves: RunCurves) -> Image.Image:
-    """One plot with its axes, labels and legend."""
-    image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
-    canvas = ImageDraw.Draw(image)
-    canvas.text((LEFT, 10), plot.title, INK, _font(14))
-    top = TOP + _draw_legend(canvas, plot)
-    size = (WIDTH - LEFT - RIGHT, HEIGHT - top - BOTTOM)
-    low, high = _limits(plot)
-    x_ticks, y_ticks = ticks(0.0, curves.pictures), ticks(low, high)
-    axes = Axes((LEFT, top), size, curves.pictures, (low, high))
-    for tick in y_ticks:
-        y = axes.y(tick)
-        canvas.line((LEFT, y, LEFT + size[0], y), GRID)
-        canvas.text((LEFT - 6, y), tick_label(tick), PALE, _font(11), anchor="rm")
-    bottom = top + size[1]
-    for tick in x_ticks:
-        canvas.line((axes.x(tick), bottom, axes.x(tick), bottom + 4), PALE)
-        canvas.text((axes.x(tick), bottom + 6), tick_label(tick), PALE, _font(11), anchor="mt")
-    canvas.text((LEFT + size[0], HEIGHT - 4), "pictures seen", PALE, _font(11), anchor="rs")
+def figure_of(curves: RunCurves) -> "Figure":
+    """All plots on one page."""
+    from matplotlib.figure import Figure
+
+    columns = min(COLUMNS, len(curves.plots))
+    rows = math.ceil(len(curves.plots) / columns)
+    figure = Figure((columns * WIDTH, rows * HEIGHT), dpi=100, layout="constrained")
+    for index, plot in enumerate(curves.plots, start=1):
+        _draw(plot, curves, figure.add_subplot(rows, columns, index))
+    return figure
+
+
+def _draw(plot: Plot, curves: RunCurves, axes: "Axes") -> None:
+    """One plot with its axes, stages and last values."""
+    alone = "" if plot.lines[0].label else f"  {plot.lines[0].points[-1][1]:.3g}"
+    axes.set_title(plot.title + alone, loc="left", fontsize=10)
+    axes.set_xlabel("pictures seen", loc="right", fontsize=8)
+    axes.set(xlim=(0, curves.pictures or 1), ylim=_limits(plot))
+    axes.tick_params(labelsize=8)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.locator_params("x", nbins=5)
+    axes.grid(axis="y", color="#e2e2e2")
+    axes.spines[["top", "right"]].set_visible(False)
+    height = axes.get_ylim()[1]
     for start, name in curves.stages:
-        if start:
-            _dashes(canvas, axes.x(start), top, bottom)
-        canvas.text((axes.x(start) + 3, top + 1), name, PALE, _font(10))
-    _draw_lines(image, plot, axes)
-    canvas.line((LEFT, bottom, LEFT + size[0], bottom), PALE)
-    return image
-
-
-@dataclass(frozen=True)
-class Axes:
-    """From numbers to pixels of a plot."""
-
-    corner: tuple[int, int]
-    size: tuple[int, int]
-    pictures: float
-    limits: tuple[float, float]
-
-    def x(self, pictures: float) -> float:
-        return self.corner[0] + self.size[0] * pictures / (self.pictures or 1.0)
-
-    def y(self, value: float) -> float:
-        low, high = self.limits
-        return self.corner[1] + self.size[1] * (high - value) / (high - low)
-
-
-def _draw_legend(canvas: ImageDraw.ImageDraw, plot: Plot) -> int:
-    """Names with the last values, in two columns; returns the height in pixels."""
-    column = (WIDTH - LEFT - RIGHT) // 2
-    for index, line in enumerate(plot.lines):
-        x = LEFT + column * (index % 2)
-        y = TOP + LEGEND_ROW * (index // 2) + 4
-        text = f"{line.label}  {line.points[-1][1]:.3g}".strip()
-        font = _font(11)
-        while font.getlength(text) > column - 20 and len(text) > 8:
-            text = f"{text[: len(text) // 2 - 2]}…{text[len(text) // 2 + 1 :]}"
-        canvas.line((x, y + 5, x + 12, y + 5), COLOURS[index], width=3)
-        canvas.text((x + 17, y + 5), text, INK, font, anchor="lm")
-    return LEGEND_ROW * math.ceil(len(plot.lines) / 2) + 8
-
-
-def _draw_lines(image: Image.Image, plot: Plot, axes: Axes) -> None:
-    """The lines, drawn large and reduced, so that they are smooth; what is beyond is cut off."""
-    corner, (width, height) = axes.corner, axes.size
-    box = (*corner, corner[0] + width, corner[1] + height)
-    large = image.crop(box).resize((width * SMOOTH, height * SMOOTH), Image.Resampling.NEAREST)
-    canvas = ImageDraw.Draw(large)
+        axes.axvline(start, color="#787878", linestyle=":", linewidth=1)
+        axes.text(start, height, f" {name}", va="top", color="#787878", fontsize=7)
     for colour, line in zip(COLOURS, plot.lines, strict=False):
-        places = [
-            ((axes.x(x) - corner[0]) * SMOOTH, (axes.y(y) - corner[1]) * SMOOTH)
-            for x, y in line.points
-            if math.isfinite(y)
-        ]
-        if len(places) > 1:
-            canvas.line(places, colour, width=5, joint="curve")
-        if len(places) <= FEW:
-            for x, y in places:
-                canvas.ellipse((x - 7, y - 7, x + 7, y + 7), fill=colour)
-    image.paste(large.resize((width, height), Image.Resampling.BOX), corner)
-
-
-def _dashes(canvas: ImageDraw.ImageDraw, x: float, top: int, bottom: int) -> None:
-    for y in range(top, bottom, 6):
-        canvas.line((x, y, x, min(y + 3, bottom)), PALE)
+        pictures, values = zip(*line.points, strict=True)
+        label = f"{line.label}  {values[-1]:.3g}" if line.label else None
+        marker = "." if len(values) <= FEW else ""
+        axes.plot(pictures, values, color=colour, label=label, marker=marker)
+    if not alone:
+        axes.legend(fontsize=7, framealpha=0.8, edgecolor="none")
 
 
 def _limits(plot: Plot) -> tuple[float, float]:
@@ -225,37 +179,3 @@ def _limits(plot: Plot) -> tuple[float, float]:
         low = 0.0
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     return low - (margin if low else 0.0), high + margin
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers within a range, four to nine of them.
-
-    >>> ticks(0.0, 1.0)
-    [0.0, 0.25, 0.5, 0.75, 1.0]
-    """
-    if high <= low:
-        return [low]
-    rough = (high - low) / 4
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = max(factor * unit for factor in (1, 2, 2.5, 5) if factor * unit <= rough * 1.0001)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
-
-
-def tick_label(value: float) -> str:
-    """A short form of a round number.
-
-    >>> [tick_label(each) for each in (0.0, 0.25, 1500.0, 2_000_000.0, 0.0004)]
-    ['0', '0.25', '1.5k', '2M', '4e-4']
-    """
-    for size, suffix in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:g}{suffix}"
-    if value and abs(value) < 0.01:
-        digits, _, exponent = f"{value:.2e}".partition("e")
-        return f"{float(digits):g}e{int(exponent)}"
-    return f"{value:g}"
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.checkpoint_files import LOG, RunLog, read_checkpoint, write_checkpoint
-from florence2.training.curves import draw_curves
+from florence2.training.curves import check_matplotlib, draw_curves
 from florence2.training.distributed import ALONE, World
 from florence2.training.learner import Learner
 from florence2.training.loader import Batches, feed
@@ -59,6 +59,7 @@ class Trainer:
         self.step = 0  # within the stage
         self.seconds = 0.0  # of training so far, over all sessions
         self.log = RunLog(self.folder / LOG)
+        check_matplotlib()
         self.folder.mkdir(parents=True, exist_ok=True)
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
