@@ -135,40 +135,34 @@ def write_weights_in_parts(public: Mapping[str, Tensor], path: Path, max_bytes: 
     Raises:
         WeightsError: a weight alone is larger than a part; nothing was written.
     """
-    parts = _parts(public, max_bytes)
-    names = [
-        f"{path.stem}-{number:05d}-of-{len(parts):05d}{path.suffix}"
-        for number in range(1, len(parts) + 1)
-    ]
-    for name, part in zip(names, parts, strict=True):
-        write_weights(part, path.with_name(name))
-    index = {
-        "metadata": {"total_size": sum(tensor.nbytes for tensor in public.values())},
-        "weight_map": {each: n for n, part in zip(names, parts, strict=True) for each in part},
-    }
+    names: dict[str, str] = {}
+    for suffix, part in _split(public, max_bytes).items():
+        file = path.with_name(f"{path.stem}{suffix or '-00001-of-00001'}{path.suffix}")
+        write_weights({name: public[name] for name in part}, file)
+        names |= dict.fromkeys(part, file.name)
+    total = sum(tensor.nbytes for tensor in public.values())
+    index = {"metadata": {"total_size": total}, "weight_map": names}
     text = json.dumps(index, indent=2) + "\n"
     path.with_name(f"{path.name}.index.json").write_text(text, encoding="utf-8")
 
 
-def _parts(public: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:
-    """Fill parts in the order of the weights."""
-    parts: list[dict[str, Tensor]] = [{}]
-    filled = _HEADER_BYTES
-    for name, tensor in public.items():
-        # The header holds the name, the shape and two places of each weight.
-        size = tensor.nbytes + len(name.encode()) + _HEADER_BYTES_A_WEIGHT
-        if _HEADER_BYTES + size > max_bytes:
-            raise WeightsError(
-                f"weight {name!r} has {tensor.nbytes:,} bytes, which does not fit into a part of"
-                f" {max_bytes:,}; allow parts of {_HEADER_BYTES + size:,} bytes or more, or store"
-                " a smaller dtype"
-            )
-        if filled + size > max_bytes:
-            parts.append({})
-            filled = _HEADER_BYTES
-        parts[-1][name] = tensor
-        filled += size
-    return parts
+def _split(public: Mapping[str, Tensor], max_bytes: int) -> dict[str, list[str]]:
+    """Names of the weights of each part, by what is added to its file name."""
+    from huggingface_hub import split_state_dict_into_shards_factory
+
+    # The header holds the name, the shape and two places of each weight.
+    sizes = {n: t.nbytes + len(n.encode()) + _HEADER_BYTES_A_WEIGHT for n, t in public.items()}
+    name, size = max(sizes.items(), key=lambda item: item[1])
+    if _HEADER_BYTES + size > max_bytes:
+        raise WeightsError(
+            f"weight {name!r} has {public[name].nbytes:,} bytes, which does not fit into a part of"
+            f" {max_bytes:,}; allow parts of {_HEADER_BYTES + size:,} bytes or more, or store a"
+            " smaller dtype"
+        )
+    room = max_bytes - _HEADER_BYTES
+    return split_state_dict_into_shards_factory(
+        sizes, get_storage_size=int, filename_pattern="{suffix}", max_shard_size=room
+    ).filename_to_tensors
 
 
 def _own_storage(tensor: Tensor) -> Tensor:
