@@ -219,6 +219,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="pictures of a step (default 32)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all step counts")
     parser.add_argument("--no-watch", action="store_true", help="measure nothing meanwhile")
+    parser.add_argument("--seconds", type=float, help="end the joint stage after so long")
+    parser.add_argument("--log-every", type=int, default=50, help="steps (default 50)")
     parser.add_argument("--rate", type=float, help="peak learning rate of the joint stage")
     parser.add_argument("--warmup", type=int, help="steps of its warm-up")
     parser.add_argument("--dense", type=float, help="weight of its dense heads; 0 leaves them out")
@@ -237,6 +239,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
     world.gather(None)  # the others wait for it
     tokenizer = tokenizer_of(kit, arguments.folder)
     flags = {"learning_rate": "rate", "warmup_steps": "warmup", "dense_weight": "dense"}
+    flags["seconds"] = "seconds"
     given = {field: getattr(arguments, flag) for field, flag in flags.items()}
     chosen = {field: value for field, value in given.items() if value is not None}
     recipe = Recipe(
@@ -262,6 +265,7 @@ def train(arguments: argparse.Namespace, world: World) -> None:
             model, tokenizer.loc_begin, len(kit.categories), NUM_LETTERS
         ),
         ema_decay=0.998,
+        log_every=arguments.log_every,
         workers=arguments.workers,
         worker_init=one_thread,
         evaluate=None

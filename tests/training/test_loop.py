@@ -362,3 +362,13 @@ def test_a_near_bin_costs_less_than_a_far_one() -> None:
         logits[0, 0, LOC_BEGIN + guess] = 8.0
         costs.append(loss_of_answers(logits, labels, LOC_BEGIN)[0].item())
     assert costs[0] < costs[1] < costs[2]
+
+
+def test_a_stage_ends_with_its_time_at_the_lowest_rate() -> None:
+    stage = Stage("short", 1000, 4, 32, 1e-3, warmup_steps=0, seconds=10.0)
+    assert stage.learning_rate_at(0, 0.0) == 1e-3
+    assert stage.learning_rate_at(10, 5.0) == pytest.approx(5e-4)
+    assert stage.learning_rate_at(10, 10.0) == pytest.approx(0.0)
+    assert stage.learning_rate_at(500, 1.0) == pytest.approx(5e-4)  # whichever is nearer its end
+    assert not stage.is_over(999, 9.9)
+    assert stage.is_over(1000, 0.0) and stage.is_over(1, 10.0)

@@ -81,16 +81,23 @@ class Learner:
 
     # ---- steps
 
-    def take_step(self, stage: Stage, place: tuple[int, int], pieces: Sequence[Batch]) -> None:
+    def take_step(
+        self,
+        stage: Stage,
+        place: tuple[int, int],
+        pieces: Sequence[Batch],
+        elapsed_s: float = 0.0,
+    ) -> None:
         """One step of the optimizer on one batch.
 
         Args:
             place: numbers of the stage and of the step within it.
+            elapsed_s: since the first step of the stage.
             pieces: this process's share of the batch.
         """
         torch.manual_seed(self._step_seed(place))
         for group in self.optimizer.param_groups:
-            group["lr"] = stage.learning_rate_at(place[1])
+            group["lr"] = stage.learning_rate_at(place[1], elapsed_s)
         with self.window.watch.lap("forward_backward"):
             loss = self._backward(stage, pieces, measure=place[1] % MEASURE_EVERY == 0)
         with self.window.watch.lap("optimizer"):

@@ -14,6 +14,8 @@ class Stage:
 
     Attributes:
         batch_size: pictures of one optimizer step, over all processes and pieces.
+        seconds: ends the stage where the steps take longer; the learning rate falls with steps or
+            time, whichever is nearer its end. Not resumable to the same numbers.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Stage:
     learning_rate: float
     warmup_steps: int = 200
     final_share: float = 0.0
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "image_side"):
@@ -36,9 +39,15 @@ class Stage:
         """Whether the model is worth measuring in this stage."""
         return True
 
-    def learning_rate_at(self, step: int) -> float:
+    def is_over(self, step: int, elapsed_s: float) -> bool:
+        """Whether steps or time have run out."""
+        return step >= self.steps or (self.seconds is not None and elapsed_s >= self.seconds)
+
+    def learning_rate_at(self, step: int, elapsed_s: float = 0.0) -> float:
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         progress = (step - self.warmup_steps) / max(self.steps - self.warmup_steps, 1)
+        if self.seconds is not None:
+            progress = max(progress, elapsed_s / self.seconds)
         cosine = 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
         return self.learning_rate * (self.final_share + (1.0 - self.final_share) * cosine)

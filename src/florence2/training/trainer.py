@@ -7,6 +7,7 @@ functions of the recipe and `n` alone, so a run that was killed goes on where it
 
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,6 +61,7 @@ class Trainer:
         self.seconds = 0.0  # of training so far, over all sessions
         self.log = RunLog(self.folder / LOG)
         check_matplotlib()
+        self.elapsed_s = 0.0  # since the first step of the stage
         self.folder.mkdir(parents=True, exist_ok=True)
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
@@ -100,12 +102,16 @@ class Trainer:
         learner.objective.train()
         learner.window.start_clock()
         with self._bar(stage) as bar:
-            while self.step < stage.steps:
+            started: float | None = None
+            last = self.step == stage.steps
+            while not last:
                 with learner.window.watch.lap("data", waits=True):
                     batch = [next(pieces) for _ in range(recipe.accumulate)]
-                learner.take_step(stage, (self.stage_index, self.step), batch)
+                started = started or time.monotonic()  # the first batch waits for its makers
+                self.elapsed_s = time.monotonic() - started
+                learner.take_step(stage, (self.stage_index, self.step), batch, self.elapsed_s)
                 self.step += 1
-                last = self.step == stage.steps
+                last = stage.is_over(self.step, self.elapsed_s)
                 if self.step % recipe.log_every == 0 or last:
                     bar.set_postfix(self._log_window(stage), refresh=False)
                 if stage.evaluated and (self.step % recipe.evaluate_every == 0 or last):
@@ -131,7 +137,7 @@ class Trainer:
         window = self.learner.window
         self.seconds += window.read_clock()
         means = window.means(self.world)
-        rate = stage.learning_rate_at(self.step - 1)
+        rate = stage.learning_rate_at(self.step - 1, self.elapsed_s)
         per_s = stage.batch_size / means["seconds_step"]
         self._log(stage, {"lr": rate, "images_per_s": per_s, **means})
         return {name: value for name, value in means.items() if name == ANSWER}
