@@ -35,6 +35,7 @@ from florence2.evaluation.intervals import Estimate, ratio
 from florence2.evaluation.suites import Suite
 from florence2.pipelines.presence import collect_evidence
 from florence2.results import Absent, Result
+from florence2.tasks import split_classes
 from florence2_lab.suites.worlds_suites import HELD_OUT, Materials, build_suites, caption_parts
 from florence2_lab.worlds.kit import Kit
 
@@ -70,7 +71,7 @@ Tells = Callable[[Asked], bool]  # that a phrase is absent
 def phrases_of(record: Record, truth: Boxes) -> list[str]:
     """Return what a question asks for: classes, the phrases of a caption, or a single phrase."""
     if record.task is Task.OPEN_VOCABULARY_DETECTION:
-        return record.text_input.split("<and>")
+        return split_classes(record.text_input)
     parts = caption_parts(record.text_input)
     return parts if set(truth.labels) & {*parts} else [record.text_input]
 

@@ -41,6 +41,22 @@ def test_a_row_agrees_with_itself(task):
     assert isinstance(task.answer_kind, AnswerKind)
 
 
+def test_the_groups_of_tasks_answer_alike():
+    captions = {task for task in Task if task.is_caption}
+    assert {(task.answer_kind, task.needs_input) for task in captions} == {(AnswerKind.TEXT, False)}
+    assert {task.answer_kind for task in Task if task.reads_text} == {
+        AnswerKind.TEXT,
+        AnswerKind.QUADS,
+    }
+    assert all(task.needs_text for task in Task if task.asks_phrases)
+    assert all(task.is_caption + task.reads_text + task.asks_phrases <= 1 for task in Task)
+
+
+@given(st.lists(st.text("abc é", min_size=1).map(str.strip), min_size=1))
+def test_classes_survive_being_joined(names):
+    assert tasks.split_classes(tasks.join_classes(names)) == names
+
+
 @pytest.mark.parametrize("task", named(Task))
 def test_a_task_is_found_by_itself_its_token_and_its_name(task):
     forms = [task, task.token, task.token.lower(), task.name, task.name.lower(), f" {task.name} "]

@@ -30,7 +30,7 @@ from florence2.processing.images import ImageSource
 from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.runtimes.select import Precision, load_runtime
-from florence2.tasks import Task
+from florence2.tasks import Task, join_classes
 
 if TYPE_CHECKING:
     import torch
@@ -284,7 +284,7 @@ class Florence2:
         task, words = Task.OD, ""
         if classes is not None:
             task = Task.OPEN_VOCABULARY_DETECTION
-            words = classes if isinstance(classes, str) else "<and>".join(classes)
+            words = classes if isinstance(classes, str) else join_classes(classes)
         found = self.run(
             image, task, words, min_score=min_score, min_presence=min_presence, tiles=tiles
         )

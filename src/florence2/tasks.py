@@ -1,7 +1,7 @@
 """The 15 tasks of Florence-2: one row each, and nothing about a task is written anywhere else."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -9,6 +9,7 @@ from numbers import Integral
 
 from florence2.errors import TaskError
 
+AND = "<and>"  # between the classes that open-vocabulary detection is asked for
 _REGION_TEXT = re.compile(r"\s*" + r"<loc_([0-9]{1,3})>\s*" * 4)
 
 
@@ -160,6 +161,21 @@ class Task(_Row, Enum):
         """Whether the task needs anything beside the image."""
         return self.input_kind is not InputKind.NOTHING
 
+    @property
+    def is_caption(self) -> bool:
+        """Whether the answer tells in words what the whole image shows."""
+        return self in (Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION)
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the answer is text that stands in the image."""
+        return self in (Task.OCR, Task.OCR_WITH_REGION, Task.REGION_TO_OCR)
+
+    @property
+    def asks_phrases(self) -> bool:
+        """Whether the user names things that may or may not be there, and boxes answer."""
+        return self in (Task.CAPTION_TO_PHRASE_GROUNDING, Task.OPEN_VOCABULARY_DETECTION)
+
     @classmethod
     def parse(cls, task: "str | Task") -> "Task":
         """Return the task that a user means by `Task.OD`, `"<OD>"` or `"od"`."""
@@ -230,3 +246,24 @@ class Task(_Row, Enum):
                 f"y_max in bins from 0 to {NUM_BINS - 1}, as four integers or location tokens"
             )
         return location_tokens(bins)
+
+
+CAPTION_TASKS = tuple(task for task in Task if task.is_caption)
+
+
+def join_classes(names: Iterable[str]) -> str:
+    """The text that asks open-vocabulary detection for classes; `split_classes` is the inverse.
+
+    >>> join_classes(["car", "bus"])
+    'car<and>bus'
+    """
+    return AND.join(names)
+
+
+def split_classes(text_input: str) -> list[str]:
+    """The classes that a text asks open-vocabulary detection for.
+
+    >>> split_classes("car <and> bus")
+    ['car', 'bus']
+    """
+    return [name.strip() for name in text_input.split(AND)]

@@ -9,6 +9,7 @@ from typing import Any, Literal, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.answers.tokens import EOS
 from florence2.errors import AnswerError
 from florence2.locations import NUM_BINS, decode_points, encode_points, location_tokens
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text, check_fits
@@ -97,7 +98,7 @@ def _quads(result: Quads, style: Style) -> dict[str, Any]:
     # with </s>, which the published code leaves in front of the first label.
     texts = list(result.labels)
     if style == "microsoft" and texts:
-        texts[0] = "</s>" + texts[0]
+        texts[0] = EOS + texts[0]
     texts = [text.rpartition("\n")[2] for text in texts]
     pixels = _pixels(result.quads.reshape(-1, 2), result.image_size, style)
     return {

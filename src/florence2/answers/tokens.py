@@ -8,7 +8,8 @@ from florence2.answers.confidence import ScoredText
 
 SEP, POLY_START, POLY_END = "<sep>", "<poly>", "</poly>"
 
-PADDING = ("<s>", "</s>", "<pad>")
+BOS, EOS, PAD = "<s>", "</s>", "<pad>"
+PADDING = (BOS, EOS, PAD)  # around an answer, no part of it
 
 # The last two lines hold the tokens of the vocabulary that no answer has a place for. One of them
 # is misspelt in the vocabulary itself.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
+from florence2.answers.tokens import BOS, EOS, PAD
 from florence2.checkpoints.config_files import (
     generation_config,
     native_config,
@@ -28,7 +29,7 @@ from florence2.checkpoints.sources import (
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, with_vocab_size
-from florence2.processing.tokenizer import BOS, EOS, IMAGE, MASK, PAD, UNK, Tokenizer
+from florence2.processing.tokenizer import IMAGE, MASK, UNK, Tokenizer
 
 if TYPE_CHECKING:
     import torch

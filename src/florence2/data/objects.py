@@ -179,9 +179,6 @@ OBJECT_TASKS: Mapping[Task, Callable[[LabelledPicture], Iterator[Question]]] = {
 }
 """The tasks that boxes, class names and outlines answer."""
 
-CAPTION_TASKS = (Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION)
-"""The tasks that a text about the whole picture answers."""
-
 
 def chosen_tasks(
     tasks: Sequence[Task], allowed: Sequence[Task], default: Task, what: str

@@ -33,7 +33,6 @@ from florence2.tasks import Task
 
 MAX_BOS = 4  # `<s>` in front of an answer; the published large model writes three
 NO_REGION = (1, 1)  # size of a picture that the prompt says nothing about
-TASKS = (Task.OPEN_VOCABULARY_DETECTION, Task.CAPTION_TO_PHRASE_GROUNDING)
 _ARTICLE = re.compile(r"(?:an?|the)\s+", re.IGNORECASE)  # categories are written without
 
 Ids = list[int]
@@ -189,8 +188,8 @@ def _means(replies: Sequence[Loglikelihood], prefixes: Sequence[Ids]) -> list[fl
 
 def check_presence_task(task: Task) -> None:
     """Refuse a task that asks for no phrases."""
-    if task not in TASKS:
-        allowed = " or ".join(each.token for each in TASKS)
+    if not task.asks_phrases:
+        allowed = " or ".join(each.token for each in Task if each.asks_phrases)
         raise TaskError(
             f"task {task.token!r} asks for no phrases that could be absent; ask {allowed}, or"
             " leave the threshold of presence out"

@@ -53,5 +53,5 @@ def dataset_suites(records: Iterable[Record], count: int) -> Iterator[Suite]:
     if not by_task:
         raise ConfigError("the dataset holds no records to measure; its report says why")
     for task, kept in by_task.items():
-        readers = task in (Task.OCR, Task.OCR_WITH_REGION)
+        readers = task.reads_text and not task.needs_region
         yield Suite(task.name.lower(), DATA, lambda n, rows=kept: rows[:n], MEASURES[task], readers)  # type: ignore[misc]

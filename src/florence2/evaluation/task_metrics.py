@@ -19,10 +19,9 @@ from florence2.evaluation.predict import Prediction
 from florence2.evaluation.text import common_words, edit_distance, normalized
 from florence2.evaluation.words import words_of
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
-from florence2.tasks import Task
+from florence2.tasks import Task, split_classes
 
 AP_RESAMPLES = 200
-AND = "<and>"  # between the names that open-vocabulary detection is asked for
 
 
 @dataclass(frozen=True)
@@ -240,8 +239,7 @@ def _answers(found: Boxes, truth: Boxes, name: str) -> bool:
 
 
 def _absent_names(asked: str, truth: Boxes) -> list[str]:
-    names = [name.strip() for name in asked.split(AND)]
-    return [name for name in names if name not in truth.labels]
+    return [name for name in split_classes(asked) if name not in truth.labels]
 
 
 def _box_pairs(answered: Sequence[Prediction]) -> list[Pair]:

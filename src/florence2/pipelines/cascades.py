@@ -27,9 +27,7 @@ from florence2.pipelines.tiling.merge import answered_together
 from florence2.pipelines.tiling.run import run_tiled, text_of
 from florence2.processing.images import ImageSource
 from florence2.results import Boxes, Mixed, Quads, Result, Text
-from florence2.tasks import Task
-
-AND = "<and>"  # between the classes of a question
+from florence2.tasks import CAPTION_TASKS, Task, join_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +73,9 @@ def ground_caption(
         task: which caption: `"caption"`, `"detailed_caption"` or `"more_detailed_caption"`.
         tiles: to find the phrases in full detail; the caption is always of the whole.
     """
-    if Task.parse(task) not in CAPTIONS:
-        raise TaskError(f"task {task!r} writes no caption; choose one of {', '.join(_NAMES)}")
+    if not Task.parse(task).is_caption:
+        names = ", ".join(each.name.lower() for each in CAPTION_TASKS)
+        raise TaskError(f"task {task!r} writes no caption; choose one of {names}")
     asking = _Asking(engine, image, tiles, generation)
     caption = cast(Text, asking.ask(task))
     if not caption.text:
@@ -157,10 +156,6 @@ def ocr_layout(
     return CascadeResult(ordered, text_of(ordered, blocks), blocks=blocks)
 
 
-CAPTIONS = (Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION)
-_NAMES = [task.name.lower() for task in CAPTIONS]
-
-
 class _Asking:
     """One picture, encoded once or opened once for its tiles, and how it is asked."""
 
@@ -204,11 +199,11 @@ def batch_classes(
     """Put as many names into each question as may be and fit."""
     asked: list[str] = []
     for name in names:
-        if asked and (len(asked) == per_question or not fits(AND.join([*asked, name]))):
-            yield AND.join(asked)
+        if asked and (len(asked) == per_question or not fits(join_classes([*asked, name]))):
+            yield join_classes(asked)
             asked = []
         asked.append(name)
-    yield AND.join(asked)
+    yield join_classes(asked)
 
 
 def class_agnostic_nms(answers: Sequence[Boxes]) -> Boxes:

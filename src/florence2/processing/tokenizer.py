@@ -13,12 +13,12 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
+from florence2.answers.tokens import BOS, EOS, PAD, POLY_END, POLY_START, SEP
 from florence2.errors import ConfigError, WeightsError
 from florence2.locations import NUM_BINS
+from florence2.tasks import AND
 
-BOS, PAD, EOS, UNK, MASK = "<s>", "<pad>", "</s>", "<unk>", "<mask>"
-IMAGE = "<image>"
-SEP, POLY_START, POLY_END, AND = "<sep>", "<poly>", "</poly>", "<and>"
+UNK, MASK, IMAGE = "<unk>", "<mask>", "<image>"
 
 # The order is the order of the ids, and <region_to_desciption> is spelled this way in the trained
 # vocabulary: neither may be corrected.

@@ -26,7 +26,6 @@ BRIGHTNESS = (0.8, 1.25)  # also of contrast
 
 Window = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels
 
-READING_TASKS = frozenset({Task.OCR, Task.OCR_WITH_REGION, Task.REGION_TO_OCR})
 CUT_TASKS = frozenset({Task.OD, Task.REGION_PROPOSAL, Task.REGION_TO_CATEGORY})
 
 # Words that change their meaning in a mirror, in the languages of Latin letters that we know, and
@@ -63,7 +62,7 @@ def augmented(
 
 def can_flip(record: Record) -> bool:
     """Tell whether the answer about the mirrored picture is the mirrored answer."""
-    if record.task in READING_TASKS or record.prompt is not None:
+    if record.task.reads_text or record.prompt is not None:
         return False  # the words of an own prompt may ask to read
     if isinstance(record.result, Text) and record.result.location_bins:
         return False

@@ -18,14 +18,12 @@ from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.runtimes.pytorch.eager import eager_runtime
 from florence2.tasks import Task
-from florence2.training.augmentation import READING_TASKS
 from florence2.training.batches import collate
 from florence2.training.mixtures import ExampleMaker
 from florence2.training.targets import answer_loss, location_sigma
 
 BATCH = 16
 ROOM = 1.5  # how much longer than the longest true answer an answer may get
-CAPTION_TASKS = frozenset({Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION})
 
 Pair = tuple[Result, Result]  # found, truth
 
@@ -116,10 +114,10 @@ def model_engine(model: Florence2Model, processor: Processor) -> Engine:
 
 def _measures(task: Task, pairs: Sequence[Pair], own_prompt: bool) -> Iterator[tuple[str, float]]:
     if isinstance(pairs[0][1], Text):
-        if task in CAPTION_TASKS and not own_prompt:
+        if task.is_caption and not own_prompt:
             return  # a caption may be right in other words: the loss has to tell
         texts = [(_words(found), _words(truth)) for found, truth in pairs]
-        if task in READING_TASKS:
+        if task.reads_text:
             yield "cer", character_error_rate(texts)
         yield "exact", sum(found == truth for found, truth in texts) / len(texts)
         return

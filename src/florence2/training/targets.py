@@ -20,7 +20,7 @@ LOCATION_SIGMA_BINS = 6.0
 
 # Texts are read letter by letter: one token a character is easier to align with a picture than
 # merged pieces. Any segmentation decodes to the same text.
-SPELLED_TASKS = frozenset({Task.OCR, Task.OCR_WITH_REGION, Task.REGION_TO_OCR})
+SPELLED_TASKS = frozenset(task for task in Task if task.reads_text)
 
 # The published vocabulary has its locations behind 50,265 pieces of text.
 _PIECES_OF_A_LARGE_VOCABULARY = 10_000

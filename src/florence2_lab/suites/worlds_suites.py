@@ -72,7 +72,6 @@ SCENE_GROUPS: Mapping[str, Task] = {
     "more_detailed_caption": Task.MORE_DETAILED_CAPTION,
 }
 GROUPS = ("reading", "pages", "manuals", "detection", *SCENE_GROUPS, "region_reading")
-CAPTION_TASKS = (Task.CAPTION, Task.DETAILED_CAPTION, Task.MORE_DETAILED_CAPTION)
 
 
 def build_suites(materials: Materials, groups: Iterable[str] = GROUPS) -> Iterator[Suite | Skipped]:
@@ -135,7 +134,7 @@ def _detection(materials: Materials) -> Iterator[Suite | Skipped]:
 
 
 def _scene_measure(task: Task, kit: Kit) -> Measure:
-    if task in CAPTION_TASKS:
+    if task.is_caption:
         return partial(measure_captions, names={name: plural(name) for name in kit.categories})
     if task is Task.CAPTION_TO_PHRASE_GROUNDING:
         return partial(measure_grounding, phrases_of=caption_parts)

@@ -11,7 +11,7 @@ import numpy as np
 from florence2.data.records import Record
 from florence2.geometry import box_iou, rasterize
 from florence2.results import Boxes, Mixed, Polygons
-from florence2.tasks import Task
+from florence2.tasks import Task, join_classes
 from florence2_lab.worlds.captions import caption_phrases
 from florence2_lab.worlds.english import join_phrases
 from florence2_lab.worlds.outlines import MIN_IOU, Polygon, outline
@@ -29,7 +29,6 @@ from florence2_lab.worlds.scenes import Scene, SceneObject
 MAX_POINTS = 200  # of all polygons of a record: 400 location tokens
 MAX_BOX_IOU = 0.7  # of a region with the box of another object; beyond, who can tell which is meant
 MAX_ASKED = 4  # categories in one question
-AND = "<and>"  # the token between them
 
 
 def drawing(source: str, task: Task) -> np.random.Generator:
@@ -152,4 +151,4 @@ def open_detection(scene: Scene, task: Task, vocabulary: tuple[str, ...]) -> Rec
     size = picture_size(scene)
     nothing = Polygons(image_size=size, polygons=(), labels=())
     result = Mixed(labelled_boxes(scene, rows), nothing, image_size=size)
-    return Record(scene.image, task, AND.join(asked), None, result, scene.source)
+    return Record(scene.image, task, join_classes(asked), None, result, scene.source)

@@ -16,7 +16,6 @@ from florence2.data.files import field_of, find_file, number, read_text
 from florence2.data.image_files import PictureFolder, Size, named_picture, relative_name
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
-    CAPTION_TASKS,
     OBJECT_TASKS,
     LabelledObject,
     LabelledPicture,
@@ -29,7 +28,7 @@ from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import bounding_box, box_area, polygon_area
 from florence2.results import Array, Boxes, Polygons, Text
-from florence2.tasks import Task
+from florence2.tasks import CAPTION_TASKS, Task
 
 PLACES = ("annotations/{}", "{}", "*/{}")
 OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
@@ -40,7 +39,7 @@ Row = dict[str, Any]
 
 def coco_patterns(tasks: Sequence[Task]) -> list[str]:
     """Return the names to look for in a folder, the surest first."""
-    names = CAPTION_FILES if set(tasks) & set(CAPTION_TASKS) else OBJECT_FILES
+    names = CAPTION_FILES if any(task.is_caption for task in tasks) else OBJECT_FILES
     return [place.format(name) for name in names for place in PLACES]
 
 
@@ -263,7 +262,7 @@ def _annotations(record: Record) -> Iterator[Row]:
             area = float(sum(map(polygon_area, parts)))
             outline = [part.ravel().tolist() for part in parts]
             yield _row(record.text_input, bounding_box(np.concatenate(parts)), outline, area)
-    elif isinstance(result, Text) and record.task in CAPTION_TASKS:
+    elif isinstance(result, Text) and record.task.is_caption:
         yield {"caption": result.text}
     else:
         raise DataError(

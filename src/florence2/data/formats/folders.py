@@ -12,12 +12,12 @@ from pathlib import Path
 
 from florence2.data.files import choose_split, read_text, split_named
 from florence2.data.image_files import checked_size, pictures_in
-from florence2.data.objects import CAPTION_TASKS, chosen_tasks
+from florence2.data.objects import chosen_tasks
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.results import Text
-from florence2.tasks import Task
+from florence2.tasks import CAPTION_TASKS, Task
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 

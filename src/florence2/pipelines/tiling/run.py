@@ -31,8 +31,6 @@ from florence2.results import Quads, Result, Text
 from florence2.tasks import AnswerKind, Task
 
 MAX_PLAIN = 12  # levels of 256 between which all of a plain tile lies; JPEG blurs paper so far
-READING = (Task.OCR, Task.OCR_WITH_REGION)
-DESCRIBING = (Task.DENSE_REGION_CAPTION,)  # one thing may be described in two ways
 
 
 def answer_tiled(engine: Engine, request: Request, tiles: Tiles) -> Answer:
@@ -73,16 +71,16 @@ def run_tiled(
     places = [each for each in parts if not _plain(picture.crop(each.box))]
     if len(parts) < 2 or not places:
         return engine.answer([replace(request, image=picture)])[0].result
-    if tiles.whole and task not in READING:
+    if tiles.whole and not task.reads_text:
         places.append(Tile((0, 0, *picture.size)))
     asked = replace(request, min_score=0.0)
     if task is Task.OCR:
         asked = replace(asked, task=Task.OCR_WITH_REGION)
     ask = partial(_ask_parts, engine, asked, picture, batch_size)
     results = ask([each.box for each in places])
-    any_label = task in DESCRIBING
+    any_label = task is Task.DENSE_REGION_CAPTION  # one thing may be described in two ways
     merged = merge(results, places, picture.size, any_label=any_label)
-    if tiles.verify and task not in READING:
+    if tiles.verify and not task.reads_text:
         known = {place.box: result for place, result in zip(places, results, strict=True)}
         side = engine.processor.image_side
         merged = verify_objects(merged, known, ask, native_side=side, any_label=any_label)
