@@ -7,7 +7,7 @@ from florence2.answers import format_answer, parse_answer
 from florence2.errors import DataError
 from florence2.geometry import box_area, rasterize
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
-from florence2.tasks import Task
+from florence2.tasks import Task, split_classes
 from florence2_lab.worlds.captions import brief_caption
 from florence2_lab.worlds.describe import (
     LINE_TASKS,
@@ -22,7 +22,7 @@ from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.lines import line
 from florence2_lab.worlds.outlines import MIN_IOU
 from florence2_lab.worlds.pages import page
-from florence2_lab.worlds.questions import AND, MAX_POINTS
+from florence2_lab.worlds.questions import MAX_POINTS
 from florence2_lab.worlds.scenes import Scene, SceneObject, SceneOptions, scene
 
 CROWDED = SceneOptions(min_objects=3, max_objects=6)
@@ -144,7 +144,7 @@ def test_some_questions_are_about_nothing_that_is_there(kit: Kit) -> None:
         present = {item.label for item in made.objects}
         for record in scene_records(made, tuple(OPEN_TASKS), vocabulary=vocabulary):
             if isinstance(record.result, Mixed):
-                asked = record.text_input.split(AND)
+                asked = split_classes(record.text_input)
                 wanted = [item for item in made.objects if item.label in asked]
                 assert len(set(asked)) == len(asked)
                 assert len(record.result.boxes.labels) == len(wanted)
