@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from florence2 import Florence2
 from florence2.evaluation.predict import GREEDY, Predictor
-from florence2.geometry import box_iou
+from florence2.geometry import Array, box_iou
 from florence2.results import Boxes
 from florence2.tasks import Task
 from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
@@ -29,7 +28,6 @@ from florence2_lab.worlds.describe import scene_records
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.scenes import scene
 
-Array = NDArray[np.float64]
 DRAWS = 20
 IOU = 0.5
 

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Size = tuple[int, int]  # width, height
+Box = tuple[float, float, float, float]  # x_min, y_min, x_max, y_max
+PixelBox = tuple[int, int, int, int]  # the same in whole pixels, x_max and y_max excluded
+Colour = tuple[int, int, int]  # red, green and blue, 0 to 255
 
 
 def box_area(boxes_xyxy: ArrayLike) -> Array:
@@ -43,7 +47,7 @@ def box_iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> Array:
     return iou
 
 
-def clip_points(points: ArrayLike, image_size: tuple[int, int]) -> Array:
+def clip_points(points: ArrayLike, image_size: Size) -> Array:
     """Move points `(..., 2)` that lie outside of the image to its edge.
 
     >>> clip_points([[-3, 5], [700, 490]], image_size=(640, 480))
@@ -53,7 +57,7 @@ def clip_points(points: ArrayLike, image_size: tuple[int, int]) -> Array:
     return np.clip(np.asarray(points, dtype=np.float64), 0.0, np.asarray(image_size))
 
 
-def clip_boxes(boxes_xyxy: ArrayLike, image_size: tuple[int, int]) -> Array:
+def clip_boxes(boxes_xyxy: ArrayLike, image_size: Size) -> Array:
     """Cut boxes `(..., 4)` at the edges of the image.
 
     >>> clip_boxes([-3, 5, 700, 490], image_size=(640, 480))
@@ -98,7 +102,7 @@ def polygon_area(points: ArrayLike) -> Array:
     return area
 
 
-def rasterize(parts: Sequence[NDArray[np.float64]], size: tuple[int, int]) -> NDArray[np.bool_]:
+def rasterize(parts: Sequence[Array], size: Size) -> NDArray[np.bool_]:
     """Return the pixels `(H, W)` whose centres lie in one of the polygons; size is (width, height).
 
     >>> rasterize([np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])], (3, 2)).astype(int)

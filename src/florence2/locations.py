@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from florence2.errors import DataError
+from florence2.geometry import Array, Size
 
 NUM_BINS = 1000
 
 
-def check_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
+def check_image_size(image_size: Size) -> tuple[int, int]:
     """Return `(width, height)` as plain integers, refusing anything else.
 
     >>> check_image_size((640, 480))
@@ -33,7 +34,7 @@ def check_image_size(image_size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def encode_points(points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.int64]:
+def encode_points(points: ArrayLike, image_size: Size) -> NDArray[np.int64]:
     """Quantise pixel points to bins.
 
     Args:
@@ -53,7 +54,7 @@ def encode_points(points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.
     return np.clip(bins, 0, NUM_BINS - 1).astype(np.int64)
 
 
-def decode_points(bins: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
+def decode_points(bins: ArrayLike, image_size: Size) -> Array:
     """Return the pixel centres of bins.
 
     Args:
@@ -71,7 +72,7 @@ def decode_points(bins: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.fl
     return (_pairs(bins, "bins") + 0.5) * check_image_size(image_size) / NUM_BINS
 
 
-def encode_boxes(boxes_xyxy: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.int64]:
+def encode_boxes(boxes_xyxy: ArrayLike, image_size: Size) -> NDArray[np.int64]:
     """Quantise pixel boxes `(..., 4)` to bins `(..., 4)`; see `encode_points`.
 
     >>> encode_boxes([0, 0, 640, 480], image_size=(640, 480))
@@ -81,7 +82,7 @@ def encode_boxes(boxes_xyxy: ArrayLike, image_size: tuple[int, int]) -> NDArray[
     return encode_points(corners, image_size).reshape(*corners.shape[:-2], 4)
 
 
-def decode_boxes(boxes_bins: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
+def decode_boxes(boxes_bins: ArrayLike, image_size: Size) -> Array:
     """Return the pixel boxes `(..., 4)` of boxes in bins `(..., 4)`; see `decode_points`.
 
     >>> decode_boxes([52, 332, 932, 774], image_size=(640, 480))
@@ -106,7 +107,7 @@ def location_tokens(bins: ArrayLike) -> str:
     return "".join(f"<loc_{value}>" for value in flat)
 
 
-def _pairs(values: ArrayLike, what: str) -> NDArray[np.float64]:
+def _pairs(values: ArrayLike, what: str) -> Array:
     """Check for finite numbers, two in the last dimension."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] != 2:
@@ -116,7 +117,7 @@ def _pairs(values: ArrayLike, what: str) -> NDArray[np.float64]:
     return array
 
 
-def _corners(boxes: ArrayLike, what: str) -> NDArray[np.float64]:
+def _corners(boxes: ArrayLike, what: str) -> Array:
     """View boxes `(..., 4)` as corners `(..., 2, 2)`."""
     array = np.asarray(boxes, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] != 4:

@@ -13,13 +13,13 @@ from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from florence2.errors import AnswerError, DataError, Florence2Error, warn_moved
+from florence2.geometry import Array, Size
 from florence2.locations import check_image_size, location_tokens
 from florence2.tasks import AnswerKind, Task
 
-Array = NDArray[np.float64]
 Scores = tuple[float | None, ...]
 
 
@@ -47,7 +47,7 @@ class _Answered(ABC):
 
     kind: ClassVar[str]
 
-    image_size: tuple[int, int]
+    image_size: Size
     answer: str = ""
     token_ids: tuple[int, ...] = ()
     finish_reason: str | None = None

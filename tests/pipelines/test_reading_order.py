@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from florence2.geometry import box_to_quad
+from florence2.geometry import Box, box_to_quad
 from florence2.pipelines.reading.order import read_in_order
 from florence2.results import Quads
-
-Box = tuple[float, float, float, float]
 
 
 def page(**lines: Box) -> Quads:

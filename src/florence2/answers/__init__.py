@@ -22,6 +22,7 @@ from florence2.answers.confidence import ScoredText
 from florence2.answers.formatting import AnswerFormatter
 from florence2.answers.parsing import AnswerParser
 from florence2.answers.tokens import PADDING, POLY_END, POLY_START, SEP
+from florence2.geometry import Size
 from florence2.locations import check_image_size
 from florence2.results import Mixed, Polygons, Quads, Result, Text, check_fits
 from florence2.tasks import Task
@@ -32,7 +33,7 @@ __all__ = ["PADDING", "POLY_END", "POLY_START", "SEP", "format_answer", "parse_a
 def parse_answer(
     answer: str | Sequence[ScoredText],
     task: Task | str,
-    image_size: tuple[int, int],
+    image_size: Size,
     *,
     token_ids: Sequence[int] = (),
     finish_reason: str | None = None,

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from florence2.errors import ConfigError, DataError, TaskError
+from florence2.geometry import Array
 from florence2.results import Boxes, Mixed, Quads, Result
 from florence2.tasks import Task
 
 FORMAT = "florence2 calibration 1"
 COLUMNS = ("scores", "location_scores", "label_scores")
 
-Array = NDArray[np.float64]
 _Objects = TypeVar("_Objects", Boxes, Quads)
 
 

@@ -7,10 +7,10 @@
 from typing import Any, Literal, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from florence2.answers.tokens import EOS
 from florence2.errors import AnswerError
+from florence2.geometry import Array, Size
 from florence2.locations import NUM_BINS, decode_points, encode_points, location_tokens
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text, check_fits
 from florence2.tasks import AnswerKind, Task
@@ -121,7 +121,7 @@ def _polygons(result: Polygons, task: Task, style: Style) -> dict[str, Any]:
     }
 
 
-def _pixels(points: NDArray[np.float64], image_size: tuple[int, int], style: Style) -> list[Any]:
+def _pixels(points: Array, image_size: Size, style: Style) -> list[Any]:
     """Return points `(N, 2)` as a flat list in the arithmetic of the other implementations.
 
     They decode in float32, which moves 1 whole pixel in 40,000 to the one before; the same is

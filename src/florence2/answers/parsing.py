@@ -8,8 +8,9 @@ import numpy as np
 
 from florence2.answers.confidence import Confidence, ScoredText, mean_probability
 from florence2.answers.tokens import POLY_END, POLY_START, SEP, AnswerTokenizer, Token
+from florence2.geometry import Array, Size
 from florence2.locations import NUM_BINS, decode_points
-from florence2.results import Array, Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import AnswerKind
 
 
@@ -66,7 +67,7 @@ class _Object(NamedTuple):
 class AnswerParser:
     """Parses one answer, and counts the malformed pieces found so far."""
 
-    def __init__(self, pieces: Sequence[ScoredText], image_size: tuple[int, int]) -> None:
+    def __init__(self, pieces: Sequence[ScoredText], image_size: Size) -> None:
         self._tokenizer = AnswerTokenizer(pieces)
         self.answer = self._tokenizer.text
         self._scored = any(piece.logprobs for piece in pieces)

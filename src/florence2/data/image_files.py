@@ -11,9 +11,8 @@ from PIL import ExifTags, Image
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import Florence2Error, ImageError
+from florence2.geometry import Size
 from florence2.processing.images import FORMATS, MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE
-
-Size = tuple[int, int]
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from florence2.data.ordering import clockwise
 from florence2.errors import DataError
-from florence2.results import Array
+from florence2.geometry import Array
 
 Mask = NDArray[np.bool_]
 Point = tuple[int, int]

@@ -6,13 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from florence2.data.image_files import Size
 from florence2.data.ordering import canonical
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
-from florence2.geometry import bounding_box, box_area, clip_boxes, clip_points, polygon_area
-from florence2.results import Array, Boxes, Mixed, Polygons, Result, Text
+from florence2.geometry import (
+    Array,
+    Box,
+    Size,
+    bounding_box,
+    box_area,
+    clip_boxes,
+    clip_points,
+    polygon_area,
+)
+from florence2.results import Boxes, Mixed, Polygons, Result, Text
 from florence2.tasks import Task
 
 SLACK = 0.01

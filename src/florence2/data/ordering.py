@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from florence2.geometry import bounding_box, box_area, polygon_area
-from florence2.results import Array, Boxes, Mixed, Polygons, Result, check_fits
+from florence2.geometry import Array, bounding_box, box_area, polygon_area
+from florence2.results import Boxes, Mixed, Polygons, Result, check_fits
 from florence2.tasks import AnswerKind, Task
 
 

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from florence2.errors import DataError
+from florence2.geometry import Box
 from florence2.processing.images import open_image
 from florence2.results import Result, check_fits
 from florence2.tasks import Task
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.data.files import field_of
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
+from florence2.geometry import Box, Size
 from florence2.results import from_dict
 from florence2.tasks import Task
 
@@ -29,7 +30,7 @@ def record_row(record: Record) -> dict[str, Any]:
     }
 
 
-def row_record(row: dict[str, Any], picture: Picture, size: tuple[int, int], where: str) -> Record:
+def row_record(row: dict[str, Any], picture: Picture, size: Size, where: str) -> Record:
     """Rebuild a record; the inverse of `record_row`."""
     task = Task.parse(field_of(row, "task"))
     answer = row.get("result")
@@ -60,7 +61,7 @@ def _region(given: Any) -> Box | None:
 def asked_record(
     row: dict[str, Any],
     picture: Picture,
-    size: tuple[int, int],
+    size: Size,
     where: str,
     tasks: Sequence[Task],
     report: ReadReport,

@@ -13,18 +13,15 @@ from enum import Enum
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
-from florence2.drawing.label_layout import Rect, Size, area, bounds, clipped, grown, place_labels
+from florence2.drawing.label_layout import area, bounds, clipped, grown, place_labels
 from florence2.errors import ImageError
+from florence2.geometry import Array, Colour, PixelBox, Size
 from florence2.locations import decode_boxes
 from florence2.processing.images import ImageSource, open_image
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
-
-Array = NDArray[np.float64]
-Colour = tuple[int, int, int]
 
 NOTHING_FOUND = "nothing found"
 
@@ -95,11 +92,11 @@ class _Mark:
     colour: Colour
 
     @property
-    def bounds(self) -> Rect:
+    def bounds(self) -> PixelBox:
         return bounds(np.concatenate(self.parts))
 
     @property
-    def anchor(self) -> Rect:
+    def anchor(self) -> PixelBox:
         """What the tag goes next to: of a mask its top, as its bounds may be far from it."""
         if self.kind is not _Kind.MASK:
             return self.bounds
@@ -249,7 +246,7 @@ def _paint_mark(canvas: Image.Image, mark: _Mark, style: _Style) -> None:
 
 
 def _paint_frame(
-    canvas: Image.Image, box: Rect, width: int, colour: Colour, opacity: float
+    canvas: Image.Image, box: PixelBox, width: int, colour: Colour, opacity: float
 ) -> None:
     """Paint the four edges of a box, centred on it, without a mask of the size of the box."""
     left, top, right, bottom = grown(box, width // 2)
@@ -324,8 +321,8 @@ def _paint_tags(
 def _paint_numbers(
     canvas: Image.Image,
     numbered: Sequence[_Mark],
-    occupied: Sequence[Rect],
-    keep_clear: Sequence[Rect],
+    occupied: Sequence[PixelBox],
+    keep_clear: Sequence[PixelBox],
     style: _Style,
 ) -> None:
     """Paint the numbers of marks; one that finds no place covers the corner of its mark."""
@@ -359,7 +356,7 @@ def _paint_tag(
     canvas: Image.Image,
     renderer: TextRenderer,
     text: str,
-    place: Rect,
+    place: PixelBox,
     colour: Colour,
     style: _Style,
 ) -> None:

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
+from florence2.geometry import Colour
+
 # Tried in this order after Pillow's own font: first those of many alphabets, then those of
 # Chinese, Japanese and Korean, then those of single scripts.
 SYSTEM_FONTS = (
@@ -42,9 +44,7 @@ class TextRenderer:
         """Width in pixels of one line."""
         return math.ceil(self._font(text).getlength(text))
 
-    def paint(
-        self, canvas: Image.Image, text: str, place: tuple[int, int], colour: tuple[int, int, int]
-    ) -> None:
+    def paint(self, canvas: Image.Image, text: str, place: tuple[int, int], colour: Colour) -> None:
         """Paint one line that begins at `place`, `(x, y)` with the middle of its capitals at y."""
         baseline = place[1] + round(_CAPITALS * self._size / 2)
         pen = ImageDraw.Draw(canvas)

@@ -3,44 +3,40 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Size = tuple[int, int]
-Rect = tuple[int, int, int, int]
-"""`left, top, right, bottom` in whole pixels of the canvas, right and bottom excluded."""
+from florence2.geometry import Array, PixelBox, Size
 
 
-def bounds(points: Array) -> Rect:
+def bounds(points: Array) -> PixelBox:
     """Smallest rectangle around points `(N, 2)`."""
     (left, top), (right, bottom) = np.rint([points.min(axis=0), points.max(axis=0)]).astype(int)
     return int(left), int(top), int(right), int(bottom)
 
 
-def grown(rect: Rect, by: int) -> Rect:
+def grown(rect: PixelBox, by: int) -> PixelBox:
     """The rectangle with its edges moved outwards."""
     return rect[0] - by, rect[1] - by, rect[2] + by, rect[3] + by
 
 
-def clipped(rect: Rect, size: Size) -> Rect:
+def clipped(rect: PixelBox, size: Size) -> PixelBox:
     """The part of a rectangle inside a canvas."""
     return max(rect[0], 0), max(rect[1], 0), min(rect[2], size[0]), min(rect[3], size[1])
 
 
-def area(rect: Rect) -> int:
+def area(rect: PixelBox) -> int:
     """Pixels inside; 0 for an empty rectangle."""
     return max(rect[2] - rect[0], 0) * max(rect[3] - rect[1], 0)
 
 
 def place_labels(
-    anchors: Sequence[Rect],
+    anchors: Sequence[PixelBox],
     sizes: Sequence[Size],
     canvas_size: Size,
     *,
-    occupied: Sequence[Rect] = (),
-    keep_clear: Sequence[Rect] = (),
+    occupied: Sequence[PixelBox] = (),
+    keep_clear: Sequence[PixelBox] = (),
     beside: bool = False,
-) -> list[Rect | None]:
+) -> list[PixelBox | None]:
     """Find a place for each tag, inside the canvas and clear of all other tags.
 
     Args:
@@ -54,7 +50,7 @@ def place_labels(
     Returns:
         One place a tag, `None` where there is none.
     """
-    places: list[Rect | None] = [None] * len(anchors)
+    places: list[PixelBox | None] = [None] * len(anchors)
     objects, blockers = _table(anchors), _table([*occupied, *keep_clear])
     # Tags of small objects have the fewest places to go, so they choose first.
     for index in sorted(range(len(anchors)), key=lambda index: area(anchors[index])):
@@ -71,7 +67,7 @@ def place_labels(
     return places
 
 
-def _candidates(anchor: Rect, size: Size, canvas_size: Size, beside: bool) -> list[Rect]:
+def _candidates(anchor: PixelBox, size: Size, canvas_size: Size, beside: bool) -> list[PixelBox]:
     """Places at the corners and along the edges of an object, best first.
 
     What would stand out of the canvas is moved along the edge, not away from the object.
@@ -107,7 +103,7 @@ def _candidates(anchor: Rect, size: Size, canvas_size: Size, beside: bool) -> li
     return [(x, y, x + width, y + height) for x, y in corners]
 
 
-def _table(rects: Sequence[Rect]) -> Array:
+def _table(rects: Sequence[PixelBox]) -> Array:
     return np.array(rects, dtype=np.float64).reshape(-1, 4)
 
 

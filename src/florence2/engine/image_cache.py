@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from florence2.engine.requests import EncodedImage, StageTimer
 from florence2.errors import TaskError
 from florence2.generation.runtime import ImageTokens, Runtime
+from florence2.geometry import Size
 from florence2.processing.images import ImageSource, open_image
 from florence2.processing.processor import Processor
 
@@ -23,7 +24,7 @@ NO_SIZE = (1, 1)  # of a blank picture, of which nobody asks where something is
 class PreparedImage:
     """A picture that is ready to be encoded; equal ones have equal digests."""
 
-    image_size: tuple[int, int]
+    image_size: Size
     pixels_CHW: NDArray[np.float32]
     digest: bytes
     timings_ms: dict[str, float]

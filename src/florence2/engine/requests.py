@@ -8,6 +8,7 @@ from florence2.errors import ConfigError
 from florence2.generation.grammar import START, Grammar, State
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.runtime import ImageTokens, PromptMemory, ScoredToken
+from florence2.geometry import Size
 from florence2.processing.images import ImageSource
 from florence2.results import Result
 from florence2.tasks import Task
@@ -31,7 +32,7 @@ class EncodedImage:
         timings_ms: how long reading, resizing and the vision tower took.
     """
 
-    image_size: tuple[int, int]
+    image_size: Size
     image_tokens: ImageTokens
     model_name: str
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.geometry import box_iou
+from florence2.geometry import Array, box_iou
 from florence2.results import Boxes
 
 Pair = tuple[Boxes, Boxes]  # found, truth
-Array = NDArray[np.float64]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)

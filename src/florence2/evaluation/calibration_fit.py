@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from florence2.answers.calibration import COLUMNS, Calibration, Curve
 from florence2.errors import DataError
 from florence2.evaluation.detection import match_boxes
-from florence2.geometry import bounding_box, box_iou
+from florence2.geometry import Array, bounding_box, box_iou
 from florence2.results import Boxes, Mixed, Quads, Result
 from florence2.tasks import AnswerKind, Task
 
@@ -28,7 +28,7 @@ SEED = 1  # of the division into parts
 KINDS = frozenset(AnswerKind) - {AnswerKind.TEXT, AnswerKind.POLYGONS}
 
 Pair = tuple[Result, Result]  # found, truth
-Sample = tuple[NDArray[np.float64], NDArray[np.float64]]  # scores, and 1 for each that was right
+Sample = tuple[Array, Array]  # scores, and 1 for each that was right
 
 
 def fit(pairs: Sequence[Pair], model: str, fingerprint: str, task: Task) -> Calibration:
@@ -67,7 +67,7 @@ def _measured(curve: Curve, fitted: Sample, held: Sample) -> Mapping[str, object
     }
 
 
-def _rows(scores: NDArray[np.float64], right: NDArray[np.float64]) -> list[dict[str, float]]:
+def _rows(scores: Array, right: Array) -> list[dict[str, float]]:
     bins = reliability(scores, right)
     return [
         {"objects": each.objects, "score": round(each.score, 4), "right": round(each.share, 4)}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.geometry import Array
+
 RESAMPLES = 1_000
 LEVEL = 0.95
 SEED = 20_261  # the same answers always give the same interval
@@ -61,10 +63,10 @@ def resampled(
     return [_estimate(value, column) for value, column in zip(values, drawn.T, strict=True)]
 
 
-def _divide(parts: NDArray[np.float64], wholes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _divide(parts: Array, wholes: Array) -> Array:
     return np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
 
 
-def _estimate(value: float | NDArray[np.float64], drawn: NDArray[np.float64]) -> Estimate:
+def _estimate(value: float | Array, drawn: Array) -> Estimate:
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high))

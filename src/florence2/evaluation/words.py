@@ -1,13 +1,12 @@
 """Read words with their places: lines cut into words, each as high as its line."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from florence2.evaluation.text import normalized
-from florence2.geometry import bounding_box
+from florence2.geometry import Array, bounding_box
 from florence2.results import Boxes, Quads
 
-Quad = NDArray[np.float64]  # (4, 2), clockwise from the top left corner
+Quad = Array  # (4, 2), clockwise from the top left corner
 
 
 def words_of(lines: Quads) -> Boxes:
@@ -17,7 +16,7 @@ def words_of(lines: Quads) -> Boxes:
     included, gets the same share of its length. A line of one word keeps its box.
     """
     texts: list[str] = []
-    boxes: list[NDArray[np.float64]] = []
+    boxes: list[Array] = []
     for label, quad in zip(lines.labels, lines.quads, strict=True):
         line = normalized(label)
         start = 0

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from florence2.errors import ImageError
+from florence2.geometry import Array
 
 logger = logging.getLogger(__name__)
 
@@ -246,7 +247,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if mode == "RGB" else image.convert("RGB")
 
 
-def _stretched(values: NDArray[np.float64]) -> Image.Image:
+def _stretched(values: Array) -> Image.Image:
     """Grey picture from the darkest to the brightest finite value; a flat one is black."""
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)

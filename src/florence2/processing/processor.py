@@ -23,6 +23,7 @@ from florence2.errors import TaskError
 from florence2.generation.grammar import WORDS, Grammar, Vocabulary
 from florence2.generation.options import SpecialIds
 from florence2.generation.phrase_trie import PhraseTrie
+from florence2.geometry import Size
 from florence2.locations import NUM_BINS, encode_boxes
 from florence2.model.config import Florence2Config
 from florence2.processing.images import preprocess
@@ -78,7 +79,7 @@ class Processor:
         task: Task,
         text_input: str,
         region: Sequence[float] | None,
-        image_size: tuple[int, int],
+        image_size: Size,
         prompt: str | None = None,
     ) -> list[int]:
         """Token ids of one question, `<s>` and `</s>` included.
@@ -175,7 +176,7 @@ class Processor:
             pieces.append(ScoredText(rest, pending))
         return pieces
 
-    def result(self, generated: GeneratedTokens, task: Task, image_size: tuple[int, int]) -> Result:
+    def result(self, generated: GeneratedTokens, task: Task, image_size: Size) -> Result:
         """Read what the model wrote about a picture of this size; never raises on any ids."""
         return parse_answer(
             self.scored_text(generated.token_ids, generated.token_logprobs),
@@ -186,7 +187,7 @@ class Processor:
         )
 
 
-def _checked_region(region: Sequence[float], image_size: tuple[int, int]) -> list[float]:
+def _checked_region(region: Sequence[float], image_size: Size) -> list[float]:
     """The region as four floats, if it is a box inside the picture."""
     width, height = image_size
     allowed = (

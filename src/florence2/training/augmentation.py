@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from florence2.data.ordering import canonical
-from florence2.data.records import Box, Record
-from florence2.geometry import box_area, clip_boxes
-from florence2.results import Array, Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.data.records import Record
+from florence2.geometry import Array, Box, PixelBox, box_area, clip_boxes
+from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
 
 FLIP_SHARE = 0.5
@@ -24,7 +24,6 @@ MIN_REST = 0.7  # of an object that a cut may leave of it
 CUT_TRIES = 8
 BRIGHTNESS = (0.8, 1.25)  # also of contrast
 
-Window = tuple[int, int, int, int]  # left, top, right, bottom in whole pixels
 
 CUT_TASKS = frozenset({Task.OD, Task.REGION_PROPOSAL, Task.REGION_TO_CATEGORY})
 
@@ -155,7 +154,7 @@ def _cut_somewhere(
     return record, picture
 
 
-def cut(record: Record, window: Window) -> Record | None:
+def cut(record: Record, window: PixelBox) -> Record | None:
     """The record about a window of the picture; `None` if it would spoil an object.
 
     Objects outside are left out, those at the edge are cut. An object of which a small part would
@@ -183,7 +182,7 @@ def cut(record: Record, window: Window) -> Record | None:
     return replace(record, result=_in_order(result, record))
 
 
-def _cut_boxes(xyxy: Array, window: Window) -> tuple[Array, NDArray[np.bool_]] | None:
+def _cut_boxes(xyxy: Array, window: PixelBox) -> tuple[Array, NDArray[np.bool_]] | None:
     """Boxes in the frame of a window and which of them are in it; `None` if one is spoilt."""
     inside = clip_boxes(xyxy - np.tile(window[:2], 2), _size(window))
     rest = box_area(inside) / np.maximum(box_area(xyxy), 1e-9)
@@ -192,5 +191,5 @@ def _cut_boxes(xyxy: Array, window: Window) -> tuple[Array, NDArray[np.bool_]] |
     return inside, rest > 0
 
 
-def _size(window: Window) -> tuple[int, int]:
+def _size(window: PixelBox) -> tuple[int, int]:
     return window[2] - window[0], window[3] - window[1]

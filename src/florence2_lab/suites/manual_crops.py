@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.errors import DataError
 from florence2.evaluation.text import normalized
-from florence2.geometry import box_to_quad
+from florence2.geometry import Array, Box, box_to_quad
 from florence2.results import Quads
 from florence2.tasks import Task
 from florence2_lab.worlds.manuals import POINTS_PER_INCH, manual_pages, page_count
@@ -146,7 +146,7 @@ def _cut(
         piece, [word.box for word in placed if word not in kept], [word.box for word in kept], paper
     )
     ink = np.abs(piece.astype(np.int16) - paper) > INK_CONTRAST
-    quads: list[NDArray[np.float64]] = []
+    quads: list[Array] = []
     texts: list[str] = []
     seen = 0
     for line in lines:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from florence2.geometry import Colour, PixelBox
 from florence2_lab.worlds.colours import contrasting_colour, random_colour
 from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.pixels import Pixels, as_pixels
 from florence2_lab.worlds.writing import stray_text
 
 MIN_TEXT_HEIGHT = 8  # pixels; smaller stray text is not legible
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class StrayText:
     """A text in the background, and the box around its ink, pixels."""
 
     text: str  # as printed
-    box_xyxy: Box
+    box_xyxy: PixelBox
 
 
 def add_clutter(
@@ -48,7 +48,7 @@ def still_seen(image: Pixels, drawn: list[tuple[StrayText, Pixels]]) -> tuple[St
     )
 
 
-def _crop(image: Pixels, box: Box) -> Pixels:
+def _crop(image: Pixels, box: PixelBox) -> Pixels:
     return image[box[1] : box[3], box[0] : box[2]]
 
 
@@ -99,7 +99,7 @@ def _add_text(rng: np.random.Generator, kit: Kit, image: Pixels, split: Split) -
     return StrayText(shown, (x, y, x + size[0], y + size[1]))
 
 
-def ink(area: Pixels, coverage: Pixels, colour: tuple[int, int, int]) -> None:
+def ink(area: Pixels, coverage: Pixels, colour: Colour) -> None:
     """Draw a colour through a coverage mask `(H, W)` onto RGB pixels of the same size, in place."""
     weight = coverage[..., None].astype(np.int32)
     area[:] = area + (np.array(colour, np.int32) - area) * weight // 255

@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.geometry import Colour
 from florence2_lab.worlds.pixels import Pixels, as_pixels
-
-Colour = tuple[int, int, int]  # RGB, 0-255
 
 # Upper hue bound (OpenCV hue, 0-180) of each name, walking round the circle.
 HUE_NAMES = (

@@ -7,9 +7,9 @@ from typing import cast
 import numpy as np
 
 from florence2.data.ordering import canonical
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.errors import DataError
-from florence2.geometry import bounding_box
+from florence2.geometry import Box, Size, bounding_box
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
 from florence2_lab.worlds.captions import (
@@ -18,7 +18,6 @@ from florence2_lab.worlds.captions import (
     detailed_caption,
     paragraph_caption,
 )
-from florence2_lab.worlds.grounds import Size
 from florence2_lab.worlds.lines import TextLine
 from florence2_lab.worlds.pages import Page, PageLine
 from florence2_lab.worlds.phrases import area, attributes, region_description

@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2_lab.worlds.colours import Colour, name_colour, random_colour
+from florence2.geometry import Array, Colour, Size
+from florence2_lab.worlds.colours import name_colour, random_colour
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.pixels import Pixels, as_pixels
-
-Size = tuple[int, int]  # (width, height)
-
 
 NOISE_CELLS = 96
 
@@ -72,7 +70,7 @@ def _flat(rng: np.random.Generator, kit: Kit, size: Size) -> Ground:
     return Ground(image, f"a {_colour_word(colour)} background")
 
 
-def _enlarged(grid: NDArray[np.float64], size: Size) -> Pixels:
+def _enlarged(grid: Array, size: Size) -> Pixels:
     small = grid.clip(0, 255).astype(np.uint8)
     return as_pixels(cv2.resize(small, size, interpolation=cv2.INTER_CUBIC))
 

@@ -14,9 +14,9 @@ from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from florence2.geometry import Array
 from florence2_lab.worlds.archive import Archive
 from florence2_lab.worlds.lettering import Typeface
 from florence2_lab.worlds.pixels import Pixels, as_pixels
@@ -183,7 +183,7 @@ class Kit(Archive):
         return self._typefaces[font.path]
 
     @cached_property
-    def words(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    def words(self) -> tuple[tuple[str, ...], Array]:
         """Words, and the cumulative chance of drawing each (flatter than their frequency)."""
         rows = [line.split("\t") for line in self.read("text/words.tsv").decode().splitlines()]
         weights = np.sqrt([float(count) for _, count in rows])

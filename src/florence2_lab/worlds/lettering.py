@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from florence2.geometry import Array
 from florence2_lab.worlds.pixels import Pixels
 
 EM = 48  # pixels; lines are set at this size and scaled to the wanted one
@@ -31,7 +31,7 @@ class SetLine:
 
     text: str
     mask: Pixels  # (H, W), cropped to the ink of the whole line
-    char_boxes: NDArray[np.float64]  # (N, 4) xyxy in pixels of the mask; blanks get their advance
+    char_boxes: Array  # (N, 4) xyxy in pixels of the mask; blanks get their advance
 
 
 class Typeface:

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.errors import ConfigError, DataError
+from florence2.geometry import Array, Size
 from florence2.processing.images import MIN_SIDE
 from florence2_lab.worlds.clutter import ink
 from florence2_lab.worlds.colours import contrasting_colour
-from florence2_lab.worlds.grounds import Size, random_ground, white_page
+from florence2_lab.worlds.grounds import random_ground, white_page
 from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.lettering import EM, SetLine, Typeface
 from florence2_lab.worlds.pixels import Pixels, as_pixels
@@ -68,13 +69,13 @@ class TextLine:
 
     image: Pixels  # (H, W, 3) RGB
     text: str
-    char_boxes: NDArray[np.float64]  # (N, 4) xyxy, pixels; a blank has its advance
-    quad: NDArray[np.float64]  # (4, 2) around the ink, clockwise from the top left corner
+    char_boxes: Array  # (N, 4) xyxy, pixels; a blank has its advance
+    quad: Array  # (4, 2) around the ink, clockwise from the top left corner
     font: str  # family
     source: str  # "line/train/0/17"
 
     @property
-    def char_extents(self) -> NDArray[np.float64]:
+    def char_extents(self) -> Array:
         """Left and right end of every character, `(N, 2)`, pixels."""
         return self.char_boxes[:, [0, 2]]
 
@@ -139,21 +140,19 @@ def _text_and_typeface(
     )
 
 
-def _turn(scale: float, angle: float) -> NDArray[np.float64]:
+def _turn(scale: float, angle: float) -> Array:
     radians = np.deg2rad(angle)
     cosine, sine = scale * np.cos(radians), scale * np.sin(radians)
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def _reach(set_line: SetLine, angle: float) -> NDArray[np.float64]:
+def _reach(set_line: SetLine, angle: float) -> Array:
     """Return the width and height of a turned line at `EM`."""
     height, width = set_line.mask.shape
     return np.asarray(np.abs(_turn(1.0, angle)) @ (width, height))
 
 
-def _scale_and_turn(
-    set_line: SetLine, scale: float, angle: float
-) -> tuple[Pixels, NDArray[np.float64]]:
+def _scale_and_turn(set_line: SetLine, scale: float, angle: float) -> tuple[Pixels, Array]:
     """Return the coverage of the scaled line, and the matrix (2, 3) from set to scaled pixels."""
     height, width = set_line.mask.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -196,7 +195,7 @@ def _quiet_ground(rng: np.random.Generator, kit: Kit, size: Size) -> Pixels:
     return as_pixels(cv2.LUT(ground, table.astype(np.uint8)[:, None]))
 
 
-def _map_corners(matrix: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _map_corners(matrix: Array, boxes: Array) -> Array:
     """Map boxes `(N, 4)` to their corners `(N, 4, 2)`, clockwise from the top left."""
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     return np.asarray(corners @ matrix[:, :2].T + matrix[:, 2])

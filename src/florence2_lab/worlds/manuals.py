@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.errors import DataError
-from florence2.geometry import box_to_quad
+from florence2.geometry import Box, PixelBox, box_to_quad
 from florence2.results import Quads
 from florence2.tasks import Task
 from florence2_lab.worlds.pixels import Pixels, as_pixels, paint_over
@@ -76,7 +76,7 @@ class ManualPage:
         """All words, in the order of reading."""
         return tuple(word for line in self.lines for word in line.words)
 
-    def crop(self, box: tuple[int, int, int, int]) -> "ManualPage":
+    def crop(self, box: PixelBox) -> "ManualPage":
         """Cut a part of whole pixels out; words that the border would cut are painted over.
 
         Words in part of a picture cannot be read, and a reader that guesses them right must not

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from florence2_lab.worlds.windows import PixelBox, Window
+from florence2.geometry import PixelBox
+from florence2_lab.worlds.windows import Window
 from florence2_lab.worlds.writing import random_word
 
 MAX_ENTRIES = 8

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.geometry import polygon_area, rasterize
+from florence2.geometry import Array, polygon_area, rasterize
 from florence2_lab.worlds.pixels import Pixels
 
 MIN_IOU = 0.9  # of the polygons with the mask
@@ -22,7 +22,7 @@ MAX_POINTS = 40  # of one part
 LIMITS = ((0.02, 0.05), (0.01, 0.03), (0.002, 0.01))
 STEPS = np.geomspace(0.08, 0.008, 10)  # of simplification, relative to the root of the area
 
-Polygon = NDArray[np.float64]  # (P, 2) pixels
+Polygon = Array  # (P, 2) pixels
 
 
 def outline(mask: NDArray[np.bool_]) -> tuple[Polygon, ...]:

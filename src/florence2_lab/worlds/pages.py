@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from florence2.errors import ConfigError, DataError
-from florence2.geometry import box_to_quad
+from florence2.geometry import Array, Size, box_to_quad
 from florence2_lab.worlds.colours import contrasting_colour
 from florence2_lab.worlds.grounds import random_ground, white_page
 from florence2_lab.worlds.kit import Font, Kit, Split
@@ -66,8 +65,8 @@ class PageLine:
     """One printed line, or one cell of a table."""
 
     text: str
-    quad: NDArray[np.float64]  # (4, 2) around the ink, clockwise from the top left corner
-    word_quads: NDArray[np.float64]  # (N, 4, 2), one for each of text.split(" ")
+    quad: Array  # (4, 2) around the ink, clockwise from the top left corner
+    word_quads: Array  # (N, 4, 2), one for each of text.split(" ")
     block: int  # the lines of a paragraph, a table, ... share a number
 
 
@@ -171,7 +170,7 @@ def _em(rng: np.random.Generator, kit: Kit, font: Font, options: PageOptions, ro
     return round(float(np.exp(rng.uniform(np.log(smallest), np.log(largest)))))
 
 
-def _turn(rng: np.random.Generator, side: int, max_rotation: float) -> NDArray[np.float64] | None:
+def _turn(rng: np.random.Generator, side: int, max_rotation: float) -> Array | None:
     """Return a small turn about the middle of the page, `(2, 3)`, or None for a level page."""
     if rng.random() < 0.5:
         return None
@@ -181,15 +180,13 @@ def _turn(rng: np.random.Generator, side: int, max_rotation: float) -> NDArray[n
     return np.column_stack([turn, middle - turn @ middle])
 
 
-def _turned(quads: NDArray[np.float64], matrix: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def _turned(quads: Array, matrix: Array | None) -> Array:
     if matrix is None:
         return quads
     return np.asarray(quads @ matrix[:, :2].T + matrix[:, 2])
 
 
-def _coloured(
-    rng: np.random.Generator, kit: Kit, press: Press, matrix: NDArray[np.float64] | None
-) -> Pixels:
+def _coloured(rng: np.random.Generator, kit: Kit, press: Press, matrix: Array | None) -> Pixels:
     """Choose a paper and inks, and print the layers."""
     size = press.side, press.side
     image = white_page(rng, size) if rng.random() < WHITE_CHANCE else _paper(rng, kit, size)
@@ -207,9 +204,7 @@ def _coloured(
     return image
 
 
-def _turned_layer(
-    layer: Pixels, matrix: NDArray[np.float64] | None, flags: int = cv2.INTER_LINEAR
-) -> Pixels:
+def _turned_layer(layer: Pixels, matrix: Array | None, flags: int = cv2.INTER_LINEAR) -> Pixels:
     if matrix is None:
         return layer
     by_centres = matrix.copy()  # edges of pixels lie half a pixel outside their centres
@@ -217,7 +212,7 @@ def _turned_layer(
     return as_pixels(cv2.warpAffine(layer, by_centres, layer.shape[::-1], flags=flags))
 
 
-def _paper(rng: np.random.Generator, kit: Kit, size: tuple[int, int]) -> Pixels:
+def _paper(rng: np.random.Generator, kit: Kit, size: Size) -> Pixels:
     """Make a coloured ground with little of a pattern."""
     ground = random_ground(rng, kit, size).image
     mean = np.array(cv2.mean(ground)[:3])

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from florence2.data.records import Box
+from florence2.geometry import Box, Size
 from florence2_lab.worlds.colours import clearly_differ
 from florence2_lab.worlds.english import ORDINALS, noun_phrase, number_word, with_article
-from florence2_lab.worlds.grounds import Size
 from florence2_lab.worlds.relations import centre, direction, may_be, place, size_word
 from florence2_lab.worlds.scenes import Scene, SceneObject
 

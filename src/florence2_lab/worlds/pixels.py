@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from florence2.geometry import Box
+
 Pixels = NDArray[np.uint8]  # (H, W) grey or coverage, (H, W, 3) RGB, (H, W, 4) premultiplied RGBA
 
 
@@ -11,7 +13,7 @@ def as_pixels(array: ArrayLike) -> Pixels:
     return np.asarray(array, dtype=np.uint8)
 
 
-def paint_over(image: Pixels, box: tuple[float, float, float, float]) -> None:
+def paint_over(image: Pixels, box: Box) -> None:
     """Fill a box with the colour that most of its border has."""
     height, width = image.shape[:2]
     x_min, y_min = max(0, int(box[0])), max(0, int(box[1]))

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from florence2.data.records import Box
-from florence2_lab.worlds.colours import Colour
+from florence2.geometry import Array, Box, Colour, PixelBox
 from florence2_lab.worlds.kit import Font, Kit
 from florence2_lab.worlds.lettering import EM, Glyph, Typeface
 from florence2_lab.worlds.pixels import Pixels, as_pixels
@@ -154,7 +152,7 @@ class Press:
         rows = [cv2.boundingRect(layer) for layer in (self.ink, self.accent, self.rules)]
         return max(y + height for _, y, _, height in rows) - 1
 
-    def clear(self, box: tuple[int, int, int, int]) -> None:
+    def clear(self, box: PixelBox) -> None:
         """Clear a box of whole pixels, with all of every word that reaches into it.
 
         Of a line that falls into two pieces the longer one stays. One of which nothing is left
@@ -204,6 +202,6 @@ def meet(box: Box, other: Box) -> bool:
 def impress(image: Pixels, coverage: Pixels, colour: Colour) -> Pixels:
     """Draw a colour through a coverage `(H, W)` over a whole RGB picture."""
     weight = cv2.cvtColor(coverage, cv2.COLOR_GRAY2RGB)
-    tones: NDArray[np.float64] = np.arange(256)[:, None] * np.array(colour) / 255
+    tones: Array = np.arange(256)[:, None] * np.array(colour) / 255
     inked = cv2.LUT(weight, tones.round().astype(np.uint8)[:, None])
     return as_pixels(cv2.add(cv2.multiply(image, cv2.bitwise_not(weight), scale=1 / 255), inked))

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.data.records import Box
-from florence2_lab.worlds.grounds import Size
+from florence2.geometry import Box, Size
 from florence2_lab.worlds.pixels import Pixels
 
 LEFT, RIGHT = "to the left of", "to the right of"

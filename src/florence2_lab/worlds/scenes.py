@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.errors import ConfigError
+from florence2.geometry import Box
 from florence2_lab.worlds.clutter import StrayText, add_clutter, still_seen
 from florence2_lab.worlds.grounds import random_ground
 from florence2_lab.worlds.kit import Kit, Split, Sprite
@@ -56,7 +57,7 @@ class SceneObject:
 
     label: str
     class_index: int  # its value in the class map, from 1
-    box_xyxy: tuple[float, float, float, float]  # tight around the visible pixels
+    box_xyxy: Box  # tight around the visible pixels
     visible: float  # share of its pixels that are in the picture and not hidden, 0-1
     style: str
     colour: str | None  # named where it tells sprites of this category apart

@@ -6,10 +6,9 @@ import numpy as np
 
 from florence2.data.ordering import canonical
 from florence2.data.records import Record
-from florence2.geometry import box_to_quad
+from florence2.geometry import Size, box_to_quad
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import Task
-from florence2_lab.worlds.grounds import Size
 from florence2_lab.worlds.questions import drawing
 from florence2_lab.worlds.screens import Screen
 from florence2_lab.worlds.windows import Element

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from florence2.data.records import Box
 from florence2.errors import DataError
+from florence2.geometry import Box
 from florence2_lab.worlds.colours import luminance
 from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.menus import drop_down, open_list

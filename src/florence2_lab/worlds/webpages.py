@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.data.records import Box
 from florence2.errors import DataError
-from florence2.geometry import bounding_box, box_to_quad
+from florence2.geometry import Array, Box, bounding_box, box_to_quad
 from florence2_lab.worlds.archive import Archive
 from florence2_lab.worlds.kit import Split
 from florence2_lab.worlds.pages import DEFAULT_OPTIONS, Page, PageLine, PageOptions
@@ -176,7 +175,7 @@ def _cut(rng: np.random.Generator, page: Page, window: int, count: int) -> Page 
     return _window(page, shown, place, window)
 
 
-def _words_inside(line: PageLine, corner: NDArray[np.float64], window: int) -> NDArray[np.bool_]:
+def _words_inside(line: PageLine, corner: Array, window: int) -> NDArray[np.bool_]:
     """Which words a window shows whole; none of a line whose head or foot it cuts."""
     boxes = bounding_box(line.word_quads)
     boxes[:, 1], boxes[:, 3] = boxes[:, 1].min(), boxes[:, 3].max()
@@ -210,7 +209,7 @@ def _window(
     return Page(image, tuple(lines), letters, page.kind, page.source)
 
 
-def _grown(box: NDArray[np.float64]) -> Box:
+def _grown(box: Array) -> Box:
     reach = AROUND * (box[3] - box[1])
     x_min, y_min, x_max, y_max = box.tolist()
     return x_min - reach, y_min - reach, x_max + reach, y_max + reach

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from florence2.data.records import Box
 from florence2.errors import DataError
-from florence2_lab.worlds.colours import Colour, luminance, random_colour
+from florence2.geometry import Box, Colour, PixelBox
+from florence2_lab.worlds.colours import luminance, random_colour
 from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.pixels import as_pixels
 from florence2_lab.worlds.press import Face, Item, Press, capital_height, impress, meet
@@ -15,8 +15,6 @@ from florence2_lab.worlds.press import Face, Item, Press, capital_height, impres
 MIN_LETTER, MAX_LETTER = 8.0, 14.0  # height of capital letters, pixels
 ACCENTS = ((25, 95, 220), (20, 130, 90), (190, 45, 60), (120, 60, 190), (40, 50, 70), (200, 90, 10))
 MIN_SEEN = 0.4  # of an element that something covers, or it is not to be found
-
-PixelBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from florence2.geometry import bounding_box, box_iou, box_to_quad, polygon_area
+from florence2.geometry import Box, bounding_box, box_iou, box_to_quad, polygon_area
 from florence2.pipelines.tiling.grid import Tile, Tiles, cut
 from florence2.pipelines.tiling.merge import merge
 from florence2.pipelines.tiling.polygons import clipped
@@ -19,8 +19,6 @@ SIZE = (250, 175)
 TILES = cut(SIZE, SIDE, Tiles())  # 3 x 2
 WHOLE = Tile((0, 0, *SIZE))
 MIN_SEEN = 6  # pixels of an object's sides that a tile must hold to see it
-
-Box = tuple[float, float, float, float]
 
 
 def seen_in(tile: Tile, boxes: Sequence[Box]) -> tuple[list[int], np.ndarray]:

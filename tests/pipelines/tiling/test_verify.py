@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from florence2.pipelines.tiling.grid import Rect, Tile, Tiles, cut, window
+from florence2.geometry import Box, PixelBox
+from florence2.pipelines.tiling.grid import Tile, Tiles, cut, window
 from florence2.pipelines.tiling.merge import merge
 from florence2.pipelines.tiling.verify import verify_objects
 from florence2.results import Boxes, Mixed, Polygons, Result
 
 NATIVE = 100
 SIZE = (400, 300)
-Box = tuple[float, float, float, float]
 
 
 def boxes(found: Sequence[Box], labels: Sequence[str] = (), score: float = 0.5) -> Boxes:
@@ -21,11 +21,11 @@ def boxes(found: Sequence[Box], labels: Sequence[str] = (), score: float = 0.5) 
     return Boxes(list(found), names, (score,) * len(found), image_size=SIZE)
 
 
-def sees(truth: Sequence[Box], labels: Sequence[str] = ()) -> Callable[[Rect], Boxes]:
+def sees(truth: Sequence[Box], labels: Sequence[str] = ()) -> Callable[[PixelBox], Boxes]:
     """Eyes that tell all of a part of the picture, cut at its border."""
     names = tuple(labels) or ("cat",) * len(truth)
 
-    def look(rect: Rect) -> Boxes:
+    def look(rect: PixelBox) -> Boxes:
         cut_boxes = np.clip(np.reshape(truth, (-1, 4)), rect[:2] * 2, rect[2:] * 2)
         rows = np.flatnonzero((cut_boxes[:, 2:] - cut_boxes[:, :2] >= 6).all(axis=1))
         return Boxes(
@@ -38,7 +38,7 @@ def sees(truth: Sequence[Box], labels: Sequence[str] = ()) -> Callable[[Rect], B
     return look
 
 
-def again(found: Result, look: Callable[[Rect], Result]) -> Result:
+def again(found: Result, look: Callable[[PixelBox], Result]) -> Result:
     return verify_objects(found, {}, lambda rects: list(map(look, rects)), native_side=NATIVE)
 
 
@@ -72,10 +72,10 @@ def test_what_stands_beside_is_not_told_unless_it_was_found() -> None:
 
 
 def test_things_in_a_corner_share_a_window() -> None:
-    asked: list[Rect] = []
+    asked: list[PixelBox] = []
     pair = [(5.0, 5.0, 30.0, 30.0), (40.0, 10.0, 48.0, 40.0)]
 
-    def ask(rects: Sequence[Rect]) -> list[Boxes]:
+    def ask(rects: Sequence[PixelBox]) -> list[Boxes]:
         asked.extend(rects)
         return list(map(sees(pair), rects))
 
@@ -87,9 +87,9 @@ def test_things_in_a_corner_share_a_window() -> None:
 def test_what_was_asked_already_is_not_asked_again() -> None:
     thing = (110.0, 110.0, 140.0, 140.0)
     place = window(thing, SIZE, NATIVE)
-    asked: list[Rect] = []
+    asked: list[PixelBox] = []
 
-    def ask(rects: Sequence[Rect]) -> list[Boxes]:
+    def ask(rects: Sequence[PixelBox]) -> list[Boxes]:
         asked.extend(rects)
         return []
 
@@ -109,7 +109,7 @@ def test_outlines_are_looked_at_again_beside_boxes() -> None:
     other = (300.0, 200.0, 340.0, 240.0)
     found = Mixed(boxes([other, (10, 10, 40, 40)]), outlines, image_size=SIZE)
 
-    def look(rect: Rect) -> Mixed:
+    def look(rect: PixelBox) -> Mixed:
         size = (rect[2] - rect[0], rect[3] - rect[1])
         part = np.array(square) - rect[:2]
         here = (part >= 0).all() and (part <= size).all()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from florence2.data.files import field_of, find_file, number, read_text
-from florence2.data.image_files import PictureFolder, Size, named_picture, relative_name
+from florence2.data.image_files import PictureFolder, named_picture, relative_name
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
     OBJECT_TASKS,
@@ -23,11 +23,11 @@ from florence2.data.objects import (
     chosen_tasks,
     object_records,
 )
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
-from florence2.geometry import bounding_box, box_area, polygon_area
-from florence2.results import Array, Boxes, Polygons, Text
+from florence2.geometry import Array, Box, Size, bounding_box, box_area, polygon_area
+from florence2.results import Boxes, Polygons, Text
 from florence2.tasks import CAPTION_TASKS, Task
 
 PLACES = ("annotations/{}", "{}", "*/{}")

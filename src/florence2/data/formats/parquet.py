@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from florence2.data.files import choose_split, optional_library, split_of
-from florence2.data.image_files import PictureFolder, Size, named_picture, relative_name
+from florence2.data.image_files import PictureFolder, named_picture, relative_name
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.data.rows import Picture, asked_record, record_row
 from florence2.errors import DataError, Florence2Error
+from florence2.geometry import Size
 from florence2.processing.images import open_image
 from florence2.tasks import Task
 

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from florence2.answers import POLY_START, format_answer, parse_answer
 from florence2.data.files import field_of, find_file, read_json_lines
-from florence2.data.image_files import PictureFolder, Size, named_picture, relative_name
+from florence2.data.image_files import PictureFolder, named_picture, relative_name
 from florence2.data.ordering import canonical
-from florence2.data.records import Box, Record
+from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error, TaskError
+from florence2.geometry import Box, Size
 from florence2.locations import decode_boxes, encode_boxes, location_tokens
 from florence2.results import Result, Text
 from florence2.tasks import InputKind, Task

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from florence2.data.files import choose_split, number, read_text
-from florence2.data.image_files import PICTURE_SUFFIXES, PictureFolder, Size, named_picture
+from florence2.data.image_files import PICTURE_SUFFIXES, PictureFolder, named_picture
 from florence2.data.objects import (
     OBJECT_TASKS,
     LabelledObject,
@@ -25,6 +25,7 @@ from florence2.data.objects import (
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
+from florence2.geometry import Size
 from florence2.results import Boxes
 from florence2.tasks import Task
 

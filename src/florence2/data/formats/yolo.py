@@ -22,7 +22,6 @@ from florence2.data.files import (
 )
 from florence2.data.image_files import (
     PictureFolder,
-    Size,
     checked_size,
     find_picture,
     is_picture,
@@ -40,7 +39,8 @@ from florence2.data.objects import (
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
-from florence2.results import Array, Boxes
+from florence2.geometry import Array, Size
+from florence2.results import Boxes
 from florence2.tasks import Task
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "*.yaml", "*.yml")

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from florence2.errors import ConfigError
-
-Rect = tuple[int, int, int, int]  # x_min, y_min, x_max, y_max, whole pixels of the picture
+from florence2.geometry import PixelBox, Size
 
 _GRID = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
 CONTEXT = 2.0  # sides of a thing that a window around it shows, unless the native side is more
@@ -67,12 +66,12 @@ class Tiles:
 class Tile:
     """A part of a picture that is shown to the model; the whole picture may be one."""
 
-    box: Rect
+    box: PixelBox
     column: int = 0
     row: int = 0
 
 
-def cut(image_size: tuple[int, int], native_side: int, tiles: Tiles) -> list[Tile]:
+def cut(image_size: Size, native_side: int, tiles: Tiles) -> list[Tile]:
     """Lay tiles over a picture, row by row; none is larger than the picture.
 
     >>> [tile.box for tile in cut((200, 100), 128, Tiles())]
@@ -90,7 +89,7 @@ def cut(image_size: tuple[int, int], native_side: int, tiles: Tiles) -> list[Til
     ]
 
 
-def window(box: Sequence[float], image_size: tuple[int, int], native_side: int) -> Rect:
+def window(box: Sequence[float], image_size: Size, native_side: int) -> PixelBox:
     """Lay a window around a thing: square where the picture allows, as small as shows it in
     full detail, but with something around it.
 
@@ -112,7 +111,7 @@ def window(box: Sequence[float], image_size: tuple[int, int], native_side: int) 
 Spans = list[tuple[int, int]]
 
 
-def _native_spans(image_size: tuple[int, int], side: float, tiles: Tiles) -> list[Spans]:
+def _native_spans(image_size: Size, side: float, tiles: Tiles) -> list[Spans]:
     """Columns and rows of tiles of one side, as small as `max_tiles` allows."""
     while True:
         counts = [_count(length, side, tiles.overlap) for length in image_size]

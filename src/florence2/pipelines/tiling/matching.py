@@ -16,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 
-from florence2.geometry import Array, box_area, box_iou
+from florence2.geometry import Array, Size, box_area, box_iou
 from florence2.pipelines.tiling.grid import Tile
 
 MIN_ALIKE = 0.5  # IoU, inside the strip, of what two tiles saw of one object
@@ -55,7 +55,7 @@ Group = list[Seen]  # what was seen of one object, at most once by each tile
 Alike = Callable[[Array, Array], Array]  # boxes (N, 4) and (M, 4) to a likeness (N, M) in [0, 1]
 
 
-def cut_sides(box: Array, tile: Tile, image_size: tuple[int, int]) -> tuple[bool, bool, bool, bool]:
+def cut_sides(box: Array, tile: Tile, image_size: Size) -> tuple[bool, bool, bool, bool]:
     """Tell at which sides a box may go on beyond its tile: left, top, right, bottom."""
     left, top, right, bottom = tile.box
     room = BORDER * (right - left), BORDER * (bottom - top)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from florence2.geometry import Array, bounding_box
+from florence2.geometry import Array, Size, bounding_box
 from florence2.locations import decode_points, encode_points
 from florence2.pipelines.tiling.grid import Tile
 from florence2.pipelines.tiling.matching import (
@@ -22,8 +22,6 @@ from florence2.pipelines.tiling.matching import (
 from florence2.pipelines.tiling.polygons import united
 from florence2.pipelines.tiling.text_lines import alike_lines, joined_line, reaching_seams
 from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text
-
-Size = tuple[int, int]
 
 
 def merge(

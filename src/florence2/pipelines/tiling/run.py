@@ -20,10 +20,11 @@ from typing import cast
 from PIL import Image
 
 from florence2.engine import Answer, Engine, Request, StageTimer
+from florence2.geometry import PixelBox
 from florence2.pipelines.ask import BATCH_SIZE, open_picture, results_of
 from florence2.pipelines.reading.order import read_in_order
 from florence2.pipelines.regions import run_regions
-from florence2.pipelines.tiling.grid import Rect, Tile, Tiles, cut
+from florence2.pipelines.tiling.grid import Tile, Tiles, cut
 from florence2.pipelines.tiling.merge import merge
 from florence2.pipelines.tiling.text_lines import weighted_mean
 from florence2.pipelines.tiling.verify import verify_objects
@@ -103,14 +104,14 @@ def _ask_parts(
     request: Request,
     picture: Image.Image,
     batch_size: int,
-    parts: Iterable[Rect],
+    parts: Iterable[PixelBox],
 ) -> list[Result]:
     """Ask one question about parts of a picture."""
     questions = (replace(request, image=_shown(picture, each)) for each in parts)
     return results_of(engine, questions, batch_size)
 
 
-def _shown(picture: Image.Image, box: Rect) -> Image.Image:
+def _shown(picture: Image.Image, box: PixelBox) -> Image.Image:
     """A part of a picture; of a large one no copy is made to show all of it."""
     return picture if box == (0, 0, *picture.size) else picture.crop(box)
 

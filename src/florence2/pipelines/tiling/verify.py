@@ -11,18 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from florence2.geometry import Array, box_iou
-from florence2.pipelines.tiling.grid import Rect, Tile, window
+from florence2.geometry import Array, PixelBox, box_iou
+from florence2.pipelines.tiling.grid import Tile, window
 from florence2.pipelines.tiling.matching import MIN_ALIKE
 from florence2.pipelines.tiling.merge import answered_together, boxes_of, merge, with_absent
 from florence2.results import Boxes, Mixed, Polygons, Result
 
-Ask = Callable[[Sequence[Rect]], Sequence[Result]]  # about parts of the picture
+Ask = Callable[[Sequence[PixelBox]], Sequence[Result]]  # about parts of the picture
 
 
 def verify_objects(
     found: Result,
-    known: Mapping[Rect, Result],
+    known: Mapping[PixelBox, Result],
     ask: Ask,
     *,
     native_side: int,
@@ -36,7 +36,7 @@ def verify_objects(
         native_side: of the model.
         any_label: see `merge`.
     """
-    around: dict[Rect, list[Array]] = {}  # windows near a corner may be one
+    around: dict[PixelBox, list[Array]] = {}  # windows near a corner may be one
     for box in boxes_of(found):
         around.setdefault(window(box, found.image_size, native_side), []).append(box)
     if not around:
@@ -50,7 +50,7 @@ def verify_objects(
     return replace(merged, **answered_together([found, merged]))
 
 
-def _confirmed(crop: Result, rect: Rect, boxes: Sequence[Array]) -> Result:
+def _confirmed(crop: Result, rect: PixelBox, boxes: Sequence[Array]) -> Result:
     """The objects of a crop that are those around which it was cut."""
     overlaps = box_iou(np.array(boxes) - np.tile(rect[:2], 2), boxes_of(crop))
     rows = {int(row.argmax()) for row in overlaps if row.max(initial=0.0) >= MIN_ALIKE}

@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 from florence2.errors import DataError
-from florence2_lab.worlds.colours import Colour, contrasting_colour, luminance, random_colour
+from florence2.geometry import Colour
+from florence2_lab.worlds.colours import contrasting_colour, luminance, random_colour
 from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.layouts import LABELS, THANKS, TOTALS
 from florence2_lab.worlds.screens import BUTTONS, MENUS, OPTIONS

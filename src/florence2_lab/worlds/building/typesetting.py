@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from florence2.data.records import Box
-from florence2.geometry import box_to_quad
+from florence2.geometry import Array, Box, box_to_quad
 from florence2_lab.worlds.building.chromium import Chromium
 from florence2_lab.worlds.pages import Page, PageLine
 from florence2_lab.worlds.pixels import Pixels
@@ -101,7 +99,7 @@ class _Word:
 
     text: str
     room: Box  # from ascent to descent, of all letters
-    letters: NDArray[np.float64]  # (N, 4) the room of each
+    letters: Array  # (N, 4) the room of each
     row: int  # number of the element that breaks the lines
     block: int
     baseline: float
