@@ -27,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from florence2 import Boxes, Florence2, GenerationOptions, Mixed, Request, Task
+from florence2 import Boxes, Florence2, GenerationOptions, Request, Task
 from florence2.data.records import Record
 from florence2.engine.presence import PhraseQuery, PresenceEvidence
 from florence2.evaluation.detection import count_boxes
 from florence2.evaluation.intervals import Estimate, ratio
 from florence2.evaluation.suites import Suite
 from florence2.pipelines.presence import collect_evidence
-from florence2.results import Absent, Result
+from florence2.results import Absent, as_boxes
 from florence2.tasks import split_classes
 from florence2_lab.suites.worlds_suites import HELD_OUT, Materials, build_suites, caption_parts
 from florence2_lab.worlds.kit import Kit
@@ -76,12 +76,6 @@ def phrases_of(record: Record, truth: Boxes) -> list[str]:
     return parts if set(truth.labels) & {*parts} else [record.text_input]
 
 
-def boxes_of(result: Result) -> Boxes:
-    boxes = result.boxes if isinstance(result, Mixed) else result
-    assert isinstance(boxes, Boxes)
-    return boxes
-
-
 def ask(model: Florence2, records: Sequence[Record]) -> Iterator[Answered]:
     """Ask every question as published, and for the presence of each of its phrases."""
     for start in range(0, len(records), BATCH):
@@ -94,7 +88,7 @@ def ask(model: Florence2, records: Sequence[Record]) -> Iterator[Answered]:
         ]
         answers = model.engine.answer(requests)
         for (image, record), answer in zip(pairs, answers, strict=True):
-            truth, found = boxes_of(record.result), boxes_of(answer.result)
+            truth, found = as_boxes(record.result), as_boxes(answer.result)
             phrases = phrases_of(record, truth)
             queries = [PhraseQuery(image, record.task, phrase) for phrase in phrases]
             evidence = collect_evidence(model.engine, queries)

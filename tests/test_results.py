@@ -21,6 +21,7 @@ from florence2.results import (
     Polygons,
     Quads,
     Text,
+    as_boxes,
     from_dict,
 )
 from florence2.tasks import AnswerKind, Task
@@ -173,6 +174,45 @@ def test_boxes_can_be_split_by_label():
     nothing = kept.without_labels({"car"})[0]
     assert (nothing.xyxy.shape, nothing.labels, nothing.scores) == ((0, 4), (), ())
     assert replace(boxes, scores=None).without_labels([])[0].scores is None
+
+
+@pytest.mark.parametrize(
+    "result, wanted",
+    [
+        pytest.param(Text("a car", image_size=SIZE), [], id="text"),
+        pytest.param(Boxes([[1, 2, 4, 4]], ["a"], image_size=SIZE), [[1, 2, 4, 4]], id="boxes"),
+        pytest.param(
+            Quads([[[1, 2], [9, 0], [8, 9], [0, 7]]], ["a"], image_size=SIZE),
+            [[0, 0, 9, 9]],
+            id="quads",
+        ),
+        pytest.param(
+            Polygons([[TRIANGLE, [[20, 1], [21, 3]]]], ["a"], image_size=SIZE),
+            [[0, 0, 21, 5]],
+            id="polygons",
+        ),
+        pytest.param(Polygons([], [], image_size=SIZE), [], id="no polygons"),
+        pytest.param(
+            Mixed(
+                Boxes([[0, 0, 4, 4]], ["a"], image_size=SIZE),
+                Polygons([[TRIANGLE]], ["b"], image_size=SIZE),
+                image_size=SIZE,
+            ),
+            [[0, 0, 4, 4]],
+            id="mixed",
+        ),
+    ],
+)
+def test_every_result_has_boxes(result, wanted):
+    boxes = as_boxes(result)
+    assert boxes.xyxy.tolist() == wanted
+    assert boxes.labels == ("a",) * len(wanted)
+
+
+def test_boxes_around_quads_keep_their_scores():
+    quads = Quads([[[0, 0], [9, 0], [9, 9], [0, 9]]], ["a"], [0.5], image_size=SIZE)
+    scored = replace(quads, location_scores=[0.25])
+    assert (as_boxes(scored).scores, as_boxes(scored).location_scores) == ((0.5,), (0.25,))
 
 
 def test_there_are_72_generic_phrases():

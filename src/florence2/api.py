@@ -28,7 +28,7 @@ from florence2.pipelines.tiling.grid import Tiles
 from florence2.pipelines.tiling.run import answer_tiled
 from florence2.processing.images import ImageSource
 from florence2.processing.processor import Processor
-from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.results import Boxes, Polygons, Quads, Result, Text, as_boxes
 from florence2.runtimes.select import Precision, load_runtime
 from florence2.tasks import Task, join_classes
 
@@ -288,7 +288,7 @@ class Florence2:
         found = self.run(
             image, task, words, min_score=min_score, min_presence=min_presence, tiles=tiles
         )
-        return found.boxes if isinstance(found, Mixed) else cast(Boxes, found)
+        return as_boxes(found)
 
     def ground(
         self,

@@ -87,18 +87,40 @@ def bounding_box(points: ArrayLike) -> Array:
     return np.concatenate([array.min(axis=-2), array.max(axis=-2)], axis=-1)
 
 
+def enclosing_box(boxes_xyxy: ArrayLike) -> Array:
+    """Return the box `(..., 4)` around boxes `(..., N, 4)`.
+
+    >>> enclosing_box([[0, 0, 2, 1], [1, -1, 5, 0]])
+    array([ 0., -1.,  5.,  1.])
+    """
+    boxes = np.asarray(boxes_xyxy, dtype=np.float64)
+    return np.concatenate([boxes[..., :2].min(axis=-2), boxes[..., 2:].max(axis=-2)], axis=-1)
+
+
 def polygon_area(points: ArrayLike) -> Array:
     """Return the area `(...)` inside closed polygons or quads `(..., P, 2)`, in either direction.
 
     >>> float(polygon_area([[0, 0], [2, 0], [2, 1], [0, 1]]))
     2.0
     """
+    area: Array = np.abs(signed_area(points))
+    return area
+
+
+def signed_area(points: ArrayLike) -> Array:
+    """Return the area `(...)` of polygons `(..., P, 2)`, positive where they run clockwise.
+
+    Clockwise on the screen, where y points down.
+
+    >>> float(signed_area([[0, 0], [0, 1], [2, 1], [2, 0]]))
+    -2.0
+    """
     # Measured from the first point: far from the origin the products would lose digits.
     array = np.asarray(points, dtype=np.float64)
     array = array - array[..., :1, :]
     after = np.roll(array, -1, axis=-2)
     cross = array[..., 0] * after[..., 1] - array[..., 1] * after[..., 0]
-    area: Array = np.abs(cross.sum(axis=-1)) / 2
+    area: Array = cross.sum(axis=-1) / 2
     return area
 
 

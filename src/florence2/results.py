@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from florence2.errors import AnswerError, DataError, Florence2Error, warn_moved
-from florence2.geometry import Array, Size
+from florence2.geometry import Array, Size, bounding_box
 from florence2.locations import check_image_size, location_tokens
 from florence2.tasks import AnswerKind, Task
 
@@ -362,6 +362,27 @@ def from_dict(data: Mapping[str, Any]) -> Result:
     if kind not in types:
         raise DataError(f"result type {kind!r} is unknown; choose one of {', '.join(types)}")
     return types[kind].from_dict(data)
+
+
+def as_boxes(result: Result) -> Boxes:
+    """The objects of a result as boxes: those around quads and outlines, none of a text.
+
+    A mixed result gives its boxes alone.
+    """
+    match result:
+        case Boxes():
+            return result
+        case Mixed():
+            return result.boxes
+        case Text():
+            return Boxes(np.empty((0, 4)), (), image_size=result.image_size)
+        case Quads():
+            points: Sequence[Array] = list(result.quads)
+        case Polygons():
+            points = [np.concatenate(parts) for parts in result.polygons]
+    around = np.array([bounding_box(each) for each in points]).reshape(-1, 4)
+    columns = {name: getattr(result, name) for name in ("labels", *_SCORE_COLUMNS)}
+    return Boxes(around, **columns, image_size=result.image_size)
 
 
 def check_fits(result: object, task: Task) -> None:

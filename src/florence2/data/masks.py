@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from florence2.data.ordering import clockwise
 from florence2.errors import DataError
-from florence2.geometry import Array
+from florence2.geometry import Array, signed_area
 
 Mask = NDArray[np.bool_]
 Point = tuple[int, int]
@@ -81,8 +81,7 @@ def mask_outlines(mask: Mask) -> tuple[list[Array], int]:
     while steps:
         loop = _take_loop(steps)
         points = np.array(loop, dtype=np.float64)
-        x, y = points.T
-        if np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0:
+        if signed_area(points) > 0:
             outlines.append(clockwise(_simplified(points)))
         else:
             num_holes += 1

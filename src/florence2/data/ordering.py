@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from florence2.geometry import Array, bounding_box, box_area, polygon_area
+from florence2.geometry import Array, bounding_box, box_area, polygon_area, signed_area
 from florence2.results import Boxes, Mixed, Polygons, Result, check_fits
 from florence2.tasks import AnswerKind, Task
 
@@ -49,9 +49,7 @@ def clockwise(points: Array) -> Array:
     >>> clockwise(np.array([[4.0, 4.0], [4.0, 0.0], [0.0, 0.0]])).tolist()
     [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0]]
     """
-    x, y = (points - points[:1]).T
-    signed_area = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
-    if signed_area < 0:  # y points down, so positive is clockwise
+    if signed_area(points) < 0:
         points = points[::-1]
     start = np.lexsort((points[:, 0], points[:, 1], points.sum(axis=1)))[0]
     return np.roll(points, -int(start), axis=0)

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from florence2.answers.calibration import COLUMNS, Calibration, Curve
 from florence2.errors import DataError
 from florence2.evaluation.detection import match_boxes
-from florence2.geometry import Array, bounding_box, box_iou
-from florence2.results import Boxes, Mixed, Quads, Result
+from florence2.geometry import Array, box_iou
+from florence2.results import Boxes, Mixed, Quads, Result, as_boxes
 from florence2.tasks import AnswerKind, Task
 
 BINS = 10  # of equal width, for the calibration error
@@ -100,15 +100,8 @@ def judge(found: Boxes, truth: Boxes) -> dict[str, list[bool]]:
 
 def _boxes(result: Result) -> Boxes:
     """The objects of an answer as boxes, where they are quads those around them."""
-    match result:
-        case Boxes():
-            return result
-        case Mixed():
-            return result.boxes
-        case Quads():
-            around = bounding_box(result.quads).reshape(-1, 4)
-            columns = {name: getattr(result, name) for name in ("labels", *COLUMNS)}
-            return Boxes(around, **columns, image_size=result.image_size)
+    if isinstance(result, Boxes | Mixed | Quads):
+        return as_boxes(result)
     raise DataError(
         f"a calibration needs boxes or quads; got a {type(result).__name__} result; choose another"
         " task"

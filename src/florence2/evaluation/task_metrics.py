@@ -18,7 +18,7 @@ from florence2.evaluation.masks import mask_overlap
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.text import common_words, edit_distance, normalized
 from florence2.evaluation.words import words_of
-from florence2.results import Boxes, Mixed, Polygons, Quads, Text
+from florence2.results import Boxes, Polygons, Quads, Text, as_boxes
 from florence2.tasks import Task, split_classes
 
 AP_RESAMPLES = 200
@@ -243,11 +243,7 @@ def _absent_names(asked: str, truth: Boxes) -> list[str]:
 
 
 def _box_pairs(answered: Sequence[Prediction]) -> list[Pair]:
-    return [(_boxes(found), _boxes(record.result)) for found, record in answered]
-
-
-def _boxes(result: object) -> Boxes:
-    return result.boxes if isinstance(result, Mixed) else cast(Boxes, result)
+    return [(as_boxes(found), as_boxes(record.result)) for found, record in answered]
 
 
 def _named(text: str, names: Mapping[str, str]) -> set[str]:

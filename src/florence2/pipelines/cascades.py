@@ -26,7 +26,7 @@ from florence2.pipelines.tiling.matching import MIN_SAME
 from florence2.pipelines.tiling.merge import answered_together
 from florence2.pipelines.tiling.run import run_tiled, text_of
 from florence2.processing.images import ImageSource
-from florence2.results import Boxes, Mixed, Quads, Result, Text
+from florence2.results import Boxes, Mixed, Quads, Result, Text, as_boxes
 from florence2.tasks import CAPTION_TASKS, Task, join_classes
 
 
@@ -79,7 +79,7 @@ def ground_caption(
     asking = _Asking(engine, image, tiles, generation)
     caption = cast(Text, asking.ask(task))
     if not caption.text:
-        return CascadeResult(_no_boxes(caption), caption)
+        return CascadeResult(as_boxes(caption), caption)
     boxes = asking.ask(Task.CAPTION_TO_PHRASE_GROUNDING, caption.text, min_score)
     return CascadeResult(cast(Boxes, boxes), caption)
 
@@ -219,14 +219,10 @@ def class_agnostic_nms(answers: Sequence[Boxes]) -> Boxes:
     columns: dict[str, Any] = {
         name: [value for each in answers for value in _column(each, name)] for name in names
     }
-    boxes = replace(_no_boxes(answers[0]), xyxy=xyxy, **columns)
+    boxes = Boxes(xyxy, **columns, image_size=answers[0].image_size)
     return boxes.select(np.flatnonzero(kept).tolist())
 
 
 def _column(boxes: Boxes, name: str) -> Sequence[Any]:
     values: Sequence[Any] | None = getattr(boxes, name)
     return (None,) * len(boxes.labels) if values is None else values
-
-
-def _no_boxes(result: Result) -> Boxes:
-    return Boxes(np.empty((0, 4)), (), image_size=result.image_size)

@@ -12,10 +12,9 @@ from florence2.evaluation.detection import count_all
 from florence2.evaluation.predict import Predictor
 from florence2.evaluation.text import character_error_rate
 from florence2.generation.options import GenerationOptions
-from florence2.geometry import bounding_box
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
-from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.results import Boxes, Mixed, Result, Text, as_boxes
 from florence2.runtimes.pytorch.eager import eager_runtime
 from florence2.tasks import Task
 from florence2.training.batches import collate
@@ -132,20 +131,7 @@ def _words(result: Result) -> str:
 
 
 def _boxes(result: Result) -> Boxes:
-    """The boxes of a result, or those around its outlines and quads."""
-    match result:
-        case Boxes():
-            return result
-        case Quads():
-            outlines, labels = list(result.quads), result.labels
-        case Polygons():
-            outlines = [np.concatenate(parts) for parts in result.polygons]
-            labels = result.labels
-        case Mixed():
-            if result.boxes.labels:
-                return result.boxes
-            return _boxes(result.polygons)
-        case _:
-            outlines, labels = [], ()
-    corners = np.array([bounding_box(points) for points in outlines]).reshape(-1, 4)
-    return Boxes(corners, labels, image_size=result.image_size)
+    """The boxes of a result, or those around its outlines where a mixed one has no boxes."""
+    if isinstance(result, Mixed) and not result.boxes.labels:
+        return as_boxes(result.polygons)
+    return as_boxes(result)

@@ -22,6 +22,7 @@ from florence2.geometry import Array, Box, box_to_quad
 from florence2.results import Quads
 from florence2.tasks import Task
 from florence2_lab.worlds.manuals import POINTS_PER_INCH, manual_pages, page_count
+from florence2_lab.worlds.press import around
 
 DOTS_PER_INCH = 220
 MIN_CHARS, MAX_CHARS = 10, 14  # of the widest line
@@ -105,7 +106,7 @@ def _window(rng: np.random.Generator, words: Sequence[_Word]) -> tuple[Box, int]
         if word.line != chosen[0].line or _length([*chosen, word]) > longest:
             break
         chosen.append(word)
-    x_min, y_min, x_max, y_max = _around([word.box for word in chosen])
+    x_min, y_min, x_max, y_max = around([word.box for word in chosen])
     height = y_max - y_min
     low, high = (points * DOTS_PER_INCH / POINTS_PER_INCH for points in FONT_HEIGHTS)
     if not low <= height <= high or not MIN_CHARS <= _length(chosen) <= MAX_CHARS:
@@ -154,7 +155,7 @@ def _cut(
         found = [box for box in boxes if box is not None]
         if len(found) < len(boxes):
             return None
-        _, y_min, _, y_max = _around(found)
+        _, y_min, _, y_max = around(found)
         quads += [box_to_quad((box[0], y_min, box[2], y_max)) for box in found]
         texts += [word.text for word in kept if word.line == line]
         seen += sum(int(np.count_nonzero(_area(ink, box))) for box in found)
@@ -227,8 +228,3 @@ def _inside(box: Box, shape: tuple[int, ...]) -> bool:
 
 def _moved(box: Box, right: float, down: float) -> Box:
     return box[0] + right, box[1] + down, box[2] + right, box[3] + down
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    x_min, y_min, x_max, y_max = zip(*boxes, strict=True)
-    return min(x_min), min(y_min), max(x_max), max(y_max)

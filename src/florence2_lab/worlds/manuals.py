@@ -22,6 +22,7 @@ from florence2.geometry import Box, PixelBox, box_to_quad
 from florence2.results import Quads
 from florence2.tasks import Task
 from florence2_lab.worlds.pixels import Pixels, as_pixels, paint_over
+from florence2_lab.worlds.press import around
 
 POINTS_PER_INCH = 72.0
 DEFAULT_DPI = 96.0
@@ -58,8 +59,7 @@ class ManualLine:
     @property
     def box(self) -> Box:
         """Around all words, pixels."""
-        x_min, y_min, x_max, y_max = zip(*(word.box for word in self.words), strict=True)
-        return min(x_min), min(y_min), max(x_max), max(y_max)
+        return around([word.box for word in self.words])
 
 
 @dataclass(frozen=True)

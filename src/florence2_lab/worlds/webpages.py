@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.errors import DataError
-from florence2.geometry import Array, Box, bounding_box, box_to_quad
+from florence2.geometry import Array, Box, bounding_box, box_to_quad, enclosing_box
 from florence2_lab.worlds.archive import Archive
 from florence2_lab.worlds.kit import Split
 from florence2_lab.worlds.pages import DEFAULT_OPTIONS, Page, PageLine, PageOptions
@@ -106,8 +106,7 @@ def line_row(line: PageLine) -> list[Any]:
 
 def _line(text: str, block: int, boxes: Sequence[Sequence[float]]) -> PageLine:
     corners = np.array(boxes, np.float64)
-    around = np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])
-    return PageLine(text, box_to_quad(around), box_to_quad(corners), block)
+    return PageLine(text, box_to_quad(enclosing_box(corners)), box_to_quad(corners), block)
 
 
 def web_cutting(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.geometry import Array, bounding_box
+from florence2.geometry import Array, bounding_box, enclosing_box
 from florence2.results import Quads
 
 Bools = NDArray[np.bool_]
@@ -27,10 +27,7 @@ def read_in_order(lines: Quads) -> tuple[Quads, tuple[int, ...]]:
     """
     boxes = bounding_box(lines.quads).reshape(-1, 4)
     blocks = _blocks(boxes)
-    around = [
-        np.concatenate([boxes[rows, :2].min(axis=0), boxes[rows, 2:].max(axis=0)])
-        for rows in blocks
-    ]
+    around = [enclosing_box(boxes[rows]) for rows in blocks]
     ordered = [blocks[place] for place in _order(np.array(around).reshape(-1, 4))]
     rows = [row for block in ordered for row in _rows_in_order(boxes, block)]
     numbers = tuple(number for number, block in enumerate(ordered) for _ in block)

@@ -16,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 
-from florence2.geometry import Array, Size, box_area, box_iou
+from florence2.geometry import Array, Size, box_area, box_iou, enclosing_box
 from florence2.pipelines.tiling.grid import Tile
 
 MIN_ALIKE = 0.5  # IoU, inside the strip, of what two tiles saw of one object
@@ -134,8 +134,7 @@ def joined_box(group: Group, tiles: Sequence[Tile]) -> Array:
     whole = best_whole(group, tiles)
     if whole is not None:
         return whole.box
-    boxes = np.array([each.box for each in group])
-    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+    return enclosing_box([each.box for each in group])
 
 
 def without_doubles(groups: Sequence[Group], boxes: Sequence[Array]) -> list[int]:

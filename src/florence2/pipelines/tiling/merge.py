@@ -21,7 +21,7 @@ from florence2.pipelines.tiling.matching import (
 )
 from florence2.pipelines.tiling.polygons import united
 from florence2.pipelines.tiling.text_lines import alike_lines, joined_line, reaching_seams
-from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text
+from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text, as_boxes
 
 
 def merge(
@@ -61,7 +61,7 @@ def merge(
 
 def with_absent(merged: Boxes | Mixed, results: Sequence[Boxes | Mixed]) -> Boxes | Mixed:
     """The result with the phrases that some told absent and none found, at their best score."""
-    parts = [each.boxes if isinstance(each, Mixed) else each for each in (merged, *results)]
+    parts = list(map(as_boxes, (merged, *results)))
     named = {label.casefold() for label in parts[0].labels}
     if isinstance(merged, Mixed):
         named |= {label.casefold() for label in merged.polygons.labels}

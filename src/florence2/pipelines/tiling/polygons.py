@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from florence2.geometry import Array
+from florence2.geometry import Array, signed_area
 from florence2.pipelines.tiling.grid import Tile
 
 Point = tuple[float, float]
@@ -31,7 +31,7 @@ def united(pieces: Sequence[tuple[Tile, Sequence[Array]]]) -> tuple[Array, ...]:
         cuts |= {(side % 2, own[side]) for side in range(4) if own[side] != tile.box[side]}
         for polygon in polygons:
             edges += _edges(clipped(_clockwise(polygon), own))
-    whole = tuple(loop for loop in _loops(_cancelled(edges, cuts)) if _signed_area(loop) > 0)
+    whole = tuple(loop for loop in _loops(_cancelled(edges, cuts)) if signed_area(loop) > 0)
     # What is too thin to survive the cuts is told as it was seen.
     return whole or tuple(polygon for _, polygons in pieces for polygon in polygons)
 
@@ -48,14 +48,8 @@ def _own_part(tile: Tile, tiles: Sequence[Tile]) -> Array:
     return own
 
 
-def _signed_area(polygon: Array) -> float:
-    """Positive where it runs clockwise on the screen."""
-    x, y = (polygon - polygon[:1]).T
-    return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
-
-
 def _clockwise(polygon: Array) -> Array:
-    return polygon if _signed_area(polygon) >= 0 else polygon[::-1]
+    return polygon if signed_area(polygon) >= 0 else polygon[::-1]
 
 
 def clipped(polygon: Array, box: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from florence2.geometry import Array, Box, box_to_quad
+from florence2.geometry import Array, Box, box_to_quad, enclosing_box
 from florence2_lab.worlds.building.chromium import Chromium
 from florence2_lab.worlds.pages import Page, PageLine
 from florence2_lab.worlds.pixels import Pixels
@@ -207,7 +207,7 @@ def _lines(words: Sequence[_Word], boxes: Sequence[Box]) -> list[PageLine]:
     made = []
     for group, block in zip(groups, blocks, strict=True):
         corners = np.array([boxes[number] for number in group])
-        around = np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])
+        around = enclosing_box(corners)
         text = " ".join(words[number].text for number in group)
         made.append(PageLine(text, box_to_quad(around), box_to_quad(corners), block))
     return made
