@@ -11,7 +11,9 @@ Florence2Error
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from difflib import get_close_matches
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -48,6 +50,25 @@ class DataError(Florence2Error, ValueError):
 
 class EngineError(Florence2Error, RuntimeError):
     """The engine could not finish a request."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names the nearest of the known names, if any is near.
+
+    >>> did_you_mean("deap", ["shallow", "deep"])
+    " (did you mean 'deep'?)"
+    """
+    near = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def first_few(names: Collection[str], count: int = 3) -> str:
+    """The first names, for a sentence.
+
+    >>> first_few(["a", "b", "c", "d"])
+    'a, b, c, ...'
+    """
+    return ", ".join(islice(names, count)) + (", ..." if len(names) > count else "")
 
 
 def error_or(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Florence2Error:

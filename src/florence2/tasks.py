@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 from numbers import Integral
 
-from florence2.errors import TaskError
+from florence2.errors import TaskError, did_you_mean
 
 AND = "<and>"  # between the classes that open-vocabulary detection is asked for
 _REGION_TEXT = re.compile(r"\s*" + r"<loc_([0-9]{1,3})>\s*" * 4)
@@ -187,10 +186,9 @@ class Task(_Row, Enum):
             name = re.sub(r"[\s-]", "_", name)
         if name in cls.__members__:
             return cls[name]
-        near = get_close_matches(name, cls.__members__, n=1)
-        hint = f" (did you mean {near[0].lower()!r}?)" if near else ""
-        names = ", ".join(member.name.lower() for member in cls)
-        raise TaskError(f"task {task!r} is unknown; choose one of {names}{hint}")
+        names = [member.name.lower() for member in cls]
+        hint = did_you_mean(name.lower(), names)
+        raise TaskError(f"task {task!r} is unknown; choose one of {', '.join(names)}{hint}")
 
     def prompt(self, text_input: str = "", region_bins: Sequence[int] | None = None) -> str:
         """Fill the template, refusing missing or surplus input.

@@ -123,9 +123,12 @@ def faulty_weights(model: Florence2Model) -> dict[str, dict[str, torch.Tensor]]:
     own = model.state_dict()
     missing = {name: each for name, each in own.items() if name != "shared.weight"}
     return {
-        "1 are missing .shared.weight": missing,
+        "1 of .* is missing .shared.weight": missing,
         "1 unknown .head": {**own, "head": torch.zeros(1)},
-        "1 of another shape .shared.weight": {**own, "shared.weight": torch.zeros(2, 2)},
+        "1 of another shape than expected .shared.weight": {
+            **own,
+            "shared.weight": torch.zeros(2, 2),
+        },
     }
 
 

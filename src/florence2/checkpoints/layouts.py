@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-from florence2.checkpoints.weight_files import MappedPages, first_of, read_weights
-from florence2.errors import WeightsError
+from florence2.checkpoints.weight_files import MappedPages, read_weights
+from florence2.errors import WeightsError, first_few
+from florence2.model.bart import POSITION_OFFSET
 from florence2.model.config import Florence2Config
 from florence2.model.florence2 import Florence2Model
 from florence2.model.projector import sinusoid_table
@@ -28,7 +29,6 @@ from florence2.model.projector import sinusoid_table
 SHARED = "shared.weight"
 SINUSOID = "projector.visual_temporal_embed.pos_idx_to_embed"
 LOGITS_BIAS = "final_logits_bias"  # last part of its public names
-POSITION_OFFSET = 2  # BART's tables have two rows that no position uses
 _POSITION_TABLES = ("text_encoder.embed_positions.weight", "text_decoder.embed_positions.weight")
 
 _FIELDS = {
@@ -154,7 +154,7 @@ def detect_layout(names: Collection[str]) -> Layout:
     if 2 * counts[best] <= len(names):
         raise WeightsError(
             f"only {counts[best]:,} of {len(names):,} weights have names of Florence-2, the others"
-            f" are such as {first_of([n for n in names if not LAYOUTS[best].knows(n)])}; give a"
+            f" are such as {first_few([n for n in names if not LAYOUTS[best].knows(n)])}; give a"
             " Florence-2 checkpoint in the original or the native (transformers) layout"
         )
     return LAYOUTS[best]
@@ -216,7 +216,7 @@ def _check_floating(stored: Mapping[str, Tensor], layout: Layout) -> None:
     known = (name for name in stored if layout.knows(name))
     if odd := [name for name in known if not stored[name].is_floating_point()]:
         raise WeightsError(
-            f"{len(odd):,} weights are whole numbers ({first_of(odd)}), as in quantised"
+            f"{len(odd):,} weights are whole numbers ({first_few(odd)}), as in quantised"
             " checkpoints; use a float16, bfloat16 or float32 checkpoint"
         )
 
@@ -311,29 +311,46 @@ def empty_model(config: Florence2Config) -> Florence2Model:
 
 def check_fit(model: Florence2Model, state: InternalState) -> None:
     """Raise one error that lists missing, unknown and wrongly shaped weights."""
-    layout, tensors = state.layout, state.tensors
-    expected = {name: parameter.shape for name, parameter in model.named_parameters()}
-    missing = [str(layout.public_name(name)) for name in expected if name not in tensors]
-    surplus = [str(layout.public_name(name)) for name in tensors if name not in expected]
-    unknown = [*state.unknown, *surplus]
-    misshaped = [
-        f"{layout.public_name(name)} is {_shape(tensors[name])}, not {_shape(shape)}"
-        for name, shape in expected.items()
-        if name in tensors and tensors[name].shape != shape
-    ]
-    faults = []
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        faults.append(f"{len(missing):,} of {len(expected):,} {verb} missing ({first_of(missing)})")
-    if unknown:
-        faults.append(f"{len(unknown):,} unknown ({first_of(unknown)})")
-    if misshaped:
-        faults.append(f"{len(misshaped):,} of another shape than expected ({first_of(misshaped)})")
-    if faults:
+    layout = state.layout
+    expected = {str(layout.public_name(name)): p.shape for name, p in model.named_parameters()}
+    given: dict[str, Sequence[int]] = dict.fromkeys(state.unknown, ())
+    given |= {str(layout.public_name(name)): each.shape for name, each in state.tensors.items()}
+    if faults := describe_differences(expected, given):
         raise WeightsError(
-            f"the weights ({layout.name} layout) do not fit config.json: {'; '.join(faults)}; use"
+            f"the weights ({layout.name} layout) do not fit config.json: {faults}; use"
             " the config.json that was saved with them, or fetch both again"
         )
+
+
+def describe_differences(
+    expected: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]
+) -> str:
+    """Which weights are missing, unknown or misshapen, by the shapes of all; empty if none is.
+
+    >>> describe_differences({"a": (2, 3), "b": (4,)}, {"a": (3, 2), "c": (4,)})
+    '1 of 2 is missing (b); 1 unknown (c); 1 of another shape than expected (a is 3 x 2, not 2 x 3)'
+    """
+    missing = [name for name in expected if name not in given]
+    misshapen = [
+        f"{name} is {_shape(given[name])}, not {_shape(shape)}"
+        for name, shape in expected.items()
+        if name in given and tuple(given[name]) != tuple(shape)
+    ]
+    found = {
+        f"of {len(expected):,} {'is' if len(missing) == 1 else 'are'} missing": missing,
+        "unknown": [name for name in given if name not in expected],
+        "of another shape than expected": misshapen,
+    }
+    return list_faults(found)
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, Sequence[int]]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def list_faults(found: Mapping[str, Sequence[str]]) -> str:
+    """What is wrong with how many names, and the first of them."""
+    return "; ".join(f"{len(n):,} {what} ({first_few(n)})" for what, n in found.items() if n)
 
 
 def build_model(
@@ -388,7 +405,7 @@ def to_public(
     plain = empty_model(model.config).state_dict().keys()
     if foreign := [name for name in state if name not in plain]:
         raise WeightsError(
-            f"the model holds {len(foreign):,} weights beside its own: {', '.join(foreign[:3])};"
+            f"the model holds {len(foreign):,} weights beside its own: {first_few(foreign)};"
             " merge or remove adapters before saving"
         )
     public = {}
@@ -419,9 +436,8 @@ def resized_embedding(embedding: Tensor, rows: int) -> Tensor:
 # ---- wording
 
 
-def _shape(shape: Tensor | Sequence[int]) -> str:
-    sizes = shape.shape if isinstance(shape, Tensor) else shape
-    return " x ".join(map(str, sizes)) or "a single number"
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
 
 
 def weights_fingerprint(model: Florence2Model) -> str:

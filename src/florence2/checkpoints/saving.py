@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +24,7 @@ from florence2.checkpoints.sources import (
     TOKENIZER,
     WEIGHTS,
 )
+from florence2.checkpoints.staging import staged
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import Florence2Config, with_vocab_size
@@ -87,20 +86,15 @@ def save_checkpoint(
     contents = _json_files(config, tokenizer, layout, stored)
     contents[GENERATION] = generation_config(config.text, generation or GenerationOptions())
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as staging:
+    with staged(folder) as staging:
         if max_part_bytes is None:
-            write_weights(public, Path(staging, weights))
+            write_weights(public, staging / weights)
         else:
-            write_weights_in_parts(public, Path(staging, weights), max_part_bytes)
+            write_weights_in_parts(public, staging / weights, max_part_bytes)
         for name, values in contents.items():
             text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-            Path(staging, name).write_text(text, encoding="utf-8")
-        _write_tokenizer(tokenizer, layout, Path(staging, TOKENIZER))
-        mode = Path(staging, CONFIG).stat().st_mode
-        for path in sorted(Path(staging).iterdir()):
-            path.chmod(mode)  # the safetensors writer makes files that only their owner can read
-            os.replace(path, folder / path.name)
+            (staging / name).write_text(text, encoding="utf-8")
+        _write_tokenizer(tokenizer, layout, staging / TOKENIZER)
     _remove_other_parts(folder, weights)
     return folder
 

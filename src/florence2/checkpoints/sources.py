@@ -1,6 +1,5 @@
 """From what a user names (a folder, a file, a hub id, a short name) to files on this disk."""
 
-import difflib
 import json
 import logging
 import os
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from florence2.errors import WeightsError
+from florence2.errors import WeightsError, did_you_mean
 
 SHORT_NAMES = {
     name: f"microsoft/Florence-2-{name}" for name in ("base", "large", "base-ft", "large-ft")
@@ -118,8 +117,7 @@ def _existing(path: Path) -> Path:
 
 def _unknown(source: str) -> Path:
     names = [NANO, *SHORT_NAMES]
-    close = difflib.get_close_matches(source.lower().removeprefix("florence-2-"), names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    hint = did_you_mean(source.lower().removeprefix("florence-2-"), names)
     raise WeightsError(
         f"checkpoint {source!r} is no folder or file here and no known name; give a path, a hub"
         f" id such as 'microsoft/Florence-2-base', or one of {', '.join(names)}{hint}"

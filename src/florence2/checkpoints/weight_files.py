@@ -7,7 +7,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from florence2.errors import WeightsError
+from florence2.errors import WeightsError, first_few
 
-_NAMES_SHOWN = 3
 _OWN_MEMORY = Path("/proc/self/maps")
 _HEADER_BYTES, _HEADER_BYTES_A_WEIGHT = 256, 160  # of safetensors files, at most
 
@@ -30,7 +28,7 @@ def read_weights(paths: Sequence[Path]) -> dict[str, Tensor]:
         found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
         if twice := tensors.keys() & found.keys():
             raise WeightsError(
-                f"{str(path)!r} repeats weights of another part ({first_of(sorted(twice))}); fetch"
+                f"{str(path)!r} repeats weights of another part ({first_few(sorted(twice))}); fetch"
                 " the parts again from one checkpoint"
             )
         tensors |= found
@@ -168,11 +166,6 @@ def _split(public: Mapping[str, Tensor], max_bytes: int) -> dict[str, list[str]]
 def _own_storage(tensor: Tensor) -> Tensor:
     shares = tensor.untyped_storage().nbytes() != tensor.numel() * tensor.element_size()
     return tensor.clone() if shares else tensor
-
-
-def first_of(names: Sequence[str]) -> str:
-    """The first few names, for a message."""
-    return ", ".join(islice(names, _NAMES_SHOWN)) + (", ..." if len(names) > _NAMES_SHOWN else "")
 
 
 def _one_line(error: BaseException) -> str:

@@ -5,10 +5,8 @@ A frozen part is one whose parameters have `requires_grad` false: no other attri
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from florence2.checkpoints.weight_files import first_of
-from florence2.errors import ConfigError
+from florence2.errors import ConfigError, did_you_mean, first_few
 from florence2.model.florence2 import Florence2Model
 
 PARTS = ("vision_tower", "projector", "text_encoder", "text_decoder", "embedding")
@@ -114,8 +112,7 @@ def part_of(name: str) -> str:
 
 def _check_known(part: str) -> None:
     if part not in PARTS:
-        near = get_close_matches(part, PARTS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        hint = did_you_mean(part, PARTS)
         raise ConfigError(
             f"part {part!r} of the model is unknown{hint}; choose from {', '.join(PARTS)}"
         )
@@ -127,11 +124,11 @@ def _reasons(model: Florence2Model, part: str) -> Iterator[str]:
     if training := [name for name, parameter in mine.items() if parameter.requires_grad]:
         yield (
             f"{len(training):,} of its {len(mine):,} parameters require gradients"
-            f" ({first_of(training)}); call freeze() after the code that changed them"
+            f" ({first_few(training)}); call freeze() after the code that changed them"
         )
     if waiting := [name for name, parameter in mine.items() if parameter.grad is not None]:
         yield (
-            f"{len(waiting):,} of its parameters hold a gradient ({first_of(waiting)}) that the"
+            f"{len(waiting):,} of its parameters hold a gradient ({first_few(waiting)}) that the"
             " next optimizer step would apply; set it to None"
         )
     # Also under second names, which `named_parameters` leaves out unless asked.

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from florence2.checkpoints.weight_files import first_of
-from florence2.errors import ConfigError, DataError
+from florence2.checkpoints.layouts import describe_differences, shapes
+from florence2.errors import ConfigError, DataError, first_few
 from florence2.model.florence2 import Florence2Model
 from florence2.training.batches import Batch
 from florence2.training.distributed import World, accumulating, whole
@@ -224,8 +224,8 @@ class Learner:
         if other := sorted(saved ^ self.parameters.keys()):
             raise ConfigError(
                 f"{len(other):,} weights trained before and are frozen now, or the other way round"
-                f" ({first_of(other)}); freeze the same parts as before, or start in another folder"
-                " from the weights"
+                f" ({first_few(other)}); freeze the same parts as before, or start in another"
+                " folder from the weights"
             )
         restore_moments(self.optimizer, self.parameters, state["optimizer"])
         if self.average and state["average"]:
@@ -239,13 +239,10 @@ def _whole_state(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _load_named(what: str, module: nn.Module, saved: Mapping[str, Tensor]) -> None:
-    own = module.state_dict()
-    other = sorted(own.keys() ^ saved.keys())
-    other += [name for name in own.keys() & saved.keys() if own[name].shape != saved[name].shape]
-    if other:
+    if faults := describe_differences(shapes(module.state_dict()), shapes(saved)):
         raise ConfigError(
-            f"the checkpoint is of another {what}: {len(other):,} weights differ in name or shape"
-            f" ({first_of(other)}); go on with the model of that run, or start in another folder"
+            f"the checkpoint is of another {what}, of its weights {faults}; go on with the model of"
+            " that run, or start in another folder"
         )
     module.load_state_dict(dict(saved))
 

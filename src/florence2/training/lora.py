@@ -8,13 +8,12 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from florence2.errors import ConfigError
+from florence2.errors import ConfigError, did_you_mean
 from florence2.model.florence2 import Florence2Model
 from florence2.training.freezing import PARTS, part_of
 
@@ -185,8 +184,7 @@ def _matches(target: str, name: str) -> bool:
 def _unknown_target(target: str, names: Iterable[str]) -> ConfigError:
     kinds = sorted({name.rpartition(".")[2] for name in names})
     parts = [part for part in PARTS if part != "embedding"]
-    near = get_close_matches(target.rpartition(".")[2], [*kinds, *parts], n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    hint = did_you_mean(target.rpartition(".")[2], [*kinds, *parts])
     return ConfigError(
         f"LoRA target {target!r} matches no linear of this model{hint}; choose from"
         f" {', '.join(kinds)}, from the parts {', '.join(parts)}, or both, such as"

@@ -6,9 +6,7 @@ silence what it does not find in the model; here all has to fit.
 """
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from florence2.checkpoints.layouts import LAYOUTS, Layout
-from florence2.checkpoints.weight_files import first_of, read_weights, write_weights
+from florence2.checkpoints.layouts import LAYOUTS, Layout, list_faults
+from florence2.checkpoints.staging import staged
+from florence2.checkpoints.weight_files import read_weights, write_weights
 from florence2.errors import ConfigError, WeightsError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.lora import Lora, LoraConfig, target_linears
@@ -61,15 +60,10 @@ def save_lora(
     settings = _peft_settings(lora.config, sorted(public.values()), base)
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as staging:
-        config = Path(staging, CONFIG)
-        config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        write_weights(tensors, Path(staging, WEIGHTS[0]))
-        mode = config.stat().st_mode
-        for path in sorted(Path(staging).iterdir()):
-            path.chmod(mode)  # safetensors' own files are private
-            os.replace(path, folder / path.name)
+    with staged(folder) as staging:
+        text = json.dumps(settings, indent=2) + "\n"
+        (staging / CONFIG).write_text(text, encoding="utf-8")
+        write_weights(tensors, staging / WEIGHTS[0])
     return folder
 
 
@@ -196,12 +190,12 @@ def _split_names(stored: Mapping[str, Tensor], path: Path) -> dict[str, tuple[Te
             strangers.append(name)
     lone = [module for module, halves in found.items() if len(halves) == 1]
     if strangers or lone or not found:
-        faults = [f"{len(strangers):,} tensors of other names ({first_of(strangers)})"] * bool(
-            strangers
-        )
-        faults += [f"only one of lora_A and lora_B for {first_of(lone)}"] * bool(lone)
+        faults = {
+            "tensors of other names": strangers,
+            "modules with only one of lora_A and lora_B": lone,
+        }
         raise WeightsError(
-            f"adapter file {str(path)!r} holds {' and '.join(faults) or 'no tensors'}; a LoRA"
+            f"adapter file {str(path)!r} holds {list_faults(faults) or 'no tensors'}; a LoRA"
             f" adapter holds only pairs such as '{_PREFIX}....q_proj.lora_A.weight': if it was"
             " saved with further trained weights, merge it in PEFT and load the merged checkpoint"
         )
@@ -260,19 +254,14 @@ def _check_fit(
             unfit.append(module)
         else:
             missing.append(module)
-    faults = []
-    if missing:
-        faults.append(
-            f"{len(missing):,} of its {len(halves):,} modules are not in this model"
-            f" ({first_of(missing)})"
-        )
-    if unfit:
-        faults.append(f"{len(unfit):,} are no linears that can be adapted here ({first_of(unfit)})")
-    if misshaped:
-        faults.append(f"{len(misshaped):,} are of another size ({first_of(misshaped)})")
-    if faults:
+    faults = {
+        f"of its {len(halves):,} modules are not in this model": missing,
+        "are no linears that can be adapted here": unfit,
+        "are of another size": misshaped,
+    }
+    if told := list_faults(faults):
         origin = f"it was made for {base!r}: load that model" if base else "load its own model"
-        raise WeightsError(f"{adapter} does not fit this model: {'; '.join(faults)}; {origin}")
+        raise WeightsError(f"{adapter} does not fit this model: {told}; {origin}")
 
 
 def _size(half_a: Tensor, half_b: Tensor) -> tuple[int, ...]:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from florence2.checkpoints.weight_files import first_of
+from florence2.checkpoints.layouts import SHARED, describe_differences, read_state, shapes
+from florence2.checkpoints.sources import find_checkpoint
 from florence2.errors import WeightsError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.checkpoint_files import MANIFEST, WHOLE, read_checkpoint, trained_weights
-
-SHARED = "shared.weight"
 
 
 def start_from(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]) -> None:
@@ -42,9 +41,6 @@ def _is_run(path: Path) -> bool:
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:
-    from florence2.checkpoints.layouts import read_state
-    from florence2.checkpoints.sources import find_checkpoint
-
     tensors = dict(read_state(find_checkpoint(str(source)).weights).tensors)
     if SHARED in tensors:
         tensors[SHARED] = tensors[SHARED][: len(model.shared.weight)]
@@ -53,16 +49,8 @@ def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor
 
 
 def _check_names(model: Florence2Model, weights: Mapping[str, Tensor]) -> None:
-    own = model.state_dict()
-    faults = []
-    if missing := [name for name in own if name not in weights]:
-        faults.append(f"{len(missing):,} are missing ({first_of(missing)})")
-    if unknown := [name for name in weights if name not in own]:
-        faults.append(f"{len(unknown):,} unknown ({first_of(unknown)})")
-    if other := [n for n, each in weights.items() if n in own and each.shape != own[n].shape]:
-        faults.append(f"{len(other):,} of another shape ({first_of(other)})")
-    if faults:
+    if faults := describe_differences(shapes(model.state_dict()), shapes(weights)):
         raise WeightsError(
-            f"the weights to start from do not fit the model: {'; '.join(faults)}; use the model's"
-            " own configuration and tokenizer, and attach adapters after its weights are in place"
+            f"the weights to start from do not fit the model: {faults}; use the model's own"
+            " configuration and tokenizer, and attach adapters after its weights are in place"
         )
