@@ -13,25 +13,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from florence2.answers import format_answer, parse_answer
-    from florence2.api import Florence2
-    from florence2.checkpoints.inspection import inspect_checkpoint
-    from florence2.drawing import draw
-    from florence2.engine import Answer, EncodedImage, EngineLimits, Request
-    from florence2.errors import (
-        AnswerError,
-        ConfigError,
-        DataError,
-        EngineError,
-        Florence2Error,
-        ImageError,
-        TaskError,
-        WeightsError,
-    )
-    from florence2.generation.options import GenerationOptions
-    from florence2.pipelines.tiling.grid import Tiles
-    from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
-    from florence2.tasks import Task
+    from florence2.answers import format_answer as format_answer
+    from florence2.answers import parse_answer as parse_answer
+    from florence2.api import Florence2 as Florence2
+    from florence2.checkpoints.inspection import inspect_checkpoint as inspect_checkpoint
+    from florence2.drawing import draw as draw
+    from florence2.engine import Answer as Answer
+    from florence2.engine import EncodedImage as EncodedImage
+    from florence2.engine import EngineLimits as EngineLimits
+    from florence2.engine import Request as Request
+    from florence2.errors import AnswerError as AnswerError
+    from florence2.errors import ConfigError as ConfigError
+    from florence2.errors import DataError as DataError
+    from florence2.errors import EngineError as EngineError
+    from florence2.errors import Florence2Error as Florence2Error
+    from florence2.errors import ImageError as ImageError
+    from florence2.errors import TaskError as TaskError
+    from florence2.errors import WeightsError as WeightsError
+    from florence2.generation.options import GenerationOptions as GenerationOptions
+    from florence2.pipelines.tiling.grid import Tiles as Tiles
+    from florence2.results import Boxes as Boxes
+    from florence2.results import Mixed as Mixed
+    from florence2.results import Polygons as Polygons
+    from florence2.results import Quads as Quads
+    from florence2.results import Result as Result
+    from florence2.results import Text as Text
+    from florence2.tasks import Task as Task
 
 __version__ = "0.4.0"
 
@@ -58,36 +65,7 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "Answer",
-    "AnswerError",
-    "Boxes",
-    "ConfigError",
-    "DataError",
-    "EncodedImage",
-    "EngineError",
-    "EngineLimits",
-    "Florence2",
-    "Florence2Error",
-    "GenerationOptions",
-    "ImageError",
-    "Mixed",
-    "Polygons",
-    "Quads",
-    "Request",
-    "Result",
-    "Task",
-    "TaskError",
-    "Text",
-    "Tiles",
-    "WeightsError",
-    "__version__",
-    "draw",
-    "format_answer",
-    "inspect_checkpoint",
-    "parse_answer",
-]
-
+__all__ = ["__version__", *_HOME_OF]
 
 # What 0.4 had elsewhere can still be imported from there, until 0.6.
 __path__ = [*__path__, f"{__path__[0]}/deprecated"]
