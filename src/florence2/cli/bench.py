@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from florence2.cli.common import add_flag
 from florence2.errors import ConfigError
 from florence2.tasks import Task
 
@@ -26,7 +27,7 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", type=Path, help="pictures (default: made up)")
-    parser.add_argument("--model", default="nano", help="see `florence2 run` (default: nano)")
+    add_flag(parser, "--model")
     parser.add_argument("--task", default="od", help="the question (default: od)")
     parser.add_argument(
         "--precision",
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beams", default="1,3", help="beams, several with commas (1,3)")
     parser.add_argument("--tokens", type=int, help="length of all answers (default: as they end)")
     parser.add_argument("--repeat", type=int, default=5, help="times to ask (default: 5)")
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    add_flag(parser, "--device")
     parser.add_argument("--threads", type=int, help="threads to compute with (default: all)")
 
 

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from florence2.cli.common import add_flag
 from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 
@@ -33,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="what to ask, where the dataset leaves a choice")
     parser.add_argument("--split", help="train, val or test, where it is divided")
     parser.add_argument("--count", type=int, metavar="N", help="pictures at most (default: all)")
-    parser.add_argument("--model", default="nano", help="as for florence2 run (default: nano)")
-    parser.add_argument("--beams", type=int, metavar="N", help="as for florence2 run")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: CUDA where there is one)")
+    for flag in ("--model", "--beams", "--device"):
+        add_flag(parser, flag)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from florence2.cli.common import add_flag
 from florence2.errors import ConfigError
 from florence2.tasks import AnswerKind
 
@@ -35,14 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """Whatever the pictures are."""
-    parser.add_argument("--model", default="nano", help="as for florence2 run (default: nano)")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: CUDA where there is one)")
-    parser.add_argument("--precision", help="float32, bfloat16 or int8; see `florence2 run`")
-    parser.add_argument("--side", type=int, metavar="PIXELS",
-                        help="to which pictures are resized (default: the model's)")  # fmt: skip
+    for flag in ("--model", "--device", "--precision", "--side"):
+        add_flag(parser, flag)
+    add_flag(parser, "--beams", default=1, help="beams of the search (default 1: greedy)")
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
                         help=f"pictures of each suite (default {DEFAULT_COUNT})")  # fmt: skip
-    parser.add_argument("--beams", type=int, default=1, metavar="N", help="default 1: greedy")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the JSON here too")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table here")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw good and bad answers")

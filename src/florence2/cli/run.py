@@ -25,6 +25,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from florence2.cli.common import FLAGS, add_flag
 from florence2.cli.questions import CASCADES, parse_question
 from florence2.errors import ConfigError
 from florence2.tasks import Task
@@ -63,13 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="large pictures in full detail: auto, columns and rows as 4x3, or off (default)",
     )
-    parser.add_argument(
-        "--model",
-        default="nano",
-        help="nano (in the package), base, large, base-ft, large-ft, a folder, a file or a hub id",
-    )
+    for flag in FLAGS:
+        add_flag(parser, flag)
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures here")
-    parser.add_argument("--beams", type=int, metavar="N", help="beams (published default 3)")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer in tokens")
     parser.add_argument(
         "--min-score", type=float, default=0.0, metavar="P", help="leave out objects below (0 to 1)"
@@ -93,20 +90,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--end-loops",
         action="store_true",
         help="allow repetition and end loops, in place of the published ban of repeated 3-grams",
-    )
-    parser.add_argument(
-        "--device", help="cpu, cuda, cuda:1, ... (default: CUDA where there is one)"
-    )
-    parser.add_argument(
-        "--precision",
-        help="float32, bfloat16 or int8: less is faster and less exact (default: float32 on the"
-        " CPU, bfloat16 on CUDA)",
-    )
-    parser.add_argument(
-        "--side",
-        type=int,
-        metavar="PIXELS",
-        help="to which pictures are resized, for weights trained so (default: the model's)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 

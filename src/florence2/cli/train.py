@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from florence2.cli.common import add_flag
 from florence2.errors import ConfigError
 from florence2.tasks import Task
 from florence2.training.options import MODES, FinetuneOptions, WeightedPath
@@ -45,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " its arguments, with -- in front of those that begin with a dash",
     )
     add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
-    add("--model", "what to start from, as in `florence2 run` (default nano)", metavar="MODEL")
+    for flag in ("--model", "--side", "--device"):
+        add_flag(parser, flag, default=argparse.SUPPRESS)
     add("--mode", f"what trains: {', '.join(MODES)} (default full)", metavar="MODE")
     add(
         "--task",
@@ -57,7 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", "length in passes over the data instead", type=float)
     add("--batch-size", "pictures of a step (default 8)", type=int)
     add("--learning-rate", "peak learning rate (default: by model and mode)", type=float)
-    add("--side", "side of pictures in pixels (default: the model's)", type=int)
     add("--held-out", "share of pictures to measure on (default 0.2)", type=float)
     add("--no-augment", "show pictures as they are", action="store_true")
     add("--rank", "of the adapter in mode lora (default 16)", type=int)
@@ -66,7 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--merge", "in mode lora, write a whole checkpoint too", action="store_true")
     add("--workers", "processes that read pictures (default 1)", type=int)
     add("--seed", "of order, changes and held-out pictures (default 0)", type=int)
-    add("--device", "cpu, cuda, ... (default: CUDA where there is one)")
     add("--dry-run", "look at data and model, write preview.png, stop", action="store_true")
 
 
