@@ -5,6 +5,7 @@ at once.
 """
 
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,28 @@ from PIL import Image, ImageDraw
 # Slow is not wrong on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+_unmarked: str | None = None  # the test that runs, where it is not marked `process`
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    global _unmarked
+    _unmarked = None if item.get_closest_marker("process") else item.nodeid
+    try:
+        return (yield)
+    finally:
+        _unmarked = None
+
+
+def _refuse_processes(event: str, _: tuple[object, ...]) -> None:
+    """Those take seconds each, and `pytest -m "not process"` is for quick answers."""
+    if _unmarked and event in ("subprocess.Popen", "os.fork", "os.posix_spawn"):
+        raise AssertionError(f"{_unmarked} starts a process; mark it with pytest.mark.process")
+
+
+sys.addaudithook(_refuse_processes)
 
 
 @pytest.fixture(autouse=True)

@@ -815,6 +815,7 @@ def find(hub, tmp_path):
     return find
 
 
+@pytest.mark.process
 def test_hub_checkpoints_are_fetched_once_and_then_taken_from_the_cache(hub, find, expected):
     [(folder, weights), (tuned, tuned_weights)] = find("base", "someone/tuned@main")
     assert (weights, tuned_weights) == (["pytorch_model.bin"], ["model.safetensors"])
@@ -836,6 +837,7 @@ def test_hub_checkpoints_are_fetched_once_and_then_taken_from_the_cache(hub, fin
     assert find("base", "someone/tuned") == [[folder, weights], [tuned, tuned_weights]]
 
 
+@pytest.mark.process
 def test_without_network_one_sentence_says_what_to_do(hub, find):
     hub.close()
     base, other = find("base", "someone/else@v2")
@@ -846,6 +848,7 @@ def test_without_network_one_sentence_says_what_to_do(hub, find):
     assert "is no folder here and cannot be fetched" in other and "at revision 'v2'" in other
 
 
+@pytest.mark.process
 def test_refusals_of_the_hub_are_told_apart(hub, find, native):
     unknown, revision, gated = find("someone/else", "base@v9", "someone/gated")
     assert "'someone/gated' is open to approved users only" in gated
@@ -856,6 +859,7 @@ def test_refusals_of_the_hub_are_told_apart(hub, find, native):
     assert "hub repository 'someone/tuned' cannot be used: it holds no weights" in nothing
 
 
+@pytest.mark.process
 def test_half_a_download_is_no_copy(hub, find, native):
     [(folder, _)] = find("someone/tuned")
     Path(folder, "model.safetensors").unlink()
@@ -863,6 +867,7 @@ def test_half_a_download_is_no_copy(hub, find, native):
     assert "holds no whole copy" in answer
 
 
+@pytest.mark.process
 def test_importing_loads_no_torch():
     heavy = {"torch", "huggingface_hub"}
     code = f"import florence2.checkpoints, sys; print(sorted({heavy!r} & set(sys.modules)))"

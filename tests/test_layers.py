@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "src" / "florence2"
 LAB = PACKAGE.with_name("florence2_lab")
 
@@ -109,6 +111,7 @@ def test_imports_point_downwards() -> None:
     assert list(violations()) == []
 
 
+@pytest.mark.process
 def test_torch_is_imported_in_five_places() -> None:
     """All others load none, also not by way of other libraries or of a package's `__init__`."""
     free = [name for name, _ in modules() if not may_load_torch(name)]
@@ -124,6 +127,7 @@ def test_torch_is_imported_in_five_places() -> None:
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.process
 def test_the_package_works_without_the_lab_and_its_libraries() -> None:
     """All of its modules are imported where those cannot be."""
     present = [name for name, _ in modules()]

@@ -32,6 +32,7 @@ def test_unknown_names_raise_attribute_error() -> None:
         _ = florence2.Florence3
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "code",
     [
@@ -45,6 +46,7 @@ def test_the_core_and_the_command_line_load_no_torch(code: str) -> None:
     assert run_python(f"import sys; {code}; print('torch' in sys.modules)") == "False"
 
 
+@pytest.mark.process
 def test_importing_the_package_loads_no_library() -> None:
     code = "import sys, florence2; print({'numpy', 'PIL', 'tokenizers'} & set(sys.modules))"
     assert run_python(code) == "set()"

@@ -197,6 +197,7 @@ def test_all_names_of_transformers_have_a_place(native):
     )
 
 
+@pytest.mark.process
 def test_an_empty_model_does_not_import_the_compiler():
     """Drawing start values for tensors without memory did, which took seconds at each load."""
     code = (
@@ -493,6 +494,7 @@ print((after - before) * 1024)
 """
 
 
+@pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", [NATIVE, ORIGINAL], ids=["native", "original"])
 def test_loading_base_takes_one_copy(tmp_path, layout):

@@ -142,6 +142,7 @@ def test_many_threads_may_ask(model: Florence2) -> None:
     assert answers == [expected.token_ids] * 6
 
 
+@pytest.mark.process
 def test_a_process_that_asked_ends_well(tiny_folder: Path, picture: Path) -> None:
     """A thread torn down inside PyTorch aborted the process after its answer was printed."""
     script = (

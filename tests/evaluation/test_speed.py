@@ -16,6 +16,7 @@ from florence2.tasks import Task
 from tiny_models import SMALLEST
 
 
+@pytest.mark.process
 def test_stages_and_agreement_are_told_for_each_precision(
     tiny_folder: Path, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +64,7 @@ def test_the_work_is_that_of_the_published_base_size() -> None:
     assert work_of(base(), 2, 1)[1] == pytest.approx(step_bytes - base().text.vocab_size * 768)
 
 
+@pytest.mark.process
 def test_a_job_without_float32_has_no_agreement(tiny_folder: Path, picture: Path) -> None:
     job = Job(str(tiny_folder), Task.OD, ("bfloat16",), (1,), (picture,), 5, 1, "cpu")
     (row,) = measure(job)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -113,8 +114,13 @@ def test_when_a_request_is_added_does_not_change_its_answer(
     requests = asked(seed)
     new_cache = Captured() if is_captured else BatchCache
     answers, _ = answered(replace(requests, new_cache=new_cache), options, random.Random(order))
-    alone = [requests.alone(place, options) for place in range(len(answers))]
-    assert all(same(one, other) for one, other in zip(answers, alone, strict=True))
+    wanted = [alone(seed, place, options) for place in range(len(answers))]
+    assert all(same(one, other) for one, other in zip(answers, wanted, strict=True))
+
+
+@cache
+def alone(seed: int, place: int, options: GenerationOptions) -> Generated:
+    return asked(seed).alone(place, options)
 
 
 def test_a_captured_step_serves_until_a_buffer_moves() -> None:

@@ -96,6 +96,7 @@ def test_the_names_of_before_still_work_and_say_the_new_ones(
         assert code == 2 and "suite 'odd' is unknown" in stderr
 
 
+@pytest.mark.process
 def test_where_the_extra_is_missing_it_is_named(kit_path: Path, tmp_path: Path) -> None:
     code = (
         "import sys\n"

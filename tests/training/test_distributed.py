@@ -49,6 +49,7 @@ def layout(folder: Path) -> dict[str, object]:
     }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("strategy", ["", "shard"])
 def test_two_processes_equal_one(alone: Path, tmp_path: Path, strategy: str) -> None:
     """Also when one process began the run, with an evaluation and an average on the way.

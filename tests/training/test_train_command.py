@@ -119,6 +119,7 @@ def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_two_processes_train_what_one_does_and_one_speaks(
     capsys: pytest.CaptureFixture[str], learner: Path, own: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_two_processes_train_what_one_does_and_one_speaks(
     assert model.detect(own.parent / "0.png").image_size == (32, 32)
 
 
+@pytest.mark.process
 def test_several_processes_refuse_with_one_voice(learner: Path, own: Path, tmp_path: Path) -> None:
     arguments = ("--model", learner, "--batch-size", 1, "--device", "cpu", "--output", tmp_path)
     run = torchrun(own, *arguments)

@@ -164,6 +164,7 @@ def test_a_batch_decodes_to_its_labels(kit: Kit, tokenizer: Tokenizer) -> None:
         assert prompt[mask.bool()].tolist() == example.prompt_ids
 
 
+@pytest.mark.process
 def test_half_of_the_pages_are_web_pages_where_there_are_some(
     kit: Kit, baked: BakedPages, tokenizer: Tokenizer
 ) -> None:

@@ -12,6 +12,7 @@ from florence2.results import Quads
 from florence2_lab.suites.manual_crops import manual_records
 
 ROWS = ["the quick brown fox jumps over", "a lazy dog and twelve more", "words of a small manual"]
+pytestmark = pytest.mark.process
 needs_poppler = pytest.mark.skipif(
     which("pdftotext") is None, reason="Poppler is not installed (apt-get install poppler-utils)"
 )

@@ -110,6 +110,7 @@ def test_training_watches_a_few_numbers(kit: Kit) -> None:
     assert numbers["detection/styles_of_training/malformed"] == 0.0
 
 
+@pytest.mark.process
 def test_watching_needs_no_library_of_building_and_testing(kit_path: Path) -> None:
     code = (
         "import sys\n"

@@ -349,12 +349,14 @@ def test_some_styles_are_always_held_out() -> None:
     assert set(TEST_STYLES) < set(HELD_OUT_STYLES)
 
 
+@pytest.mark.process
 def test_a_missing_client_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="'npm' cannot be run"):
         packages.fetch_npm("nothing", "1.0.0", tmp_path)
 
 
+@pytest.mark.process
 def test_a_client_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = tmp_path / "npm"
     client.write_text("#!/bin/sh\necho no such package >&2; exit 1\n", encoding="utf-8")
@@ -364,6 +366,7 @@ def test_a_client_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Monke
         packages.fetch_npm("nothing", "1.0.0", tmp_path / "cache")
 
 
+@pytest.mark.process
 def test_a_package_is_fetched_once_and_a_broken_fetch_is_redone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

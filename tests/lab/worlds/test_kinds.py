@@ -28,6 +28,7 @@ def test_the_same_arguments_give_the_same_whatever_was_made_before(kit: Kit, nam
     assert wanted != shown(kit, name, 4, 5)
 
 
+@pytest.mark.process
 def test_workers_make_the_same_as_one_process(kit: Kit) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
         for name in DRAWN:

@@ -11,6 +11,7 @@ from florence2.errors import DataError
 from florence2.results import Quads
 from florence2_lab.worlds.manuals import ManualPage, manual_pages, manual_record
 
+pytestmark = pytest.mark.process
 POPPLER = all(map(shutil.which, ("pdftotext", "pdftoppm")))
 needs_poppler = pytest.mark.skipif(not POPPLER, reason="poppler-utils is not installed")
 LINES = ((72, 700, "The quick brown fox"), (72, 650, "jumps over (two) dogs"))

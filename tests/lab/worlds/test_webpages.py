@@ -18,6 +18,7 @@ from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.pages import Page, PageOptions
 from florence2_lab.worlds.webpages import BakedPages, web_cutting
 
+pytestmark = pytest.mark.process
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="chromium is not installed")
 CLEAN = PageOptions(wear=0.0)
 
