@@ -17,15 +17,14 @@ that is not. Each phrase costs three short passes of the text encoder and some s
 in batches of 16. Prints tables, and JSON as the last line.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import kit_parser, told
 
 from florence2 import Boxes, Florence2, GenerationOptions, Request, Task
 from florence2.data.records import Record
@@ -169,22 +168,12 @@ def _below(least: float, score: Callable[[PresenceEvidence], float], asked: Aske
 def show(group: str, numbers: dict[str, Any]) -> None:
     print(f"{group}: {numbers['phrases']} phrases, {numbers['absent']} of them absent")
     for name, row in numbers["rows"].items():
-        told = (
-            f"{what} {each['value']:.3f} ({each['low']:.3f}-{each['high']:.3f})"
-            for what, each in row.items()
-        )
-        print(f"  {name:12}", *told, sep="  ")
+        print(f"  {name:12}  {told({what: Estimate(**each) for what, each in row.items()})}")
     print("  ranked", *(f"{name} {value:.3f}" for name, value in numbers["ranked"].items()))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kit", type=Path)
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--count", type=int, default=400)
-    arguments = parser.parse_args()
+    arguments = kit_parser(__doc__, count=400).parse_args()
     model = Florence2.load(arguments.model)
     table = {}
     for suite in build_suites(Materials(Kit(arguments.kit)), GROUPS):

@@ -8,13 +8,12 @@ beside it: a question for a few names invites answers that are not there. Greedy
 with the right name at IoU 0.5. Prints a table, and JSON as the last line.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import cast
 
+from common import held_out_scenes, kit_parser, told
 from PIL import Image
 
 from florence2 import Boxes, Florence2, Task
@@ -22,28 +21,16 @@ from florence2.data.records import Record
 from florence2.evaluation.predict import GREEDY
 from florence2.evaluation.task_metrics import MEASURES
 from florence2.pipelines.cascades import detect_classes
-from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
-from florence2_lab.worlds.describe import scene_records
 from florence2_lab.worlds.kit import Kit
-from florence2_lab.worlds.scenes import scene
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kit", type=Path)
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--count", type=int, default=30)
+    parser = kit_parser(__doc__, count=30)
     parser.add_argument("--sizes", default="1,2,4,8,48")
     arguments = parser.parse_args()
     model = Florence2.load(arguments.model)
     kit = Kit(arguments.kit)
-    scenes = (
-        scene(kit, SEED, index, side=SCENE_SIDE, split="val", options=SCENES)
-        for index in range(arguments.count)
-    )
-    records = [scene_records(each, (Task.OD,))[0] for each in scenes]
+    records = held_out_scenes(kit, arguments.count)
 
     def by_names(size: int) -> Callable[[Image.Image], Boxes]:
         return lambda image: cast(
@@ -69,10 +56,9 @@ def measured(
     answers = [way(record.picture()) for record in records]
     seconds = (time.perf_counter() - started) / len(records)
     numbers = MEASURES[Task.OD](list(zip(answers, records, strict=True))).numbers
-    told = {key: numbers[key] for key in ("recall", "precision", "f1", "ap50")}
-    words = "  ".join(f"{key} {x.value:.3f} ({x.low:.3f}-{x.high:.3f})" for key, x in told.items())
-    print(f"{name:20} {words}  {seconds:.2f} s a picture", flush=True)
-    return {key: each.to_dict() for key, each in told.items()}
+    shown = {key: numbers[key] for key in ("recall", "precision", "f1", "ap50")}
+    print(f"{name:20} {told(shown)}  {seconds:.2f} s a picture", flush=True)
+    return {key: each.to_dict() for key, each in shown.items()}
 
 
 if __name__ == "__main__":

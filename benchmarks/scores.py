@@ -9,27 +9,21 @@ COCO. Ranks without scores break ties at random, the mean of 20 draws. Prints a 
 the last line.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
+from common import held_out_scenes, kit_parser
 
 from florence2 import Florence2
+from florence2.evaluation.average_precision import BoxRanking, Pair
 from florence2.evaluation.predict import GREEDY, Predictor
-from florence2.geometry import Array, box_iou
 from florence2.results import Boxes
-from florence2.tasks import Task
-from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
-from florence2_lab.worlds.describe import scene_records
 from florence2_lab.worlds.kit import Kit
-from florence2_lab.worlds.scenes import scene
 
 DRAWS = 20
-IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,78 +62,48 @@ RANKINGS = (
 )  # fmt: skip
 
 
-def average_precision(right: Array, num_true: int) -> float:
-    """Area under the precision envelope at 101 recalls, of boxes in order of rank."""
-    if num_true == 0 or right.size == 0:
-        return 0.0
-    hits = right.cumsum()
-    precision = np.maximum.accumulate((hits / np.arange(1, len(right) + 1))[::-1])[::-1]
-    places = np.searchsorted(hits / num_true, np.linspace(0, 1, 101))
-    return float(np.append(precision, 0.0)[np.minimum(places, len(precision))].mean())
-
-
-def ranked_right(
-    pairs: Sequence[tuple[Boxes, Boxes]], ranking: Ranking, seed: int
-) -> list[tuple[str, bool]]:
-    """Label and rightness of every found box, best rank first; a true box is found once."""
+def ranked(pairs: Sequence[Pair], ranking: Ranking, seed: int) -> list[Pair]:
+    """The same boxes, scored by their rank among all alone; ties are broken by lot."""
     random = np.random.default_rng(seed)
     rows = [
         (-score, random.random(), picture, row)
         for picture, (found, _) in enumerate(pairs)
         for row, score in enumerate(ranking.score(found))
     ]
-    free = [box_iou(found.xyxy, truth.xyxy) for found, truth in pairs]
-    ranked = []
-    for _, _, picture, row in sorted(rows):
-        found, truth = pairs[picture]
-        same = np.array([label == found.labels[row] for label in truth.labels], dtype=bool)
-        overlaps = np.where(same, free[picture][row], 0.0)
-        right = bool(overlaps.size and overlaps.max() >= IOU)
-        if right:
-            free[picture][:, overlaps.argmax()] = 0.0
-        ranked.append((found.labels[row], right))
-    return ranked
+    place = {tuple(row): 1 - rank / len(rows) for rank, (_, _, *row) in enumerate(sorted(rows))}
+    return [
+        (replace(found, scores=[place[picture, row] for row in range(len(found.labels))]), truth)
+        for picture, (found, truth) in enumerate(pairs)
+    ]
 
 
-def measure(pairs: Sequence[tuple[Boxes, Boxes]], ranking: Ranking) -> dict[str, float]:
+def apart(boxes: Boxes, labels: Sequence[str]) -> Boxes:
+    """Boxes of each label in a place of their own: in one list, they meet none of another label."""
+    shifts = [labels.index(label) * boxes.image_size[0] for label in boxes.labels]
+    return replace(boxes, xyxy=boxes.xyxy + np.array(shifts).reshape(-1, 1) * (1, 0, 1, 0))
+
+
+def measure(pairs: Sequence[Pair], ranking: Ranking) -> dict[str, float]:
     """Both kinds of average precision, the mean over draws."""
-    true_labels = [label for _, truth in pairs for label in truth.labels]
+    labels = sorted({label for pair in pairs for boxes in pair for label in boxes.labels})
     numbers = []
     for seed in range(ranking.draws):
-        ranked = ranked_right(pairs, ranking, seed)
-        classes = [
-            average_precision(
-                np.array([right for name, right in ranked if name == label], dtype=float),
-                true_labels.count(label),
-            )
-            for label in sorted({*true_labels})
-        ]
-        pooled = average_precision(
-            np.array([right for _, right in ranked], dtype=float), len(true_labels)
-        )
-        numbers.append((pooled, float(np.mean(classes))))
-    pooled, classes_mean = np.mean(numbers, axis=0).tolist()
-    return {"pooled": pooled, "classes": classes_mean}
+        scored = ranked(pairs, ranking, seed)
+        one_list = [(apart(found, labels), apart(truth, labels)) for found, truth in scored]
+        pooled = BoxRanking(one_list, use_labels=False).measure().ap50
+        numbers.append((pooled, BoxRanking(scored).measure().ap50))
+    pooled, classes = np.mean(numbers, axis=0).tolist()
+    return {"pooled": pooled, "classes": classes}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kit", type=Path)
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--count", type=int, default=300)
+    parser = kit_parser(__doc__, count=300)
     parser.add_argument("--beams", type=int, default=1)
     arguments = parser.parse_args()
     model = Florence2.load(arguments.model, device="cpu", precision="float32")
     options = replace(GREEDY, num_beams=arguments.beams)
     predictor = Predictor(model.engine, options)
-    kit = Kit(arguments.kit)
-    scenes = (
-        scene(kit, SEED, index, side=SCENE_SIDE, split="val", options=SCENES)
-        for index in range(arguments.count)
-    )
-    records = [scene_records(each, (Task.OD,))[0] for each in scenes]
+    records = held_out_scenes(Kit(arguments.kit), arguments.count)
     pairs = [
         (cast(Boxes, found), cast(Boxes, record.result))
         for found, record in zip(predictor.answer(records), records, strict=True)

@@ -12,7 +12,6 @@ Prints a table, and JSON as the last line; --draw writes a sheet of first pictur
 a column for each way.
 """
 
-import argparse
 import itertools
 import json
 import time
@@ -22,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from common import kit_parser, told
 from PIL import Image, ImageOps
 
 from florence2 import Boxes, Florence2, Quads, Request, Result, Task, Tiles, draw
@@ -152,12 +152,7 @@ def sheet(columns: Sequence[Sequence[Image.Image]]) -> Image.Image:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("kit", type=Path)
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--count", type=int, default=40)
+    parser = kit_parser(__doc__, count=40)
     parser.add_argument("--suites", default="small,large,pages")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--draw", type=Path, help="folder for sheets of first answers")
@@ -182,11 +177,7 @@ def main() -> None:
             ]
             seconds = (time.process_time() - started) / len(records)
             numbers = measured(list(zip(results, records, strict=True)))
-            told = "  ".join(
-                f"{key} {each.value:.3f} ({each.low:.3f}-{each.high:.3f})"
-                for key, each in numbers.items()
-            )
-            print(f"{name:6} {way:16} {told}  {seconds:.2f} CPU s a picture", flush=True)
+            print(f"{name:6} {way:16} {told(numbers)}  {seconds:.2f} CPU s a picture", flush=True)
             table[f"{name}, {way}"] = {key: each.to_dict() for key, each in numbers.items()}
             drawn += [[draw(*pair) for pair in zip(images, results, strict=False)]]
         if arguments.draw:

@@ -12,7 +12,7 @@ SCRIPTS = [
     path
     for folder in FOLDERS
     for path in sorted((ROOT / folder).glob("*.py"))
-    if "argparse" in path.read_text(encoding="utf-8")
+    if "parse_args" in path.read_text(encoding="utf-8")
 ]
 
 
