@@ -26,12 +26,12 @@ CASES_PATH = Path(__file__).parent / "published" / "answer_cases.json"
 CASES = json.loads(CASES_PATH.read_text(encoding="utf-8"))["cases"]
 
 
-def cases(dialect, layer=""):
-    """Parametrise over the cases of one dialect."""
+def cases(dialect, layer="", but=lambda case: False):
+    """Parametrise over the cases of one dialect, but for those about what is not ours."""
     return [
         pytest.param(case, id=case["id"])
         for case in CASES
-        if case["dialect"] == dialect and layer in case["layer"]
+        if case["dialect"] == dialect and layer in case["layer"] and not but(case)
     ]
 
 
@@ -124,11 +124,14 @@ def test_case_of_the_native_implementation(case):
 # ---- cases derived from the code of both others: the column `suggested` --------------------------
 
 
-@pytest.mark.parametrize("case", cases("derived", "post_process"))
+def is_about_scores(case):
+    """See `test_there_is_room_for_a_score_of_every_object`."""
+    return "text" not in case["input"]
+
+
+@pytest.mark.parametrize("case", cases("derived", "post_process", but=is_about_scores))
 def test_derived_label(case):
     given, suggested = case["input"], case["suggested"]
-    if "text" not in given:
-        pytest.skip("about scores, see test_there_is_room_for_a_score_of_every_object")
     result = parse_answer(given["text"], given["task"], given["size_wh"])
     if isinstance(suggested, list):
         assert (list(result.labels), result.malformed) == (suggested, 0)
@@ -191,10 +194,13 @@ def test_boxes_of_maestro_are_half_a_bin_off(case):
     assert (missed <= half_a_bin + 1e-9).all()
 
 
-@pytest.mark.parametrize("case", cases("maestro", "detections_to_text"))
+def is_about_class_ids(case):
+    """Labels are words here."""
+    return "raises" in case
+
+
+@pytest.mark.parametrize("case", cases("maestro", "detections_to_text", but=is_about_class_ids))
 def test_targets_of_maestro_without_its_token_beyond_the_last(case):
-    if case.get("raises"):
-        pytest.skip("about class ids; labels are words here")
     given = case["input"]
     labels = [given["classes"][class_id] for class_id in given["class_id"]]
     boxes = Boxes(given["xyxy"], labels, image_size=given["size_wh"])
@@ -209,12 +215,17 @@ def test_quads_of_the_rust_server_by_the_rule_of_the_model(case):
     assert box.tolist() == pytest.approx([267.729, 504.735, 990.033, 631.389], abs=1e-3)
 
 
-@pytest.mark.parametrize("case", cases("roboflow_workflows", "region_to_prompt"))
-def test_regions_of_roboflow(case):
+def is_no_box_in_pixels(case):
+    """But how a region is chosen, or fractions."""
     region = case["input"]["grounding"]
-    if not isinstance(region, list) or max(region) <= 1:
-        pytest.skip("about choosing a region or fractions; regions are one box in pixels here")
-    bins = encode_boxes(region, case["input"]["size_wh"])
+    return not isinstance(region, list) or max(region) <= 1
+
+
+@pytest.mark.parametrize(
+    "case", cases("roboflow_workflows", "region_to_prompt", but=is_no_box_in_pixels)
+)
+def test_regions_of_roboflow(case):
+    bins = encode_boxes(case["input"]["grounding"], case["input"]["size_wh"])
     assert location_tokens(bins) == case["expected"]
 
 
