@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from florence2.checkpoints.layouts import describe_differences, shapes
 from florence2.errors import ConfigError, DataError, first_few
 from florence2.model.florence2 import Florence2Model
+from florence2.runtimes.select import choose_device
 from florence2.training.batches import Batch
 from florence2.training.distributed import World, accumulating, whole
 from florence2.training.ema import RunningAverage
@@ -53,7 +54,7 @@ class Learner:
         loss_of_before: Mapping[str, Tensor],
     ):
         self.model, self.recipe, self.world = model, recipe, world
-        self.device = world.device or torch.device(recipe.device or _best_device())
+        self.device = world.device or choose_device(recipe.device)
         self.bf16 = recipe.bf16 and (self.device.type != "cuda" or torch.cuda.is_bf16_supported())
         self.window = Window(Stopwatch(self.device))
         self._last_loss, self._last_place = torch.zeros(()), ""
@@ -245,7 +246,3 @@ def _load_named(what: str, module: nn.Module, saved: Mapping[str, Tensor]) -> No
             " that run, or start in another folder"
         )
     module.load_state_dict(dict(saved))
-
-
-def _best_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
