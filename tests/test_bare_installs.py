@@ -150,6 +150,14 @@ def test_help_needs_no_torch(command: str) -> None:
     assert "usage: florence2" in florence2(absent(CORE, without=("torch",)), *asked)
 
 
+def test_the_doctor_tells_what_needs_no_torch() -> None:
+    done = python(absent(CORE, without=("torch",)), "-m", "florence2", "doctor", "nano")
+    assert done.returncode == 2, done.stderr
+    assert "nano: a Florence-2 of size nano" in done.stdout
+    assert "It does not load; 1 problem found." in done.stdout
+    assert "problem: PyTorch is not installed" in done.stdout
+
+
 def test_answers_data_and_drawings_need_no_torch(coco: Path) -> None:
     done = python(absent(CORE, without=("torch",)), "-c", WITHOUT_TORCH, coco)
     assert done.returncode == 0, done.stderr

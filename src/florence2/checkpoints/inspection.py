@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from florence2.checkpoints.config_files import read_settings
 from florence2.checkpoints.loading import check_vocabulary
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 _PRESETS = {"base": base(), "large": large(), "nano": nano(vocab_size=0)}
 _PAPER_POSITIONS = 1024
+_NO_TORCH = (
+    "PyTorch is not installed, so the weights were not looked at and nothing can be asked; pip"
+    " install torch"
+)
 
 _Arguments = ParamSpec("_Arguments")
 _Value = TypeVar("_Value")
@@ -103,6 +108,29 @@ class Inspection:
         return f"It loads{repaired}."
 
 
+class _Attempt(Protocol):
+    """The step's value, or None after noting down why there is none."""
+
+    def __call__(
+        self,
+        step: Callable[_Arguments, _Value],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Value | None: ...
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """What the weights tell; None and nothing where they tell it not."""
+
+    config: Florence2Config | None  # with the sizes that they have
+    layout: str | None = None
+    parameters: int | None = None
+    vocabulary_rows: int | None = None
+    dtype: str | None = None
+    repairs: tuple[str, ...] = ()
+
+
 def inspect_checkpoint(source: str | Path) -> Inspection:
     """Look at a checkpoint without building the model; damage is reported, not raised.
 
@@ -115,13 +143,48 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
     def attempt(
         step: Callable[_Arguments, _Value], *args: _Arguments.args, **kwargs: _Arguments.kwargs
     ) -> _Value | None:
-        """The step's value, or None after noting down why there is none."""
         try:
             return step(*args, **kwargs)
         except Florence2Error as error:
             problems.append(str(error))
             return None
 
+    folder = path if path.is_dir() else path.parent
+    files = attempt(files_at, path, str(source)) or CheckpointFiles(str(source), folder, ())
+    tokenizer = attempt(Tokenizer.load, folder)
+    settings = attempt(read_settings, files, tokenizer)
+    weights = _Weights(settings.config if settings else None)
+    has_torch = find_spec("torch") is not None
+    if has_torch:
+        weights = _inspect_weights(files, weights.config, attempt)
+    else:
+        problems.append(_NO_TORCH)
+    config = weights.config
+    notes = [*(settings.notes if settings else ()), *_notes_on_files(files)]
+    if config and tokenizer:
+        attempt(check_vocabulary, tokenizer, config)
+        notes += _notes_on_sizes(config, tokenizer)
+    return Inspection(
+        source=str(source),
+        folder=str(folder),
+        layout=weights.layout,
+        size=_size(config) if config and (weights.layout or not has_torch) else None,
+        parameters=weights.parameters,
+        vocabulary_rows=weights.vocabulary_rows,
+        positions=config.text.max_position_embeddings if config else None,
+        image_side=config.image_side if config else None,
+        dtype=weights.dtype,
+        files=_sizes(files),
+        repairs=(*(settings.repairs if settings else ()), *weights.repairs),
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def _inspect_weights(
+    files: CheckpointFiles, config: Florence2Config | None, attempt: _Attempt
+) -> _Weights:
+    """Read what needs torch, and check that it fits the configuration."""
     from florence2.checkpoints.layouts import (
         SHARED,
         check_fit,
@@ -132,39 +195,22 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
     )
     from florence2.checkpoints.weight_files import read_weights
 
-    folder = path if path.is_dir() else path.parent
-    files = attempt(files_at, path, str(source)) or CheckpointFiles(str(source), folder, ())
-    tokenizer = attempt(Tokenizer.load, folder)
-    settings = attempt(read_settings, files, tokenizer)
     stored = attempt(read_weights, files.weights) or {}
     layout = attempt(detect_layout, stored.keys()) if stored else None
     state = attempt(to_internal, stored, layout) if layout else None
-
-    config = settings.config if settings else None
-    repairs = [*(settings.repairs if settings else ()), *(state.repairs if state else ())]
-    notes = [*(settings.notes if settings else ()), *_notes_on_files(files)]
+    repairs = state.repairs if state else ()
     if config and state:
         config, resized = fit_config(config, state)
         repairs += resized
         attempt(check_fit, empty_model(config), state)
-    if config and tokenizer:
-        attempt(check_vocabulary, tokenizer, config)
-        notes += _notes_on_sizes(config, tokenizer)
     shared = state.tensors.get(SHARED) if state else None
-    return Inspection(
-        source=str(source),
-        folder=str(folder),
+    return _Weights(
+        config,
         layout=layout.name if layout else None,
-        size=_size(config) if config and layout else None,
         parameters=state.num_parameters if state else None,
         vocabulary_rows=None if shared is None else len(shared),
-        positions=config.text.max_position_embeddings if config else None,
-        image_side=config.image_side if config else None,
         dtype=_main_dtype(stored.values()),
-        files=_sizes(files),
-        repairs=tuple(repairs),
-        problems=tuple(problems),
-        notes=tuple(notes),
+        repairs=repairs,
     )
 
 
