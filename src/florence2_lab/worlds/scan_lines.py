@@ -130,7 +130,7 @@ def scan_line(kit: Kit, seed: int, index: int, *, split: Split = "train") -> Sca
         font = fonts[int(rng.integers(len(fonts)))]
         text = receipt_text(rng, kit, int(rng.integers(3, MAX_CHARS + 1)))
         text = text.upper() if font.capitals_only else text
-        if not set(font.missing) & set(text):
+        if not set(font.missing) & set(text) and _has_ink(kit.typeface(font), text):
             image = _print(rng, kit, font, text)
             return ScanLine(image, text, f"scan/{split}/{seed}/{index}")
     raise DataError(
@@ -254,6 +254,8 @@ def _set(
     style: str,
 ) -> Coverage:
     """The ink of a line whose capitals have this height, as a printer of a style lays it."""
+    if not _has_ink(face, text):  # a neighbour that prints nothing
+        return np.zeros((2, 2), np.float32)
     mask = face.set_line(text, spacing).mask
     capital_em = face.glyph("H").mask.shape[0] or EM
 
@@ -272,6 +274,10 @@ def _set(
     return _share(
         cv2.resize(small, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     )
+
+
+def _has_ink(face: Typeface, text: str) -> bool:
+    return any(face.glyph(letter).mask.size for letter in text)
 
 
 def _blobs(rng: np.random.Generator, small: Pixels, cell: int) -> Pixels:
