@@ -26,7 +26,7 @@ from florence2.processing.processor import Processor
 from florence2.processing.tokenizer import Tokenizer
 from florence2.tasks import Task
 from florence2.training.batches import Example
-from florence2.training.distributed import World, join
+from florence2.training.distributed import ProcessGroup, join
 from florence2.training.held_out import model_engine
 from florence2.training.recipe import Recipe
 from florence2.training.trainer import Trainer
@@ -229,7 +229,7 @@ def main() -> None:
         train(arguments, world)
 
 
-def train(arguments: argparse.Namespace, world: World) -> None:
+def train(arguments: argparse.Namespace, world: ProcessGroup) -> None:
     level = logging.INFO if world.is_main else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(message)s")
     kit = Kit(arguments.kit)

@@ -143,7 +143,7 @@ def test_derived_label(case):
     else:
         assert suggested == "keep by default, filter as an option and say what was dropped"
         assert result.labels == ("image",)
-        kept, dropped = result.without_labels(GENERIC_PHRASES)
+        kept, dropped = result.split_by_label(GENERIC_PHRASES)
         assert (kept.labels, dropped.labels) == ((), ("image",))
 
 

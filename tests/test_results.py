@@ -168,12 +168,12 @@ def test_a_type_reads_only_its_own_dictionaries():
 
 def test_boxes_can_be_split_by_label():
     boxes = Boxes(np.arange(12).reshape(3, 4), ["the image", "car", "it"], [0.1, None, 1], **KNOWN)
-    kept, dropped = boxes.without_labels(GENERIC_PHRASES)
+    kept, dropped = boxes.split_by_label(GENERIC_PHRASES)
     assert kept == Boxes([[4, 5, 6, 7]], ["car"], [None], **KNOWN)
     assert (dropped.labels, dropped.scores) == (("the image", "it"), (0.1, 1))
-    nothing = kept.without_labels({"car"})[0]
+    nothing = kept.split_by_label({"car"})[0]
     assert (nothing.xyxy.shape, nothing.labels, nothing.scores) == ((0, 4), (), ())
-    assert replace(boxes, scores=None).without_labels([])[0].scores is None
+    assert replace(boxes, scores=None).split_by_label([])[0].scores is None
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from florence2.results import Text as Text
     from florence2.tasks import Task as Task
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOMES = {
     "answers": ("format_answer", "parse_answer"),

@@ -1,4 +1,4 @@
-"""Location tokens: the only place where pixels become bins and bins become pixels.
+"""Location tokens, the box quantizer: where pixels become bins and bins become pixels.
 
 Florence-2 writes a coordinate as one of 1,000 tokens, `<loc_0>` to `<loc_999>`, on each axis.
 Encoding floors to the bin, decoding returns the centre of the bin (arXiv:2311.06242, and the

@@ -185,9 +185,14 @@ class Boxes(_Objects):
         _check_columns(self, len(self.xyxy))
 
     def without_labels(self, labels: Collection[str]) -> tuple["Boxes", "Boxes"]:
+        """`split_by_label` by its name in 0.4."""
+        warn_moved("Boxes.without_labels(...)", "Boxes.split_by_label(...)")
+        return self.split_by_label(labels)
+
+    def split_by_label(self, labels: Collection[str]) -> tuple["Boxes", "Boxes"]:
         """Split into the boxes to keep and those whose label is one of `labels`.
 
-        `boxes.without_labels(GENERIC_PHRASES)` does openly what the other implementations do in
+        `boxes.split_by_label(GENERIC_PHRASES)` does openly what the other implementations do in
         silence to the answers of phrase grounding.
         """
         rows = range(len(self.labels))

@@ -10,7 +10,7 @@ import torch
 from test_loop import assert_alike, rows, run_until
 
 from florence2.training.checkpoint_files import read_checkpoint, trained_weights
-from florence2.training.distributed import ALONE, join
+from florence2.training.distributed import SINGLE_PROCESS, join
 from florence2.training.trainer import Trainer
 from tiny_runs import new_model, resumable_recipe
 
@@ -69,5 +69,5 @@ def test_two_processes_equal_one(alone: Path, tmp_path: Path, strategy: str) -> 
 def test_a_process_that_torchrun_did_not_start_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     with join() as world:
-        assert world is ALONE and world.is_main
+        assert world is SINGLE_PROCESS and world.is_main
     assert join(device="cpu").device == torch.device("cpu")

@@ -8,7 +8,7 @@ import torch
 
 from florence2.model.florence2 import Florence2Model
 from florence2.training.checkpoint_files import trained_weights
-from florence2.training.ema import RunningAverage
+from florence2.training.ema import EMA
 from florence2.training.gradient_checkpointing import blocks, recompute_blocks
 from florence2.training.trainer import Trainer
 from tiny_models import tiny_batch
@@ -57,7 +57,7 @@ def test_a_run_with_recomputing_makes_the_same_weights(tmp_path: Path) -> None:
 
 def test_the_average_follows_with_a_decay_that_grows() -> None:
     weight = torch.zeros(3)
-    average = RunningAverage({"weight": weight}, decay=0.5)
+    average = EMA({"weight": weight}, decay=0.5)
     expected = 0.0
     for number in range(1, 20):
         weight.fill_(float(number))

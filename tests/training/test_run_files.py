@@ -15,7 +15,7 @@ from florence2.training.checkpoint_files import (
     trained_weights,
     write_checkpoint,
 )
-from florence2.training.warm_start import start_from
+from florence2.training.warm_start import load_initial_weights
 from tiny_runs import new_model
 
 
@@ -136,4 +136,4 @@ def test_weights_of_another_model_do_not_start_a_run() -> None:
     model = new_model()
     for message, weights in faulty_weights(model).items():
         with pytest.raises(WeightsError, match=message):
-            start_from(model, weights)
+            load_initial_weights(model, weights)

@@ -89,7 +89,7 @@ def main(arguments: argparse.Namespace) -> int:
     with join(device=options.device) as world:
         if world.is_main:
             logging.getLogger("florence2").setLevel(logging.INFO)
-        with world.one_voice():
+        with world.raise_together():
             ready = prepare(options, world)
             words = ready.look()
         if world.is_main:

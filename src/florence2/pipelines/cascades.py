@@ -23,7 +23,7 @@ from florence2.pipelines.reading.order import read_in_order
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tiles
 from florence2.pipelines.tiling.matching import MIN_SAME
-from florence2.pipelines.tiling.merge import answered_together
+from florence2.pipelines.tiling.merge import merged_metadata
 from florence2.pipelines.tiling.run import run_tiled, text_of
 from florence2.processing.images import ImageSource
 from florence2.results import Boxes, Mixed, Quads, Result, Text, as_boxes
@@ -138,7 +138,7 @@ def detect_classes(
     questions = list(batch_classes(names, per_question, asking.fits))
     answers = asking.ask_all(Task.OPEN_VOCABULARY_DETECTION, questions, min_score)
     boxes = class_agnostic_nms([cast(Mixed, answer).boxes for answer in answers])
-    return CascadeResult(replace(boxes, **answered_together(answers)))
+    return CascadeResult(replace(boxes, **merged_metadata(answers)))
 
 
 def ocr_layout(

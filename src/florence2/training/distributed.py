@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
 # Processes wait for the first one while it evaluates; ten minutes, torch's own limit, is short.
-PATIENCE = timedelta(hours=2)
+COLLECTIVE_TIMEOUT = timedelta(hours=2)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """The processes of a run, seen from one of them; close it, or use it as a context.
 
     Attributes:
@@ -84,7 +84,7 @@ class World:
         return values
 
     @contextmanager
-    def one_voice(self) -> Iterator[None]:
+    def raise_together(self) -> Iterator[None]:
         """What all processes do, without each other; an error of any ends all, told by the first.
 
         All processes must enter, and wait for each other at the end.
@@ -102,7 +102,7 @@ class World:
                 0
             )  # torchrun then waits for the first one, and names its failure alone
 
-    def __enter__(self) -> "World":
+    def __enter__(self) -> "ProcessGroup":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -114,10 +114,10 @@ class World:
             distributed.destroy_process_group()
 
 
-ALONE = World()
+SINGLE_PROCESS = ProcessGroup()
 
 
-def join(*, shard: bool = False, device: str | None = None) -> World:
+def join(*, shard: bool = False, device: str | None = None) -> ProcessGroup:
     """Enter the group of processes that `torchrun` started; alone if it did not start this one.
 
     This is the only place that reads the environment (RANK, LOCAL_RANK, WORLD_SIZE).
@@ -129,17 +129,17 @@ def join(*, shard: bool = False, device: str | None = None) -> World:
     if "RANK" not in os.environ:
         if shard:
             logger.warning("one process alone has nobody to share weights with: not sharded")
-        return World(device=choose_device(device)) if device else ALONE
+        return ProcessGroup(device=choose_device(device)) if device else SINGLE_PROCESS
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     place = _place(device, int(os.environ.get("LOCAL_RANK", "0")))
     # Sums of a few numbers go over the CPU, so that they do not wait for the GPU.
     backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
     if size == 1:
-        return World(device=place)
+        return ProcessGroup(device=place)
     if place.type == "cuda":
         torch.cuda.set_device(place)
-    distributed.init_process_group(backend, timeout=PATIENCE)
-    return World(rank, size, place, _mesh(place, size) if shard else None)
+    distributed.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
+    return ProcessGroup(rank, size, place, _mesh(place, size) if shard else None)
 
 
 def _place(device: str | None, local_rank: int) -> torch.device:

@@ -9,7 +9,7 @@ from torch import Tensor
 from florence2.training.distributed import placed_like
 
 
-class RunningAverage:
+class EMA:
     """Exponential average of trained parameters, `average += (1 - decay) (weight - average)`.
 
     The decay grows from 0.1 to its final value as `(1 + n) / (10 + n)`, so that the random

@@ -25,7 +25,7 @@ from florence2.runtimes.select import choose_device
 from florence2.training.batches import Batch
 from florence2.training.checkpoint_files import MANIFEST, WHOLE
 from florence2.training.datasets import Reader, TrainingData
-from florence2.training.distributed import ALONE, World
+from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.freezing import check_frozen, freeze, trainable_report
 from florence2.training.held_out import HeldOut
 from florence2.training.loader import Batches
@@ -94,7 +94,7 @@ class Finetuning:
         data: TrainingData,
         maker: ExampleMaker,
         lora: Lora | None,
-        world: World,
+        world: ProcessGroup,
     ):
         self.world = world
         self.options, self.data, self.maker, self.lora = options, data, maker, lora
@@ -214,7 +214,7 @@ class Finetuning:
             ConfigError: the folder holds a run with other settings.
         """
         folder, main = self.options.output, self.world.is_main
-        with self.world.one_voice():
+        with self.world.raise_together():
             if main:
                 self._claim(folder)
         before = self._remembered(folder / BEFORE) if main else {}
@@ -280,7 +280,7 @@ class Finetuning:
         return load_checkpoint(checkpoint, dtype=torch.float32, device=device).model.eval()
 
 
-def prepare(options: FinetuneOptions, world: World = ALONE) -> Finetuning:
+def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> Finetuning:
     """Load model and data, and choose what trains.
 
     Args:

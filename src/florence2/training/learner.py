@@ -14,8 +14,8 @@ from florence2.errors import ConfigError, DataError, first_few
 from florence2.model.florence2 import Florence2Model
 from florence2.runtimes.select import choose_device
 from florence2.training.batches import Batch
-from florence2.training.distributed import World, accumulating, whole
-from florence2.training.ema import RunningAverage
+from florence2.training.distributed import ProcessGroup, accumulating, whole
+from florence2.training.ema import EMA
 from florence2.training.gradient_checkpointing import blocks, recompute_blocks
 from florence2.training.losses import Objective, weighted
 from florence2.training.optimizer import (
@@ -26,7 +26,7 @@ from florence2.training.optimizer import (
 )
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
-from florence2.training.step_metrics import Stopwatch, Window
+from florence2.training.step_metrics import StepMetrics, Stopwatch
 
 MEASURE_EVERY = 10  # steps between measurements of the loss module that cost time of their own
 
@@ -49,14 +49,14 @@ class Learner:
         self,
         model: Florence2Model,
         recipe: Recipe,
-        world: World,
+        world: ProcessGroup,
         state: Mapping[str, Any] | None,
         loss_of_before: Mapping[str, Tensor],
     ):
         self.model, self.recipe, self.world = model, recipe, world
         self.device = world.device or choose_device(recipe.device)
         self.bf16 = recipe.bf16 and (self.device.type != "cuda" or torch.cuda.is_bf16_supported())
-        self.window = Window(Stopwatch(self.device))
+        self.window = StepMetrics(Stopwatch(self.device))
         self._last_loss, self._last_place = torch.zeros(()), ""
         torch.manual_seed(recipe.seed)
         loss = recipe.loss(model)
@@ -74,9 +74,9 @@ class Learner:
         self.wrapped = world.wrap(self.objective, blocks(model), some_idle)
         self.parameters = trained_parameters(self.objective)
         self.optimizer = new_optimizer(self.parameters, recipe.weight_decay)
-        self.average: RunningAverage | None = None
+        self.average: EMA | None = None
         if recipe.ema_decay is not None:
-            self.average = RunningAverage(trained_parameters(model), recipe.ema_decay)
+            self.average = EMA(trained_parameters(model), recipe.ema_decay)
         if state is not None:
             self._restore(state)
 
@@ -111,7 +111,7 @@ class Learner:
         # By now a GPU knows the loss of the step before, so that looking at it costs no time.
         self.check_loss()
         self._last_loss, self._last_place = loss, f"step {place[1] + 1} of stage {stage.name!r}"
-        self.window.end_step()
+        self.window.count_step()
 
     def _backward(self, stage: Stage, pieces: Sequence[Batch], measure: bool) -> Tensor:
         """Gradients of the loss of the whole batch; returns this process's part of the loss."""
@@ -152,14 +152,14 @@ class Learner:
                 " rate, or look at the answers of that batch"
             )
 
-    def forget_moments(self) -> None:
+    def reset_optimizer(self) -> None:
         """Start the optimizer afresh."""
         self.optimizer.state.clear()
 
     # ---- weights to use
 
     @contextmanager
-    def model_in_use(self) -> Iterator[Florence2Model]:
+    def eval_model(self) -> Iterator[Florence2Model]:
         """The model with its running average, in evaluation mode, while the context lasts.
 
         All processes must enter; only the first may run the model.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from florence2.training.distributed import World
+from florence2.training.distributed import ProcessGroup
 from florence2.training.losses import Sums
 
 
@@ -45,7 +45,7 @@ class Stopwatch:
         return seconds
 
 
-class Window:
+class StepMetrics:
     """Sums of many steps by name; they stay on their device until they are read."""
 
     def __init__(self, watch: Stopwatch):
@@ -59,7 +59,7 @@ class Window:
         for name, pair in sums.items():
             self.sums[name] = self.sums[name] + pair if name in self.sums else pair
 
-    def end_step(self) -> None:
+    def count_step(self) -> None:
         """Count a step."""
         self._steps += 1
 
@@ -67,7 +67,7 @@ class Window:
         """Leave out the time since the last reading, as that of an evaluation."""
         self._since = time.monotonic()
 
-    def read_clock(self) -> float:
+    def lap_seconds(self) -> float:
         """Take in the time of the steps since the last reading; returns the seconds."""
         now = time.monotonic()
         elapsed, self._since = now - self._since, now
@@ -76,7 +76,7 @@ class Window:
         self.add({f"seconds_{name}": torch.tensor((each, steps)) for name, each in laps.items()})
         return elapsed
 
-    def totals(self, world: World) -> dict[str, list[float]]:
+    def totals(self, world: ProcessGroup) -> dict[str, list[float]]:
         """Sums and weights over all processes; all of them must ask together."""
         totals: dict[str, list[float]] = {}
         for sums in world.gather({name: pair.tolist() for name, pair in self.sums.items()}):
@@ -91,7 +91,7 @@ class Window:
             place = None if name.startswith("seconds_") else device
             self.sums[name] = torch.tensor(pair, device=place)
 
-    def means(self, world: World) -> dict[str, float]:
+    def means(self, world: ProcessGroup) -> dict[str, float]:
         """Means over all processes by name, sorted; the window is then empty."""
         totals = self.totals(world)
         self.sums = {}

@@ -19,13 +19,13 @@ from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
 from florence2.training.checkpoint_files import LOG, RunLog, read_checkpoint, write_checkpoint
 from florence2.training.curves import check_matplotlib, draw_curves
-from florence2.training.distributed import ALONE, World
+from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.learner import Learner
 from florence2.training.loader import Batches, feed
 from florence2.training.losses import ANSWER
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
-from florence2.training.warm_start import loss_weights_of, start_from
+from florence2.training.warm_start import load_initial_weights, loss_weights_of
 
 __all__ = ["Recipe", "Stage", "Trainer"]
 
@@ -41,8 +41,8 @@ class Trainer:
     adapters before.
 
     Args:
-        weights: where a new run starts, see `start_from`; None for the model as it is. A run that
-            goes on has its own.
+        weights: where a new run starts, see `load_initial_weights`; None for the model as it is.
+            A run that goes on has its own.
         world: the processes that train together, from `distributed.join`.
     """
 
@@ -53,7 +53,7 @@ class Trainer:
         folder: Path,
         *,
         weights: str | Path | Mapping[str, Tensor] | None = None,
-        world: World = ALONE,
+        world: ProcessGroup = SINGLE_PROCESS,
     ):
         self.model, self.recipe, self.folder, self.world = model, recipe, Path(folder), world
         self.stage_index = 0
@@ -65,7 +65,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
-            start_from(model, weights)
+            load_initial_weights(model, weights)
         before = loss_weights_of(weights) if state is None else {}
         self.learner = Learner(model, recipe, world, state, before)
         if state is not None:
@@ -88,7 +88,7 @@ class Trainer:
     def _run_stage(self, stage: Stage) -> None:
         recipe, learner = self.recipe, self.learner
         if self.step == 0:
-            learner.forget_moments()  # those of another stage point elsewhere
+            learner.reset_optimizer()  # those of another stage point elsewhere
         batches = Batches(
             recipe.examples(stage),
             stage,
@@ -135,7 +135,7 @@ class Trainer:
     def _log_window(self, stage: Stage) -> dict[str, float]:
         """Log the means of the steps since the last line; returns that of the answers' loss."""
         window = self.learner.window
-        self.seconds += window.read_clock()
+        self.seconds += window.lap_seconds()
         means = window.means(self.world)
         rate = stage.learning_rate_at(self.step - 1, self.elapsed_s)
         per_s = stage.batch_size / means["seconds_step"]
@@ -145,8 +145,8 @@ class Trainer:
     def _evaluate(self, stage: Stage) -> None:
         if self.recipe.evaluate is None:
             return
-        self.seconds += self.learner.window.read_clock()
-        with self.learner.model_in_use() as model:
+        self.seconds += self.learner.window.lap_seconds()
+        with self.learner.eval_model() as model:
             if self.world.is_main:
                 self._log(stage, self.recipe.evaluate(model, stage.image_side))
         self.learner.window.start_clock()
@@ -165,7 +165,7 @@ class Trainer:
     def save(self) -> None:
         """Write the whole state; a crash in between leaves the old one."""
         self.learner.check_loss()
-        self.seconds += self.learner.window.read_clock()
+        self.seconds += self.learner.window.lap_seconds()
         state = self.learner.state()
         if self.world.is_main:
             state |= {

@@ -12,7 +12,7 @@ from florence2.model.florence2 import Florence2Model
 from florence2.training.checkpoint_files import MANIFEST, WHOLE, read_checkpoint, trained_weights
 
 
-def start_from(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]) -> None:
+def load_initial_weights(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]) -> None:
     """Put weights into a model, all of them; nothing is guessed.
 
     Args:

@@ -1,4 +1,4 @@
-"""What several tiles saw of one object: found by what they see alike, told once.
+"""NMS across tiles: what several tiles saw of one object is found by what they see alike, once.
 
 Two tiles that overlap look at one strip of the picture. Where they saw the same object, the parts
 of their two boxes inside that strip are the same box, however much of the object each of them
@@ -27,7 +27,7 @@ BORDER = 0.03  # of a tile's side; a box that ends within it may go on beyond th
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class TileObject:
     """One object as one tile saw it.
 
     Attributes:
@@ -51,11 +51,13 @@ class Seen:
         return not any(self.cut)
 
 
-Group = list[Seen]  # what was seen of one object, at most once by each tile
-Alike = Callable[[Array, Array], Array]  # boxes (N, 4) and (M, 4) to a likeness (N, M) in [0, 1]
+Group = list[TileObject]  # what was seen of one object, at most once by each tile
+Similarity = Callable[
+    [Array, Array], Array
+]  # boxes (N, 4) and (M, 4) to a likeness (N, M) in [0, 1]
 
 
-def cut_sides(box: Array, tile: Tile, image_size: Size) -> tuple[bool, bool, bool, bool]:
+def touching_sides(box: Array, tile: Tile, image_size: Size) -> tuple[bool, bool, bool, bool]:
     """Tell at which sides a box may go on beyond its tile: left, top, right, bottom."""
     left, top, right, bottom = tile.box
     room = BORDER * (right - left), BORDER * (bottom - top)
@@ -67,7 +69,9 @@ def cut_sides(box: Array, tile: Tile, image_size: Size) -> tuple[bool, bool, boo
     )
 
 
-def group_seen(seen: Sequence[Seen], tiles: Sequence[Tile], alike: Alike = box_iou) -> list[Group]:
+def group_seen(
+    seen: Sequence[TileObject], tiles: Sequence[Tile], alike: Similarity = box_iou
+) -> list[Group]:
     """Put together what tiles saw of the same objects, surest pairs first."""
     by_tile: dict[int, list[int]] = {}
     for number, each in enumerate(seen):
@@ -101,7 +105,7 @@ def _strip(tiles: Sequence[Tile], first: int, second: int) -> Array:
 
 
 def _pairs(
-    seen: Sequence[Seen], first: list[int], second: list[int], strip: Array, alike: Alike
+    seen: Sequence[TileObject], first: list[int], second: list[int], strip: Array, alike: Similarity
 ) -> list[tuple[float, int, int]]:
     """Objects of two tiles that look alike inside of their strip, with how much."""
     if not box_area(strip):
@@ -116,7 +120,7 @@ def _pairs(
     ]
 
 
-def best_whole(group: Group, tiles: Sequence[Tile]) -> Seen | None:
+def best_whole(group: Group, tiles: Sequence[Tile]) -> TileObject | None:
     """Who of a group saw the object uncut: with the smallest tile, then with the best score."""
     whole = [each for each in group if each.whole]
     return min(
@@ -124,7 +128,7 @@ def best_whole(group: Group, tiles: Sequence[Tile]) -> Seen | None:
     )
 
 
-def surest(group: Group) -> Seen:
+def surest(group: Group) -> TileObject:
     """Who of a group had the best score, which becomes that of the object."""
     return max(group, key=lambda each: each.score or 0.0)
 
@@ -137,7 +141,7 @@ def joined_box(group: Group, tiles: Sequence[Tile]) -> Array:
     return enclosing_box([each.box for each in group])
 
 
-def without_doubles(groups: Sequence[Group], boxes: Sequence[Array]) -> list[int]:
+def suppress_duplicates(groups: Sequence[Group], boxes: Sequence[Array]) -> list[int]:
     """Choose the objects to keep, in their order.
 
     Left out is what overlaps a surer object of its name, or of any name if the boxes are nearly

@@ -11,16 +11,16 @@ from florence2.locations import decode_points, encode_points
 from florence2.pipelines.tiling.grid import Tile
 from florence2.pipelines.tiling.matching import (
     Group,
-    Seen,
+    TileObject,
     best_whole,
-    cut_sides,
     group_seen,
     joined_box,
+    suppress_duplicates,
     surest,
-    without_doubles,
+    touching_sides,
 )
 from florence2.pipelines.tiling.polygons import united
-from florence2.pipelines.tiling.text_lines import alike_lines, joined_line, reaching_seams
+from florence2.pipelines.tiling.text_lines import alike_lines, extended_to_seam, joined_line
 from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text, as_boxes
 
 
@@ -56,7 +56,7 @@ def merge(
             merged = with_absent(replace(mixed[0], boxes=boxes, polygons=polygons), mixed)
         case other:
             raise AssertionError(f"a {other.kind} result has no objects to merge")
-    return replace(merged, **answered_together(results))
+    return replace(merged, **merged_metadata(results))
 
 
 def with_absent(merged: Boxes | Mixed, results: Sequence[Boxes | Mixed]) -> Boxes | Mixed:
@@ -73,7 +73,7 @@ def with_absent(merged: Boxes | Mixed, results: Sequence[Boxes | Mixed]) -> Boxe
     return replace(merged, boxes=boxes) if isinstance(merged, Mixed) else boxes
 
 
-def answered_together(results: Sequence[Result]) -> dict[str, Any]:
+def merged_metadata(results: Sequence[Result]) -> dict[str, Any]:
     """What a result made of several answers says of them, beside what they found."""
     reasons = [result.finish_reason for result in results]
     return {
@@ -126,7 +126,7 @@ def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> 
     seen = _seen(results, tiles, any_label)
     groups = group_seen(seen, tiles)
     boxes = [joined_box(group, tiles) for group in groups]
-    kept = without_doubles(groups, boxes)
+    kept = suppress_duplicates(groups, boxes)
     xyxy = np.array([boxes[number] for number in kept]).reshape(-1, 4)
     columns = _columns(results, [surest(groups[number]) for number in kept])
     return replace(results[0], xyxy=xyxy, **columns)
@@ -134,7 +134,7 @@ def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> 
 
 def _polygons(results: Sequence[Polygons], tiles: Sequence[Tile]) -> Polygons:
     groups = group_seen(_seen(results, tiles), tiles)
-    kept = without_doubles(groups, [joined_box(group, tiles) for group in groups])
+    kept = suppress_duplicates(groups, [joined_box(group, tiles) for group in groups])
     polygons = tuple(_outline(groups[number], results, tiles) for number in kept)
     columns = _columns(results, [surest(groups[number]) for number in kept])
     return replace(results[0], polygons=polygons, **columns)
@@ -151,10 +151,10 @@ def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -
 def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
     seen = _seen(results, tiles, any_label=True)
     groups = group_seen(
-        [reaching_seams(each, tiles[each.tile]) for each in seen], tiles, alike_lines
+        [extended_to_seam(each, tiles[each.tile]) for each in seen], tiles, alike_lines
     )
     lines = [joined_line(group, results, tiles) for group in groups]
-    kept = without_doubles(groups, [bounding_box(line.quad) for line in lines])
+    kept = suppress_duplicates(groups, [bounding_box(line.quad) for line in lines])
     scores: dict[str, Any] = {
         name: tuple(lines[number].scores[place] for number in kept) if known else None
         for place, (name, known) in enumerate(_known_scores(results).items())
@@ -178,18 +178,20 @@ def _known_scores(results: Sequence[Objects]) -> dict[str, bool]:
     }
 
 
-def _seen(results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False) -> list[Seen]:
+def _seen(
+    results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False
+) -> list[TileObject]:
     found = []
     for number, (result, tile) in enumerate(zip(results, tiles, strict=True)):
         for row, box in enumerate(boxes_of(result)):
             label = "" if any_label else result.labels[row]
             score = None if result.scores is None else result.scores[row]
-            cut = cut_sides(box, tile, result.image_size)
-            found.append(Seen(number, row, box, label, score, cut))
+            cut = touching_sides(box, tile, result.image_size)
+            found.append(TileObject(number, row, box, label, score, cut))
     return found
 
 
-def _columns(results: Sequence[Objects], chosen: Sequence[Seen]) -> dict[str, Any]:
+def _columns(results: Sequence[Objects], chosen: Sequence[TileObject]) -> dict[str, Any]:
     """Labels and scores of objects, as who saw each most surely gave them."""
 
     def column(name: str) -> Scores:

@@ -9,7 +9,7 @@ import numpy as np
 
 from florence2.geometry import Array
 from florence2.pipelines.tiling.grid import Tile
-from florence2.pipelines.tiling.matching import Group, Seen
+from florence2.pipelines.tiling.matching import Group, TileObject
 from florence2.results import Quads
 
 MAX_STRAY = 3  # letters at the end of a piece that the seam may have spoilt
@@ -41,7 +41,7 @@ def alike_lines(first: Array, second: Array) -> Array:
     return alike
 
 
-def reaching_seams(seen: Seen, tile: Tile) -> Seen:
+def extended_to_seam(seen: TileObject, tile: Tile) -> TileObject:
     """Lengthen a piece of a line to the border of its tile if less than a letter is missing there.
 
     A tile does not read the letter that its border cuts, so the pieces of a line may not meet.
@@ -82,14 +82,14 @@ def _direction(quads: Sequence[Array]) -> Array:
     return along / length if length else np.array([1.0, 0.0])
 
 
-def _chosen(group: Group, axis: int, tiles: Sequence[Tile]) -> list[Seen]:
+def _chosen(group: Group, axis: int, tiles: Sequence[Tile]) -> list[TileObject]:
     """Of the tiles at one place along the line, the one that saw its height, and most surely."""
     across = 1 - axis
 
-    def worth(seen: Seen) -> tuple[bool, float]:
+    def worth(seen: TileObject) -> tuple[bool, float]:
         return not (seen.cut[across] or seen.cut[across + 2]), seen.score or 0.0
 
-    best: dict[int, Seen] = {}
+    best: dict[int, TileObject] = {}
     for each in group:
         tile = tiles[each.tile]
         place = tile.column if axis == 0 else tile.row

@@ -14,7 +14,7 @@ import numpy as np
 from florence2.geometry import Array, PixelBox, box_iou
 from florence2.pipelines.tiling.grid import Tile, window
 from florence2.pipelines.tiling.matching import MIN_ALIKE
-from florence2.pipelines.tiling.merge import answered_together, boxes_of, merge, with_absent
+from florence2.pipelines.tiling.merge import boxes_of, merge, merged_metadata, with_absent
 from florence2.results import Boxes, Mixed, Polygons, Result
 
 Ask = Callable[[Sequence[PixelBox]], Sequence[Result]]  # about parts of the picture
@@ -47,7 +47,7 @@ def verify_objects(
     merged = merge(again, list(map(Tile, around)), found.image_size, any_label=any_label)
     if isinstance(found, Boxes | Mixed) and isinstance(merged, Boxes | Mixed):
         merged = with_absent(merged, [found, merged])
-    return replace(merged, **answered_together([found, merged]))
+    return replace(merged, **merged_metadata([found, merged]))
 
 
 def _confirmed(crop: Result, rect: PixelBox, boxes: Sequence[Array]) -> Result:

@@ -1,0 +1,37 @@
+"""The pages say what is there: the API is that of the docstrings, and links lead to files."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+# What an engineer searches for, and the file that must say it.
+WORDS = {
+    "KV cache": "model/cache.py",
+    "beam reorder": "generation/batch.py",
+    "box quantizer": "locations.py",
+    "NMS across tiles": "pipelines/tiling/matching.py",
+    "learning rate": "training/stage.py",
+    "constrained decoding": "generation/grammar.py",
+}
+
+
+def test_the_api_page_is_that_of_the_docstrings() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "make_api.py"))["page"]()
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == made, "run make_api.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert [link for link in LINK.findall(text) if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_search_for_the_fields_word_finds_the_file(word: str) -> None:
+    path = ROOT / "src" / "florence2" / WORDS[word]
+    assert word.casefold() in path.read_text(encoding="utf-8").casefold()
