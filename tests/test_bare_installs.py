@@ -129,6 +129,10 @@ def test_the_core_answers_and_draws(tmp_path: Path) -> None:
     assert (tmp_path / "drawn" / "scene-1.od.png").exists()
 
 
+def test_the_core_explains_a_checkpoint() -> None:
+    assert "It loads." in florence2(absent(CORE), "doctor", "nano")
+
+
 def test_the_core_measures_on_coco(coco: Path, tiny_folder: Path) -> None:
     report = json.loads(florence2(absent(CORE), "eval", "--data", coco, "--model", tiny_folder))
     assert [(row["group"], row["count"]) for row in report["rows"]] == [("od", 6)]
