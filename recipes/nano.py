@@ -238,9 +238,12 @@ def train(arguments: argparse.Namespace, world: ProcessGroup) -> None:
         tokenizer_of(kit, arguments.folder)
     world.gather(None)  # the others wait for it
     tokenizer = tokenizer_of(kit, arguments.folder)
-    flags = {"learning_rate": "rate", "warmup_steps": "warmup", "dense_weight": "dense"}
-    flags["seconds"] = "seconds"
-    given = {field: getattr(arguments, flag) for field, flag in flags.items()}
+    given = {
+        "learning_rate": arguments.rate,
+        "warmup_steps": arguments.warmup,
+        "dense_weight": arguments.dense,
+        "seconds": arguments.seconds,
+    }
     chosen = {field: value for field, value in given.items() if value is not None}
     recipe = Recipe(
         stages=tuple(

@@ -12,7 +12,8 @@ export PYTHONPATH=src PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
 cp "$nano/tokenizer.json" "$run/"
 python3 recipes/nano.py "$kit" "$run" --weights "$nano/model.safetensors" --web "$pages" \
   --workers "$workers" --batch "$batch" --scale 100 --seconds "$seconds" --rate "$rate" \
-  --warmup 40 --dense 0 --seed 2026 --no-watch --log-every 20 >"$out/train.log" 2>&1
+  --warmup 40 --dense 0 --seed 2026 --no-watch --log-every 20 >"$out/train.log" 2>&1 ||
+  echo "the run ended early; its last checkpoint is taken" >&2
 cp "$run"/log.csv "$run"/curves.png "$out/"
 python3 scripts/export_nano.py "$run" --to "$run/model"
 python3 scripts/join_weights.py --split "$run/model/model.safetensors" "$out"
