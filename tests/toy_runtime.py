@@ -71,6 +71,9 @@ class ToyRuntime:
         self.batches.append(ToyBatch(self, num_beams))
         return self.batches[-1]
 
+    def after_fork(self) -> None:
+        pass
+
 
 class ToyBatch:
     """See `florence2.generation.runtime.DecoderBatch`: its cache is what each row was fed."""

@@ -13,11 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from florence2.answers.calibration import Calibration
+from florence2.checkpoints.sources import absolute
 from florence2.engine import Answer, EncodedImage, Engine, EngineLimits, ImageRequest, Request
-from florence2.errors import ConfigError, Florence2Error, TaskError, error_or, warn_moved
+from florence2.errors import (
+    ConfigError,
+    EngineError,
+    Florence2Error,
+    TaskError,
+    error_or,
+    warn_moved,
+)
 from florence2.generation.options import GenerationOptions
 from florence2.generation.runtime import Runtime
 from florence2.pipelines import cascades
@@ -46,6 +54,10 @@ _CAPTION_TASKS: dict[str, Task] = {
 class Florence2:
     """A loaded model with its tokenizer and engine; any thread may ask.
 
+    `close()`, or leaving a `with` block, ends its threads and gives its memory back. A copy, and
+    what another process unpickles, is loaded again from where this one came from; a forked child
+    answers with what its parent loaded. docs/processes.md says more.
+
     Wherever a method takes `tiles`, `"auto"` cuts a large picture into tiles of the model's own
     side, `"4x3"` into columns and rows, and `Tiles(...)` says more: docs/tiling.md.
 
@@ -72,6 +84,7 @@ class Florence2:
         for each in calibrations:
             each.check_model(name, fingerprint)
         self.fingerprint = fingerprint
+        self._loaded_with: dict[str, Any] | None = None
         self.engine = Engine(
             runtime,
             processor,
@@ -118,7 +131,7 @@ class Florence2:
                 f"calibrations were fitted on pictures of {loaded.trained_image_side} pixels;"
                 f" leave them out, or image_side {image_side!r}"
             )
-        return cls(
+        model = cls(
             loaded.runtime,
             Processor(loaded.tokenizer, loaded.runtime.config),
             name=str(source),
@@ -127,6 +140,38 @@ class Florence2:
             fingerprint=loaded.fingerprint,
             limits=limits,
         )
+        model._loaded_with = {
+            "source": absolute(source),
+            "device": None if device is None else str(device),
+            "precision": precision,
+            "calibration": [str(Path(path).resolve()) for path in paths],
+            "limits": limits,
+            "image_side": image_side,
+        }
+        return model
+
+    def __enter__(self) -> Florence2:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads, cancel what is on its way, and give the memory back."""
+        self.engine.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled as what it was loaded from.
+
+        Raises:
+            EngineError: it was not made by `Florence2.load`.
+        """
+        if self._loaded_with is None:
+            raise EngineError(
+                f"model {self.name!r} was not made by Florence2.load(...), so it cannot be"
+                " copied or sent to another process; load it there"
+            )
+        return _load_again, (self.name, self._loaded_with)
 
     @property
     def name(self) -> str:
@@ -406,6 +451,12 @@ class Florence2:
 def parse_tiles(tiles: Tiles | str | None) -> Tiles | None:
     """Tiles, or how they are spelled: `"auto"`, `"COLSxROWS"`, `"off"`."""
     return Tiles.parse(tiles) if isinstance(tiles, str) else tiles
+
+
+def _load_again(name: str, arguments: dict[str, Any]) -> Florence2:
+    model = Florence2.load(**arguments)
+    model.engine.rename(name)  # it may have been a relative path
+    return model
 
 
 def _with_generation(request: Request, generation: GenerationOptions | None) -> Request:

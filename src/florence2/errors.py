@@ -79,6 +79,22 @@ def error_or(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Flor
         return error
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the machine or of an accelerator, was too small.
+
+    PyTorch's for the CPU is a plain RuntimeError.
+    """
+    message = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or "OutOfMemory" in type(error).__name__
+        or (
+            isinstance(error, RuntimeError)
+            and ("not enough memory" in message or "out of memory" in message)
+        )
+    )
+
+
 def warn_moved(old: str, new: str) -> None:
     """Warn whoever called the function that calls this one."""
     message = f"{old} is deprecated since florence2 0.5 and goes in 0.6; use {new}"

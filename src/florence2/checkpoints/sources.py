@@ -104,6 +104,14 @@ def locate(source: str | Path) -> Path:
     return _unknown(source)
 
 
+def absolute(source: str | Path) -> str:
+    """A path as another process finds it; short names and hub ids as they are."""
+    name = str(source)
+    named = name == NANO or name.partition("@")[0] in SHORT_NAMES
+    path = os.path.expanduser(name)
+    return os.path.abspath(path) if not named and os.path.exists(path) else name
+
+
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise WeightsError(f"checkpoint {str(path)!r} does not exist; give a folder that holds one")

@@ -1,21 +1,23 @@
 """The engine: the one door to a runtime. Threads that read pictures, and one that computes.
 
-    submit --> read and resize (threads) --> ready
-    a turn: prefill the pictures and prompts of those that are admitted, then one token for all
+    submit --> read and resize (threads) --> ready --> computed turn by turn (`worker.py`)
 
 Both kinds of threads belong to executors, for which Python waits when it ends: a thread torn down
-in the middle of PyTorch takes the process with it.
+in the middle of PyTorch takes the process with it. A forked child has no threads: there an engine
+begins anew, with what it loaded.
 """
 
 import itertools
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from functools import partial
-from typing import Any, cast, overload
+from typing import Any, overload
 
 from florence2.answers.calibration import Calibration
+from florence2.engine.fork import give_up, survive_fork
 from florence2.engine.image_cache import ImageCache
 from florence2.engine.jobs import Job
 from florence2.engine.presence import (
@@ -40,20 +42,25 @@ from florence2.engine.requests import (
 )
 from florence2.engine.rounds import follow_rounds
 from florence2.engine.scheduler import EngineLimits, Scheduler
-from florence2.errors import ConfigError, EngineError, Florence2Error, error_or
-from florence2.generation.batch import DecodingBatch, answer_limit
-from florence2.generation.options import GenerationOptions
+from florence2.engine.worker import Worker, as_engine_error
+from florence2.errors import ConfigError, EngineError, Florence2Error
+from florence2.generation.batch import answer_limit
+from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.runtime import Runtime
-from florence2.generation.search import Search, finished, new_search
 from florence2.processing.processor import Processor
 from florence2.results import Result, Text
 from florence2.tasks import Task
 
 NUM_READERS = 2  # threads that read pictures
 
+log = logging.getLogger(__name__)
+
 
 class Engine:
     """Answers requests with one runtime; any thread may submit.
+
+    In a forked child it answers with threads of its own; what its parent had asked is not answered
+    there. It is closed by `close()` or by leaving a `with` block.
 
     Args:
         runtime: computes.
@@ -74,19 +81,49 @@ class Engine:
         calibrations: Sequence[Calibration] = (),
         limits: EngineLimits | None = None,
     ) -> None:
-        self.runtime, self.processor, self.name = runtime, processor, name
+        self._runtime: Runtime | None = runtime
+        self.processor, self.name = processor, name
         self.generation = generation or GenerationOptions()
         self.calibrations = {each.task: each for each in calibrations}
-        self.images = ImageCache(runtime, processor, name)
-        self._scheduler = Scheduler(limits)
-        self._numbers = itertools.count()
+        self.limits = limits or EngineLimits()
         self._jobs: dict[int, Job] = {}
+        self._make()
+        survive_fork(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: give up what the parent had asked, and be ready for new requests."""
+        if self._runtime is not None:
+            self._runtime.after_fork()
+            given_up, self._jobs = self._jobs, {}
+            self._make()
+            give_up([job.future for job in given_up.values()])
+
+    def _make(self) -> None:
+        """Make all that belongs to this process: threads, locks, queues, what is computed."""
+        self.images = ImageCache(self.runtime, self.processor, self.name)
+        self._numbers = itertools.count()
+        self._scheduler = Scheduler(self.limits)
         self._cancelled: list[Job] = []
-        self._batches: dict[int, DecodingBatch] = {}  # by batch key
+        self._worker = Worker(
+            self.runtime, self.processor, self.images, self._settle, self._on_answer
+        )
         self._lock = threading.RLock()
-        self._readers = ThreadPoolExecutor(NUM_READERS, thread_name_prefix="florence2-reader")
-        self._computer = ThreadPoolExecutor(1, thread_name_prefix="florence2-engine")
+        self._own_threads: set[int] = set()
+        self._readers = self._executor(NUM_READERS, "florence2-reader")
+        self._computer = self._executor(1, "florence2-engine")
         self._is_computing = False
+
+    def _executor(self, num_threads: int, name: str) -> ThreadPoolExecutor:
+        remember = self._own_threads
+        return ThreadPoolExecutor(
+            num_threads, name, initializer=lambda: remember.add(threading.get_ident())
+        )
+
+    @property
+    def runtime(self) -> Runtime:
+        if self._runtime is None:
+            raise EngineError(f"model {self.name!r} is closed; load it again to ask")
+        return self._runtime
 
     def __enter__(self) -> "Engine":
         return self
@@ -94,14 +131,26 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def rename(self, name: str) -> None:
+        """Answer under another name, before anything is asked."""
+        self.name = self.images.name = name
+
     def close(self) -> None:
-        """Cancel what is on its way and end the threads; nothing can be submitted any more."""
+        """Cancel what is on its way, end the threads and let go of the model.
+
+        Nothing can be submitted any more. Closing twice does nothing.
+        """
         with self._lock:
+            if self._runtime is None:
+                return
+            self._runtime = None
             jobs = list(self._jobs.values())
         for job in jobs:
             job.future.cancel()
-        self._readers.shutdown()
-        self._computer.shutdown()
+        wait = threading.get_ident() not in self._own_threads  # a thread cannot wait for itself
+        self._readers.shutdown(wait)
+        self._computer.shutdown(wait)
+        self._worker.close()
 
     # -- any thread --------------------------------------------------------------------------
 
@@ -147,7 +196,7 @@ class Engine:
         on_their_way: deque[Future[Answer] | Florence2Error] = deque()
         try:
             for request in requests:
-                on_their_way.append(error_or(self.submit, request))
+                on_their_way.append(_or_error(self.submit, request))
                 if len(on_their_way) == batch_size:
                     yield _outcome(on_their_way.popleft())
             while on_their_way:
@@ -170,6 +219,7 @@ class Engine:
     def _submit(
         self, request: AnyRequest, on_tokens: OnTokens | None = None, *, must: bool = False
     ) -> "Future[Any]":
+        config = self.runtime.config
         job = Job(next(self._numbers), request, Future(), on_tokens=on_tokens)
         if isinstance(request, Request):
             task = Task.parse(request.task)
@@ -179,30 +229,41 @@ class Engine:
         elif isinstance(request, CompletionRequest):
             job.options = request.options
         if job.options is not None:
-            answer_limit(self.runtime.config, job.options)
+            answer_limit(config, job.options)
             job.batch_key = job.options.num_beams
         with self._lock:
             self._scheduler.add(job.number, job.batch_key, must=must)
             self._jobs[job.number] = job
         # The future is never marked as running, so that it can be cancelled at any time.
         job.future.add_done_callback(lambda future: self._on_done(job, future))
-        self._readers.submit(self._read, job)
+        try:
+            self._readers.submit(self._read, job)
+        except RuntimeError as error:  # closed meanwhile, or Python is ending
+            with self._lock:
+                self._forget(job)
+            raise EngineError(f"model {self.name!r} takes no more questions: {error}") from None
         return job.future
 
     def _on_done(self, job: Job, future: "Future[Any]") -> None:
         if not future.cancelled():
             return
+        future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` waits for ever
         for part in job.parts:
             part.cancel()
         with self._lock:
             self._cancelled.append(job)
-            self._start()
+        self._start()
 
     def _start(self) -> None:
-        """See to it that there is computing; the lock is held."""
-        if not self._is_computing:
-            self._is_computing = True
-            self._computer.submit(self._compute)
+        """See to it that there is computing."""
+        try:
+            with self._lock:
+                if not self._is_computing:
+                    self._computer.submit(self._compute)
+                    self._is_computing = True
+        except RuntimeError as error:  # closed meanwhile, or Python is ending
+            for job in list(self._jobs.values()):
+                self._settle(job, EngineError(f"model {self.name!r} computes no more: {error}"))
 
     # -- reading threads ---------------------------------------------------------------------
 
@@ -222,12 +283,12 @@ class Engine:
                 )
             elif not isinstance(request, ImageRequest):
                 job.prompt_ids, job.memory = request.prompt_ids, request.memory
-        except Exception as error:  # whatever it is, who waits must hear of it
-            self._settle(job, error)
+        except BaseException as error:  # whatever it is, who waits must hear of it
+            self._settle(job, as_engine_error(error))
             return
         with self._lock:
             self._scheduler.mark_ready(job.number)
-            self._start()
+        self._start()
 
     # -- the computing thread ----------------------------------------------------------------
 
@@ -235,177 +296,47 @@ class Engine:
         """Turn by turn, until there is nothing to do."""
         while True:
             with self._lock:
-                if not (self._scheduler.has_work or self._cancelled):
+                if not (self._scheduler.has_work or self._cancelled or self._worker.has_work):
                     self._is_computing = False
                     return
                 cancelled, self._cancelled = self._cancelled, []
                 for job in cancelled:
                     self._forget(job)
-                admitted = [self._jobs[number] for number in self._scheduler.admit()]
-            for job in cancelled:
-                batch = self._batches.get(job.batch_key)
-                if batch is not None and job.search in batch.searches:
-                    batch.cancel(job.search)
-            if admitted and self._try(self._encode, admitted):
-                self._begin(admitted)
-            for key, batch in list(self._batches.items()):
-                if batch.searches:
-                    self._try(self._step, self._jobs_of(key), batch_key=key)
+                numbers = []
+                if not self._worker.is_retrying:
+                    numbers = self._scheduler.admit(self._worker.max_together)
+                admitted = [self._jobs[number] for number in numbers]
+                lost: list[Job] = []
+                if not (admitted or self._worker.has_work):
+                    lost = [self._jobs[number] for number in self._scheduler.running]
+            for job in lost:  # a fault of ours must not make anybody wait for ever
+                self._settle(job, EngineError("the engine lost this request; please report it"))
+            try:
+                self._worker.turn(admitted, cancelled)
+            except BaseException as error:
+                self._worker.reset()
+                log.exception("the engine failed between requests")
+                with self._lock:
+                    lost = [self._jobs[number] for number in self._scheduler.running]
+                for job in lost:
+                    self._settle(job, EngineError(f"the engine failed: {error!r}"))
 
-    def _jobs_of(self, batch_key: int) -> list[Job]:
-        """The requests whose answers are being written in a batch."""
-        searches = {id(search) for search in self._batches[batch_key].searches}
-        return [job for job in list(self._jobs.values()) if id(job.search) in searches]
-
-    def _try(
-        self, work: Callable[[list[Job]], None], jobs: list[Job], batch_key: int | None = None
-    ) -> bool:
-        """Do it; if that fails, tell all whom it concerns, and go on with the others.
-
-        Args:
-            batch_key: of the batch that it works on, which is then lost with all its requests.
-
-        Returns:
-            Whether it worked.
-        """
-        try:
-            work(jobs)
-            return True
-        except Exception as error:
-            if batch_key in self._batches:
-                jobs = list({id(job): job for job in jobs + self._jobs_of(batch_key)}.values())
-                del self._batches[batch_key]
-            for job in jobs:
-                failure = EngineError(f"the engine failed with {type(error).__name__}: {error}")
-                failure.__cause__ = error
-                self._settle(job, failure)
-            return False
-
-    def _encode(self, jobs: list[Job]) -> None:
-        """Encode pictures and prompts."""
-        images = [job.image for job in jobs if job.image is not None]
-        for job, image in zip(jobs, self.images.encode(images), strict=True):
-            job.image = image
-            job.spend(image.timings_ms if image is not job.request.image else {})
-        timer = StageTimer()
-        missing = [
-            job for job in jobs if job.memory is None and not isinstance(job.request, ImageRequest)
-        ]
-        if missing:
-            tokens = [job.encoded.image_tokens for job in missing]
-            memories = self.runtime.prefill(tokens, [job.prompt_ids for job in missing])
-            for job, memory in zip(missing, memories, strict=True):
-                job.memory = memory
-        timer.lap("encode", shared_by=len(jobs))
-        for job in jobs:
-            job.spend(timer.milliseconds)
-
-    def _begin(self, jobs: Sequence[Job]) -> None:
-        """Begin to write, or score, or be done: what stands behind encoding."""
-        for job in jobs:
-            if isinstance(job.request, ImageRequest):
-                self._settle(job, job.encoded)
-        if scoring := [job for job in jobs if isinstance(job.request, LoglikelihoodRequest)]:
-            self._try(self._score, scoring)
-        if writing := [job for job in jobs if job.options is not None]:
-            self._try(self._first_token, writing, batch_key=writing[0].batch_key)
-
-    def _first_token(self, jobs: list[Job]) -> None:
-        timer = StageTimer()
-        self._open(jobs)
-        timer.lap("first_token", shared_by=len(jobs))
-        for job in jobs:
-            job.spend(timer.milliseconds)
-        self._finish(jobs)
-
-    def _score(self, jobs: list[Job]) -> None:
-        """Score given answers."""
-        start = self.processor.special_ids.decoder_start
-        requests = [cast(LoglikelihoodRequest, job.request) for job in jobs]
-        memories = [job.known_memory for job in jobs]
-        scored = self.runtime.loglikelihood(
-            memories, [[start, *request.answer_ids] for request in requests]
-        )
-        for job, memory, tokens in zip(jobs, memories, scored, strict=True):
-            self._settle(job, Loglikelihood(tuple(tokens), memory))
-
-    def _open(self, jobs: Sequence[Job]) -> None:
-        """Begin to write answers."""
-        key, special = jobs[0].batch_key, self.processor.special_ids
-        if key not in self._batches:
-            self._batches[key] = DecodingBatch(self.runtime, key, special)
-        for job in jobs:
-            job.search = self._new_search(job)
-        searches = [job.search for job in jobs if job.search is not None]
-        self._batches[key].add([job.known_memory for job in jobs], searches)
-
-    def _new_search(self, job: Job) -> Search:
-        request, options, special = job.request, job.options, self.processor.special_ids
-        assert options is not None, "it writes no answer"
-        limit = answer_limit(self.runtime.config, options)
-        if isinstance(request, CompletionRequest):
-            grammar, prefix = request.grammar, request.prefix_ids
-            return new_search(options, special, limit, grammar, prefix, request.state)
-        assert isinstance(request, Request), "nothing else is written"
-        grammar = None
-        if job.is_repair or options.grammar is True:
-            task, only_asked = Task.parse(request.task), options.grammar is True
-            grammar = self.processor.grammar(task, request.text_input, only_asked=only_asked)
-        return new_search(options, special, limit, grammar)
-
-    def _step(self, jobs: list[Job]) -> None:
-        """Write one more token in each answer."""
-        timer = StageTimer()
-        self._batches[jobs[0].batch_key].step()
-        timer.lap("repair" if all(job.is_repair for job in jobs) else "tokens", len(jobs))
-        for job in jobs:
-            job.spend(timer.milliseconds)
-        self._finish(jobs)
-
-    def _finish(self, jobs: Sequence[Job]) -> None:
-        """Report settled tokens; read the answers that are done."""
-        for job in jobs:
-            if job.search is None:
-                continue
-            if job.on_tokens is not None:
-                self._report(job, job.search, job.on_tokens)
-            if job.search.done and not job.future.done():
-                self._read_answer(job, job.search)
-
-    def _report(self, job: Job, search: Search, on_tokens: OnTokens) -> None:
-        tokens = search.settled_tokens()
-        if len(tokens) == job.num_settled:
-            return
-        job.num_settled = len(tokens)
-        try:
-            on_tokens(tuple(tokens))
-        except Exception as error:
-            if not search.done:
-                self._batches[job.batch_key].cancel(search)
-            self._settle(job, error)
-
-    def _read_answer(self, job: Job, search: Search) -> None:
-        """Read an answer that is written; write it once more if it broke its grammar."""
-        request, options = job.request, search.options
-        if isinstance(request, CompletionRequest):
-            self._settle(job, Completion(finished(search), job.known_memory))
-            return
-        assert isinstance(request, Request), "nothing else is written"
+    def _on_answer(self, job: Job, generated: Generated) -> bool:
+        """Read a written answer; returns whether it broke its grammar and is to be repaired."""
+        request, options = job.request, job.options
+        assert isinstance(request, Request) and options is not None, "nothing else is read"
         timer = StageTimer()
         task = Task.parse(request.task)
-        result = self.processor.result(finished(search), task, job.encoded.image_size)
+        result = self.processor.result(generated, task, job.encoded.image_size)
         timer.lap("parse")
         job.spend(timer.milliseconds)
         if result.malformed and options.grammar == "repair" and not job.is_repair:
-            job.is_repair, job.num_settled = True, 0
-            self._open([job])
-            timer.lap("repair")
-            job.spend({"repair": timer.milliseconds["repair"]})
-            self._finish([job])
-        elif request.min_presence:
+            return True
+        if request.min_presence:
             self._verify(job, request, result)
         else:
             self._settle(job, self._answer(job, request, result))
+        return False
 
     def _answer(self, job: Job, request: Request, result: Result) -> Answer:
         """Apply calibration and confidence threshold."""
@@ -433,12 +364,17 @@ class Engine:
             kept = drop_absent(result, queries, evidence, request.min_presence)
             self._settle(job, self._answer(job, request, kept))
 
+        def fail(error: BaseException) -> None:
+            self._settle(job, as_engine_error(error))
+
         if queries:
             submit = partial(self._submit, must=True)
             rounds = evidence_rounds(queries, self.processor)
-            follow_rounds(job, rounds, submit, keep_present, partial(self._settle, job))
+            follow_rounds(job, rounds, submit, keep_present, fail)
         else:
             keep_present([])
+
+    # -- the end of a request -----------------------------------------------------------------
 
     def _settle(self, job: Job, outcome: object) -> None:
         """Complete the future; later calls are ignored."""
@@ -457,5 +393,13 @@ class Engine:
         self._jobs.pop(job.number, None)
 
 
+def _or_error(ask: Callable[..., Any], *args: Any) -> Any:
+    """What a call returns, or whatever it raises as a `Florence2Error`."""
+    try:
+        return ask(*args)
+    except Exception as error:
+        return as_engine_error(error)
+
+
 def _outcome(future: "Future[Answer] | Florence2Error") -> Answer | Florence2Error:
-    return future if isinstance(future, Florence2Error) else error_or(future.result)
+    return future if isinstance(future, Florence2Error) else _or_error(future.result)

@@ -38,7 +38,7 @@ class ImageCache:
     """
 
     def __init__(self, runtime: Runtime, processor: Processor, name: str) -> None:
-        self._runtime, self._processor, self._name = runtime, processor, name
+        self._runtime, self._processor, self.name = runtime, processor, name
         self._cached: OrderedDict[bytes, ImageTokens] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -53,10 +53,10 @@ class ImageCache:
             TaskError: another model has encoded it.
         """
         if isinstance(image, EncodedImage):
-            if image.model_name != self._name:
+            if image.model_name != self.name:
                 raise TaskError(
                     f"this encoded image was made by model {image.model_name!r}, not by"
-                    f" {self._name!r}; encode the picture again with this model"
+                    f" {self.name!r}; encode the picture again with this model"
                 )
             return image
         timer = StageTimer()
@@ -91,7 +91,7 @@ class ImageCache:
             else EncodedImage(
                 each.image_size,
                 tokens[each.digest],
-                self._name,
+                self.name,
                 each.timings_ms | timer.milliseconds,
             )
             for each in images
@@ -102,3 +102,8 @@ class ImageCache:
         with self._lock:
             while len(self._cached) > keep:
                 self._cached.popitem(last=False)
+
+    def close(self) -> None:
+        """Let go of the model and of all encodings."""
+        self.evict()
+        del self._runtime

@@ -46,3 +46,8 @@ class Job:
     def spend(self, stages: Mapping[str, float]) -> None:
         for stage, milliseconds in stages.items():
             self.timings[stage] = self.timings.get(stage, 0.0) + milliseconds
+
+    def restart(self) -> None:
+        """Back to where its picture was prepared: what it has written is lost."""
+        self.memory = getattr(self.request, "memory", None)
+        self.search, self.num_settled = None, 0

@@ -8,6 +8,7 @@ from typing import Any
 from florence2.engine.jobs import Job
 from florence2.engine.presence import Rounds
 from florence2.engine.requests import AnyRequest
+from florence2.errors import EngineError
 
 
 def follow_rounds(
@@ -28,21 +29,26 @@ def follow_rounds(
 
     def advance(replies: Sequence[Any] | None) -> None:
         try:
-            requests = rounds.send(replies)  # type: ignore[arg-type]
-        except StopIteration as end:
-            then(end.value)
-            return
-        except Exception as error:
+            try:
+                requests = rounds.send(replies)  # type: ignore[arg-type]
+            except StopIteration as end:
+                then(end.value)
+                return
+            parts: list[Future[Any]] = []
+            job.parts = parts
+            for request in requests:
+                parts.append(submit(request))
+        except Exception as error:  # a callback's own errors reach nobody
             fail(error)
             return
-        parts = [submit(request) for request in requests]
-        job.parts = parts
         left = itertools.count(len(parts) - 1, -1)
 
         def on_done(part: "Future[Any]") -> None:
-            if part.cancelled() or job.future.done():
+            if job.future.done():
                 return
-            if error := part.exception():
+            if part.cancelled():
+                fail(EngineError("a question that this request depends on was cancelled"))
+            elif error := part.exception():
                 fail(error)
             elif next(left) == 0:
                 advance([each.result() for each in parts])

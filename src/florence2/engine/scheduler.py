@@ -7,6 +7,7 @@ come, first served: the request that has been ready longest is next, and others 
 with it.
 """
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 
@@ -54,6 +55,11 @@ class Scheduler:
         return len(self._running)
 
     @property
+    def running(self) -> list[int]:
+        """Requests that run."""
+        return list(self._running)
+
+    @property
     def has_work(self) -> bool:
         """Whether something can be done now; a request that is being read is no work."""
         return bool(self._ready or self._running)
@@ -83,9 +89,14 @@ class Scheduler:
         if number in self._waiting:
             self._ready[number] = self._waiting.pop(number)
 
-    def admit(self) -> list[int]:
-        """Let requests run, all of one batch key: as many as there are places."""
-        free = min(self.limits.max_running - self.num_running, self.limits.max_prefill)
+    def admit(self, max_running: float = math.inf) -> list[int]:
+        """Let requests run, all of one batch key: as many as there are places.
+
+        Args:
+            max_running: a limit of the moment, beside that of `limits`.
+        """
+        places = min(self.limits.max_running, max_running) - self.num_running
+        free = int(min(places, self.limits.max_prefill))
         if free <= 0 or not self._ready:
             return []
         first = next(iter(self._ready.values()))

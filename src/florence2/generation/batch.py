@@ -5,6 +5,7 @@ prompt memory -- add --> candidates --+
 last tokens ---- step -> candidates --+                            finished requests leave
 """
 
+import math
 from collections.abc import Sequence
 
 from florence2.errors import ConfigError
@@ -33,6 +34,7 @@ class DecodingBatch:
         opened = self._decoder.add(memories, prefixes, [decoder_input(each) for each in searches])
         self.searches += searches
         for search, (logprobs, candidates) in zip(searches, opened, strict=True):
+            _refuse_nan(candidates)
             search.running[0].logprobs += logprobs
             if not search.done:
                 search.advance(candidates)
@@ -50,6 +52,7 @@ class DecodingBatch:
 
     def _advance(self, candidates: Sequence[Sequence[Candidate]]) -> None:
         for search, its_candidates in zip(self.searches, candidates, strict=True):
+            _refuse_nan(its_candidates)
             search.advance(its_candidates)
 
     def _drop_done(self, follow: bool = True) -> None:
@@ -72,6 +75,15 @@ class DecodingBatch:
         ]
         self._decoder.reorder(slots, rows)
         self.searches = [searches[place] for place in slots]
+
+
+def _refuse_nan(candidates: Sequence[Candidate]) -> None:
+    """Raise where the best candidate's probability is no number: nothing it says means anything."""
+    if math.isnan(candidates[0].logprob) or math.isnan(candidates[0].score):
+        raise FloatingPointError(
+            "the model computed no numbers (NaN): its weights, or this precision, overflow;"
+            " try precision 'float32'"
+        )
 
 
 def generate(

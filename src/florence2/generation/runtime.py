@@ -163,3 +163,7 @@ class Runtime(Protocol):
     def new_batch(self, num_beams: int) -> DecoderBatch:
         """An empty batch for requests with so many beams."""
         ...
+
+    def after_fork(self) -> None:
+        """Called in a forked child before anything else, since threads do not survive a fork."""
+        ...

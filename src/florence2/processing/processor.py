@@ -96,6 +96,9 @@ class Processor:
             TaskError: input is missing or surplus, the region is not inside the picture, or the
                 prompt is longer than the encoder allows.
         """
+        for name, words in (("text_input", text_input), ("prompt", prompt or "")):
+            if not isinstance(words, str):
+                raise TaskError(f"{name} must be words; got {words!r}; give a str")
         region_bins: Sequence[int] | None = None
         if region is not None:
             if not task.needs_region:

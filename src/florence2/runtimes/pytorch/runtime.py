@@ -162,6 +162,10 @@ class TorchRuntime:
         """See `Runtime.new_batch`."""
         return TorchDecoderBatch(self.model, self._new_cache(num_beams), num_beams)
 
+    def after_fork(self) -> None:
+        """See `Runtime.after_fork`: with more threads than one, OpenMP waits for its parent's."""
+        torch.set_num_threads(1)
+
 
 class TorchDecoderBatch:
     """See `florence2.generation.runtime.DecoderBatch`."""
