@@ -128,7 +128,7 @@ def best_whole(group: Group, tiles: Sequence[Tile]) -> TileObject | None:
     )
 
 
-def surest(group: Group) -> TileObject:
+def most_confident(group: Group) -> TileObject:
     """Who of a group had the best score, which becomes that of the object."""
     return max(group, key=lambda each: each.score or 0.0)
 
@@ -153,12 +153,16 @@ def suppress_duplicates(groups: Sequence[Group], boxes: Sequence[Array]) -> list
 
     def rank(number: int) -> tuple[bool, float, float]:
         group = groups[number]
-        return _is_cut(group), -(surest(group).score or 0.0), -float(box_area(places[number]))
+        return (
+            _is_cut(group),
+            -(most_confident(group).score or 0.0),
+            -float(box_area(places[number])),
+        )
 
-    def told_before(number: int) -> bool:
+    def is_duplicate(number: int) -> bool:
         overlap = box_iou(places[number], places)[0]
         doubles = overlap >= MIN_DOUBLE
-        around = inside(places[number], places) >= MIN_INSIDE
+        around = share_inside(places[number], places) >= MIN_INSIDE
         return any(
             (doubles[other] and groups[other][0].label == groups[number][0].label)
             or overlap[other] >= MIN_SAME
@@ -169,7 +173,7 @@ def suppress_duplicates(groups: Sequence[Group], boxes: Sequence[Array]) -> list
 
     kept = np.zeros(len(groups), dtype=bool)
     for number in sorted(range(len(groups)), key=rank):
-        kept[number] = not told_before(number)
+        kept[number] = not is_duplicate(number)
     rows: list[int] = np.flatnonzero(kept).tolist()
     return rows
 
@@ -179,7 +183,7 @@ def _is_cut(group: Group) -> bool:
     return len(group) == 1 and not group[0].whole
 
 
-def inside(box: Array, others: Array) -> Array:
+def share_inside(box: Array, others: Array) -> Array:
     """The share of a box that lies in each of others `(N, 4)`."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     common = box_area(np.concatenate([low, high], axis=-1))

@@ -15,11 +15,11 @@ from florence2.pipelines.tiling.matching import (
     best_whole,
     group_seen,
     joined_box,
+    most_confident,
     suppress_duplicates,
-    surest,
     touching_sides,
 )
-from florence2.pipelines.tiling.polygons import united
+from florence2.pipelines.tiling.polygons import union
 from florence2.pipelines.tiling.text_lines import alike_lines, extended_to_seam, joined_line
 from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text, as_boxes
 
@@ -38,7 +38,7 @@ def merge(
         about that tile; pieces that were malformed add up, and the first reason to finish that
         is not `"stop"` is told.
     """
-    placed = [moved(*pair, image_size) for pair in zip(results, tiles, strict=True)]
+    placed = [translated(*pair, image_size) for pair in zip(results, tiles, strict=True)]
     if tiles[0].box == (0, 0, *image_size) and len(tiles) == 1:
         return placed[0]
     match placed[0]:
@@ -84,7 +84,7 @@ def merged_metadata(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def moved(result: Result, tile: Tile, image_size: Size) -> Result:
+def translated(result: Result, tile: Tile, image_size: Size) -> Result:
     """An answer about a tile in the frame of the picture."""
     origin = np.array(tile.box[:2], dtype=np.float64)
     changes: dict[str, Any] = {"image_size": image_size}
@@ -102,8 +102,8 @@ def moved(result: Result, tile: Tile, image_size: Size) -> Result:
             points = decode_points(bins, result.image_size) + origin
             changes["location_bins"] = encode_points(points, image_size).ravel().tolist()
         case Mixed():
-            changes["boxes"] = moved(result.boxes, tile, image_size)
-            changes["polygons"] = moved(result.polygons, tile, image_size)
+            changes["boxes"] = translated(result.boxes, tile, image_size)
+            changes["polygons"] = translated(result.polygons, tile, image_size)
     return replace(result, **changes)
 
 
@@ -128,7 +128,7 @@ def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> 
     boxes = [joined_box(group, tiles) for group in groups]
     kept = suppress_duplicates(groups, boxes)
     xyxy = np.array([boxes[number] for number in kept]).reshape(-1, 4)
-    columns = _columns(results, [surest(groups[number]) for number in kept])
+    columns = _columns(results, [most_confident(groups[number]) for number in kept])
     return replace(results[0], xyxy=xyxy, **columns)
 
 
@@ -136,7 +136,7 @@ def _polygons(results: Sequence[Polygons], tiles: Sequence[Tile]) -> Polygons:
     groups = group_seen(_seen(results, tiles), tiles)
     kept = suppress_duplicates(groups, [joined_box(group, tiles) for group in groups])
     polygons = tuple(_outline(groups[number], results, tiles) for number in kept)
-    columns = _columns(results, [surest(groups[number]) for number in kept])
+    columns = _columns(results, [most_confident(groups[number]) for number in kept])
     return replace(results[0], polygons=polygons, **columns)
 
 
@@ -145,7 +145,7 @@ def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -
     if whole is not None or len(group) == 1:
         one = whole or group[0]
         return results[one.tile].polygons[one.row]
-    return united([(tiles[each.tile], results[each.tile].polygons[each.row]) for each in group])
+    return union([(tiles[each.tile], results[each.tile].polygons[each.row]) for each in group])
 
 
 def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
