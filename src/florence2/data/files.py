@@ -100,6 +100,13 @@ def read_json_lines(path: Path, report: ReadReport) -> Iterator[tuple[str, dict[
         raise DataError(f"file {str(path)!r} cannot be read ({error})") from error
 
 
+def write_json_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write one JSON object a line."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
 def field_of(row: dict[str, Any], name: str, default: str | None = None) -> str:
     """Return a text field of a row."""
     value = row.get(name, default)

@@ -12,7 +12,7 @@ from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import Florence2Error, ImageError
 from florence2.geometry import Size
-from florence2.processing.images import FORMATS, MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE
+from florence2.processing.images import MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE, readable_formats
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"),
@@ -61,9 +61,8 @@ def picture_size(path: Path) -> Size:
         ImageError: if it has no readable header or is beyond the limits of
             `florence2.processing.images`.
     """
-    Image.init()
     try:
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(path, formats=readable_formats()) as image:
             width, height = image.size
             # Pillow turns TIFF files itself, and decodes a whole PNG to look for EXIF at its end.
             lazy = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
@@ -139,6 +138,19 @@ class PictureFolder:
         self.copy = copy
         self._made: dict[Path, Path] = {}
 
+    @classmethod
+    def beside(cls, file: Path) -> "PictureFolder":
+        """The folder `<name of the file>_images` beside a file of annotations."""
+        return cls(file.with_name(f"{file.stem}_images"))
+
+    def name_of(self, record: Record) -> str:
+        """Return how a file beside the folder names the picture of a record, with slashes."""
+        path, here = self.path_of(record).resolve(), self.folder.parent.resolve()
+        try:
+            return Path(relpath(path, here)).as_posix()
+        except ValueError:  # another drive of Windows
+            return path.as_posix()
+
     def path_of(self, record: Record) -> Path:
         """Return the picture file of a record."""
         if isinstance(record.image, Path):
@@ -163,11 +175,3 @@ class PictureFolder:
             if self._made[source] != source:
                 shutil.copyfile(source, self._made[source])
         return self._made[source]
-
-
-def relative_name(path: Path, folder: Path) -> str:
-    """Write a path relative to a folder with forward slashes, or whole where there is no way."""
-    try:
-        return Path(relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive of Windows
-        return path.resolve().as_posix()
