@@ -167,10 +167,8 @@ class _Objects(_Answered):
 
     def with_min_score(self, min_score: float) -> Self:
         """The objects whose score is at least this, and those without a score."""
-        columns = columns_of(self)
-        scores = columns["scores"] or (None,) * len(columns["labels"])
-        rows = [row for row, score in enumerate(scores) if score is None or score >= min_score]
-        return self.select(rows)
+        scores = enumerate(filled_columns(self)["scores"])
+        return self.select([row for row, each in scores if each is None or each >= min_score])
 
     def above(self, min_score: float) -> Self:
         """`with_min_score` by its name in 0.4; silent while the engine calls it so."""
@@ -370,7 +368,8 @@ class Mixed(_Answered):
         return cls(boxes, polygons, **given)
 
 
-Result = Text | Boxes | Quads | Polygons | Mixed
+Objects = Boxes | Quads | Polygons
+Result = Text | Objects | Mixed
 
 RESULT_TYPES: Mapping[AnswerKind, type[Result]] = {
     AnswerKind.TEXT: Text,
@@ -417,6 +416,13 @@ def as_boxes(result: Result) -> Boxes:
 def columns_of(result: _Objects) -> dict[str, Any]:
     """Labels and scores of objects by name, `None` where there are none."""
     return {name: getattr(result, name) for name in ("labels", *SCORE_COLUMNS)}
+
+
+def filled_columns(result: _Objects) -> dict[str, Any]:
+    """Labels and scores of objects by name, with a `None` for each object where there are none."""
+    columns = columns_of(result)
+    none = (None,) * len(columns["labels"])
+    return {name: none if values is None else values for name, values in columns.items()}
 
 
 def check_fits(result: object, task: Task) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from florence2.geometry import Array
 from florence2.pipelines.tiling.grid import Tile
 from florence2.pipelines.tiling.matching import Group, TileObject
-from florence2.results import Quads
+from florence2.results import SCORE_COLUMNS, Quads, filled_columns
 
 MAX_STRAY = 3  # letters at the end of a piece that the seam may have spoilt
 MIN_BLANK = 0.5  # letters that a gap between two pieces is wide, if it parts words
@@ -70,9 +70,9 @@ def joined_line(group: Group, results: Sequence[Quads], tiles: Sequence[Tile]) -
 
 
 def _line(result: Quads, row: int) -> Line:
-    columns = result.scores, result.location_scores, result.label_scores
-    scores = tuple(None if column is None else column[row] for column in columns)
-    return Line(result.labels[row], result.quads[row], scores)  # type: ignore[arg-type]
+    columns = filled_columns(result)
+    scores = tuple(columns[name][row] for name in SCORE_COLUMNS)
+    return Line(result.labels[row], result.quads[row], scores)
 
 
 def _direction(quads: Sequence[Array]) -> Array:
