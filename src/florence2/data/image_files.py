@@ -81,7 +81,7 @@ def picture_size(path: Path) -> Size:
 
 
 def checked_size(
-    path: Path, report: ReadReport, where: str, told: Size | None = None
+    path: Path, report: ReadReport, where: str, annotated: Size | None = None
 ) -> Size | None:
     """Return the size of a picture, or count what is wrong with it.
 
@@ -89,20 +89,20 @@ def checked_size(
         path: the picture.
         report: counts a problem.
         where: the row that names the picture.
-        told: the size that the annotations were made for, if they tell one.
+        annotated: the size that the annotations were made for, if they tell one.
     """
     try:
         size = picture_size(path)
     except Florence2Error as error:
         report.add(Problem.PICTURE, where, error)
         return None
-    if told is not None and told != size:
-        turned = " (turned by EXIF: save it upright)" if told == size[::-1] else ""
+    if annotated is not None and annotated != size:
+        turned = " (turned by EXIF: save it upright)" if annotated == size[::-1] else ""
         report.add(
             Problem.SIZE,
             where,
             f"image {str(path)!r} is {size[0]} x {size[1]} pixels{turned}, its annotations are "
-            f"for {told[0]} x {told[1]}",
+            f"for {annotated[0]} x {annotated[1]}",
         )
         return None
     return size
@@ -113,7 +113,7 @@ def named_picture(
     folders: Sequence[Path],
     report: ReadReport,
     where: str,
-    told: Size | None = None,
+    annotated: Size | None = None,
 ) -> tuple[Path, Size] | None:
     """Return path and size of a picture that an annotation names, or count what is wrong."""
     path = find_picture(name, folders)
@@ -121,7 +121,7 @@ def named_picture(
         looked = ", ".join(repr(str(folder)) for folder in folders)
         report.add(Problem.PICTURE, where, f"image {name!r} is not there; looked in {looked}")
         return None
-    size = checked_size(path, report, where, told)
+    size = checked_size(path, report, where, annotated)
     return None if size is None else (path, size)
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
 from florence2.drawing.label_layout import area, bounds, clipped, grown, place_labels
 from florence2.errors import ImageError
-from florence2.geometry import Array, Colour, PixelBox, Size
+from florence2.geometry import Array, Colour, PixelBox, Size, bounding_box, box_to_quad
 from florence2.locations import decode_boxes
 from florence2.processing.images import ImageSource, open_image
 from florence2.results import Boxes, Mixed, Objects, Quads, Result, Text, filled_columns
@@ -212,8 +212,7 @@ def _marks_of(result: Objects, scale: Array, colours: dict[str, Colour]) -> Iter
 
 def _corners(box: Array) -> Array:
     """Four corners of a box, however its two corners are ordered."""
-    (left, right), (top, bottom) = sorted(box[[0, 2]]), sorted(box[[1, 3]])
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return box_to_quad(bounding_box(box.reshape(2, 2)))
 
 
 # Shapes.

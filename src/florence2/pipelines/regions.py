@@ -34,8 +34,8 @@ def run_regions(
     if not task.needs_region:
         raise TaskError(f"task {task.token!r} takes no regions; choose one of region_to_...")
     if not windows:
-        seen = engine.submit(ImageRequest(request.image)).result()
-        questions = (replace(request, image=seen, region=tuple(region)) for region in regions)
+        encoded = engine.submit(ImageRequest(request.image)).result()
+        questions = (replace(request, image=encoded, region=tuple(region)) for region in regions)
         return results_of(engine, questions, batch_size)
     picture, processor = open_picture(request.image), engine.processor
     for region in regions:  # refused here, where messages can name the picture's own size

@@ -155,13 +155,13 @@ def _picture(
 ) -> tuple[Path, Size] | None:
     try:
         name = field_of(image, "file_name")
-        told = None
+        annotated = None
         if image.get("width") and image.get("height"):
-            told = int(number(image["width"], "width")), int(number(image["height"], "height"))
+            annotated = int(number(image["width"], "width")), int(number(image["height"], "height"))
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
         return None
-    return named_picture(name, folders, report, where, told)
+    return named_picture(name, folders, report, where, annotated)
 
 
 def _caption_records(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from florence2.data.files import choose_split, optional_library, split_of
+from florence2.data.files import choose_split, files_of_split, optional_library
 from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -61,8 +61,7 @@ def _files(path: Path, split: str | None) -> list[Path]:
     files = sorted(path.rglob("*.parquet"))
     if not files:
         raise DataError(f"folder {str(path)!r} holds no *.parquet; check the path")
-    chosen = choose_split((part for file in files if (part := split_of(file, path))), split, path)
-    return [file for file in files if split_of(file, path) == chosen]
+    return files_of_split(files, path, split)
 
 
 def _picture(

@@ -69,31 +69,31 @@ def touching_sides(box: Array, tile: Tile, image_size: Size) -> tuple[bool, bool
     )
 
 
-def group_seen(
-    seen: Sequence[TileObject], tiles: Sequence[Tile], alike: Similarity = box_iou
+def group_objects(
+    objects: Sequence[TileObject], tiles: Sequence[Tile], alike: Similarity = box_iou
 ) -> list[Group]:
     """Put together what tiles saw of the same objects, surest pairs first."""
     by_tile: dict[int, list[int]] = {}
-    for number, each in enumerate(seen):
+    for number, each in enumerate(objects):
         by_tile.setdefault(each.tile, []).append(number)
     pairs = [
         pair
         for first, second in combinations(sorted(by_tile), 2)
         for pair in _pairs(
-            seen, by_tile[first], by_tile[second], _strip(tiles, first, second), alike
+            objects, by_tile[first], by_tile[second], _strip(tiles, first, second), alike
         )
     ]
-    group_of = list(range(len(seen)))
+    group_of = list(range(len(objects)))
     groups = {number: [number] for number in group_of}
     for _, a, b in sorted(pairs, reverse=True):
-        mine, other = group_of[a], group_of[b]
-        both = groups[mine] + groups[other]
-        if mine != other and len({seen[number].tile for number in both}) == len(both):
-            groups[mine] = both
-            for number in groups.pop(other):
-                group_of[number] = mine
+        first, second = group_of[a], group_of[b]
+        both = groups[first] + groups[second]
+        if first != second and len({objects[number].tile for number in both}) == len(both):
+            groups[first] = both
+            for number in groups.pop(second):
+                group_of[number] = first
     return sorted(
-        ([seen[number] for number in sorted(group)] for group in groups.values()),
+        ([objects[number] for number in sorted(group)] for group in groups.values()),
         key=lambda group: (group[0].tile, group[0].row),
     )
 
@@ -105,18 +105,24 @@ def _strip(tiles: Sequence[Tile], first: int, second: int) -> Array:
 
 
 def _pairs(
-    seen: Sequence[TileObject], first: list[int], second: list[int], strip: Array, alike: Similarity
+    objects: Sequence[TileObject],
+    first: list[int],
+    second: list[int],
+    strip: Array,
+    alike: Similarity,
 ) -> list[tuple[float, int, int]]:
     """Objects of two tiles that look alike inside of their strip, with how much."""
     if not box_area(strip):
         return []
     low, high = np.tile(strip[:2], 2), np.tile(strip[2:], 2)
-    boxes = [np.clip([seen[number].box for number in each], low, high) for each in (first, second)]
+    boxes = [
+        np.clip([objects[number].box for number in each], low, high) for each in (first, second)
+    ]
     likeness = alike(*boxes)
     return [
         (float(likeness[row, column]), first[row], second[column])
         for row, column in np.argwhere(likeness >= MIN_ALIKE)
-        if seen[first[row]].label == seen[second[column]].label
+        if objects[first[row]].label == objects[second[column]].label
     ]
 
 

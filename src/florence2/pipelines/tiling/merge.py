@@ -13,7 +13,7 @@ from florence2.pipelines.tiling.matching import (
     Group,
     TileObject,
     best_whole,
-    group_seen,
+    group_objects,
     joined_box,
     most_confident,
     suppress_duplicates,
@@ -55,17 +55,20 @@ def merge(
         return placed[0]
     match placed[0]:
         case Boxes():
-            told = cast(list[Boxes], placed)
-            merged: Result = with_absent(_boxes(told, tiles, any_label), told)
+            boxes = cast(list[Boxes], placed)
+            merged: Result = with_absent(_boxes(boxes, tiles, any_label), boxes)
         case Quads():
             merged = _quads(cast(list[Quads], placed), tiles)
         case Polygons():
             merged = _polygons(cast(list[Polygons], placed), tiles)
         case Mixed():
             mixed = cast(list[Mixed], placed)
-            boxes = _boxes([each.boxes for each in mixed], tiles, any_label)
-            polygons = _polygons([each.polygons for each in mixed], tiles)
-            merged = with_absent(replace(mixed[0], boxes=boxes, polygons=polygons), mixed)
+            joined = replace(
+                mixed[0],
+                boxes=_boxes([each.boxes for each in mixed], tiles, any_label),
+                polygons=_polygons([each.polygons for each in mixed], tiles),
+            )
+            merged = with_absent(joined, mixed)
         case other:
             raise AssertionError(f"a {other.kind} result has no objects to merge")
     return replace(merged, **merged_metadata(results))
@@ -142,7 +145,7 @@ def _objects(
     results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False
 ) -> list[Group]:
     """What tiles saw, each object once."""
-    groups = group_seen(_seen(results, tiles, any_label), tiles)
+    groups = group_objects(_tile_objects(results, tiles, any_label), tiles)
     kept = suppress_duplicates(groups, [joined_box(group, tiles) for group in groups])
     return [groups[number] for number in kept]
 
@@ -156,10 +159,9 @@ def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -
 
 
 def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
-    seen = _seen(results, tiles, any_label=True)
-    groups = group_seen(
-        [extended_to_seam(each, tiles[each.tile]) for each in seen], tiles, alike_lines
-    )
+    pieces = _tile_objects(results, tiles, any_label=True)
+    extended = [extended_to_seam(piece, tiles[piece.tile]) for piece in pieces]
+    groups = group_objects(extended, tiles, alike_lines)
     lines = [joined_line(group, results, tiles) for group in groups]
     kept = suppress_duplicates(groups, [bounding_box(line.quad) for line in lines])
     read = [lines[number] for number in kept]
@@ -180,7 +182,7 @@ def _any_has(name: str, results: Sequence[Objects]) -> bool:
     return any(getattr(result, name) is not None for result in results)
 
 
-def _seen(
+def _tile_objects(
     results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False
 ) -> list[TileObject]:
     found = []
