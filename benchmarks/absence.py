@@ -115,7 +115,7 @@ def box_f1(answered: Sequence[Answered], threshold: float) -> Estimate:
             for each in picture.phrases
             if each.evidence.score < threshold
         ]
-        counts = count_boxes(picture.found.without(absent), picture.truth)
+        counts = count_boxes(picture.found.drop_absent(absent), picture.truth)
         right.append(2 * counts.right_boxes)
         either.append(counts.found_boxes + counts.true_boxes)
     return ratio(right, either)

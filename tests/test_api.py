@@ -238,7 +238,7 @@ def test_a_threshold_leaves_out_lower_scores(model: Florence2, picture: Path) ->
     everything = model.detect(picture)
     middle = sorted(everything.scores)[-1]
     kept = model.detect(picture, min_score=middle)
-    assert kept == everything.above(middle)
+    assert kept == everything.with_min_score(middle)
     assert kept.scores == (middle,)
     assert len(everything.scores) > 1
     assert model.caption(picture) == model.run(picture, "caption", min_score=1.0)

@@ -448,7 +448,7 @@ def test_a_view_of_a_mapped_file_does_not_drag_the_file_along(tmp_path, native):
     assert path.stat().st_size < source.stat().st_size / 20
 
 
-def test_pages_that_are_let_go_are_read_again(tmp_path, native):
+def test_pages_that_are_released_are_read_again(tmp_path, native):
     """And what is not a view of a file stays as it is."""
     path = tmp_path / "model.safetensors"
     save_file({name: tensor.clone() for name, tensor in native.items()}, path)
@@ -456,7 +456,7 @@ def test_pages_that_are_let_go_are_read_again(tmp_path, native):
     assert (len(state.pages.ranges) == 1) is Path("/proc/self/maps").exists()
     own = {name: tensor.clone() for name, tensor in state.tensors.items()}
     assert MappedPages.of(own.values()).ranges == ()
-    state.pages.let_go()
+    state.pages.release()
     assert all(torch.equal(state.tensors[name], tensor) for name, tensor in own.items())
 
 

@@ -95,7 +95,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def warn_moved(old: str, new: str) -> None:
-    """Warn whoever called the function that calls this one."""
+def warn_moved(old: str, new: str, calls_between: int = 1) -> None:
+    """Warn whoever called the function that calls this one, or one further up."""
     message = f"{old} is deprecated since florence2 0.5 and goes in 0.6; use {new}"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    warnings.warn(message, DeprecationWarning, stacklevel=2 + calls_between)

@@ -155,8 +155,42 @@ class _Objects(_Answered):
         label_scores: how sure it was of the label of each, likewise.
     """
 
+    _shapes: ClassVar[str]  # the field that tells where the objects are
+
     location_scores: Scores | None = None
     label_scores: Scores | None = None
+
+    def select(self, rows: Sequence[int]) -> Self:
+        """The objects of these rows, in this order, with all that belongs to them."""
+        columns = {self._shapes: getattr(self, self._shapes), **columns_of(self)}
+        return replace(self, **{name: _picked(values, rows) for name, values in columns.items()})
+
+    def with_min_score(self, min_score: float) -> Self:
+        """The objects whose score is at least this, and those without a score."""
+        scores = enumerate(filled_columns(self)["scores"])
+        return self.select([row for row, each in scores if each is None or each >= min_score])
+
+    def above(self, min_score: float) -> Self:
+        """`with_min_score` by its name in 0.4."""
+        warn_moved("Boxes.above(...)", "Boxes.with_min_score(...)")
+        return self.with_min_score(min_score)
+
+    def _check_columns(self, count: int) -> None:
+        """Store labels and scores as tuples, refusing columns of another length than `count`."""
+        columns = columns_of(self)
+        self._set("labels", tuple(str(label) for label in columns["labels"]))
+        for name in SCORE_COLUMNS:
+            if (scores := columns[name]) is not None:
+                _check_scores(scores)
+                self._set(name, tuple(scores))
+        for name, values in columns_of(self).items():
+            if values is not None and len(values) != count:
+                raise DataError(f"{count} {self.kind} have {len(values)} {name}; give one for each")
+
+    def _column_lists(self) -> dict[str, Any]:
+        """Labels and scores as JSON."""
+        columns = columns_of(self)
+        return {name: None if values is None else list(values) for name, values in columns.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +205,7 @@ class Boxes(_Objects):
     """
 
     kind: ClassVar[str] = "boxes"
+    _shapes: ClassVar[str] = "xyxy"
 
     xyxy: Array
     labels: tuple[str, ...]
@@ -182,7 +217,7 @@ class Boxes(_Objects):
         self._set("xyxy", _frozen(self.xyxy, (4,), "boxes"))
         self._set("absent", tuple(Absent(*each) for each in self.absent))
         _check_scores(each.score for each in self.absent)
-        _check_columns(self, len(self.xyxy))
+        self._check_columns(len(self.xyxy))
 
     def without_labels(self, labels: Collection[str]) -> tuple["Boxes", "Boxes"]:
         """`split_by_label` by its name in 0.4."""
@@ -201,22 +236,19 @@ class Boxes(_Objects):
             self.select([row for row in rows if self.labels[row] in labels]),
         )
 
-    def select(self, rows: Sequence[int]) -> "Boxes":
-        """The boxes of these rows, in this order, with all that belongs to them."""
-        return replace(self, xyxy=self.xyxy[list(rows)], **_selected_columns(self, rows))
-
-    def above(self, min_score: float) -> "Boxes":
-        """The boxes whose score is at least this, and those without a score."""
-        return self.select(_rows_above(self, min_score))
-
-    def without(self, absent: Sequence[Absent]) -> "Boxes":
+    def drop_absent(self, absent: Sequence[Absent]) -> "Boxes":
         """The boxes of all other labels, with the absent phrases told."""
         kept = self.select(_rows_without(self, absent))
         return replace(kept, absent=(*self.absent, *absent))
 
+    def without(self, absent: Sequence[Absent]) -> "Boxes":
+        """`drop_absent` by its name in 0.4."""
+        warn_moved("Boxes.without(...)", "Boxes.drop_absent(...)")
+        return self.drop_absent(absent)
+
     def _content(self) -> dict[str, Any]:
         absent = [each._asdict() for each in self.absent]
-        return {"xyxy": self.xyxy.tolist(), **_columns(self), "absent": absent}
+        return {"xyxy": self.xyxy.tolist(), **self._column_lists(), "absent": absent}
 
     @classmethod
     def _from_fields(cls, given: dict[str, Any]) -> Self:
@@ -235,6 +267,7 @@ class Quads(_Objects):
     """
 
     kind: ClassVar[str] = "quads"
+    _shapes: ClassVar[str] = "quads"
 
     quads: Array
     labels: tuple[str, ...]
@@ -243,18 +276,10 @@ class Quads(_Objects):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("quads", _frozen(self.quads, (4, 2), "quads"))
-        _check_columns(self, len(self.quads))
-
-    def select(self, rows: Sequence[int]) -> "Quads":
-        """The quads of these rows, in this order, with all that belongs to them."""
-        return replace(self, quads=self.quads[list(rows)], **_selected_columns(self, rows))
-
-    def above(self, min_score: float) -> "Quads":
-        """The quads whose score is at least this, and those without a score."""
-        return self.select(_rows_above(self, min_score))
+        self._check_columns(len(self.quads))
 
     def _content(self) -> dict[str, Any]:
-        return {"quads": self.quads.tolist(), **_columns(self)}
+        return {"quads": self.quads.tolist(), **self._column_lists()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,6 +294,7 @@ class Polygons(_Objects):
     """
 
     kind: ClassVar[str] = "polygons"
+    _shapes: ClassVar[str] = "polygons"
 
     polygons: tuple[tuple[Array, ...], ...]
     labels: tuple[str, ...]
@@ -286,20 +312,11 @@ class Polygons(_Objects):
                 "points of shape (P, 2)"
             )
         self._set("polygons", instances)
-        _check_columns(self, len(instances))
-
-    def select(self, rows: Sequence[int]) -> "Polygons":
-        """The instances of these rows, in this order, with all that belongs to them."""
-        polygons = tuple(self.polygons[row] for row in rows)
-        return replace(self, polygons=polygons, **_selected_columns(self, rows))
-
-    def above(self, min_score: float) -> "Polygons":
-        """The instances whose score is at least this, and those without a score."""
-        return self.select(_rows_above(self, min_score))
+        self._check_columns(len(instances))
 
     def _content(self) -> dict[str, Any]:
         polygons = [[part.tolist() for part in instance] for instance in self.polygons]
-        return {"polygons": polygons, **_columns(self)}
+        return {"polygons": polygons, **self._column_lists()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,15 +341,25 @@ class Mixed(_Answered):
                 f"{self.polygons.image_size!r} differ; give boxes and polygons of one image"
             )
 
-    def above(self, min_score: float) -> "Mixed":
+    def with_min_score(self, min_score: float) -> "Mixed":
         """The objects whose score is at least this, and those without a score."""
-        boxes, polygons = self.boxes.above(min_score), self.polygons.above(min_score)
-        return replace(self, boxes=boxes, polygons=polygons)
+        boxes = self.boxes.with_min_score(min_score)
+        return replace(self, boxes=boxes, polygons=self.polygons.with_min_score(min_score))
 
-    def without(self, absent: Sequence[Absent]) -> "Mixed":
+    def above(self, min_score: float) -> "Mixed":
+        """`with_min_score` by its name in 0.4."""
+        warn_moved("Mixed.above(...)", "Mixed.with_min_score(...)")
+        return self.with_min_score(min_score)
+
+    def drop_absent(self, absent: Sequence[Absent]) -> "Mixed":
         """The objects of all other labels, with the absent phrases told in `boxes.absent`."""
         polygons = self.polygons.select(_rows_without(self.polygons, absent))
-        return replace(self, boxes=self.boxes.without(absent), polygons=polygons)
+        return replace(self, boxes=self.boxes.drop_absent(absent), polygons=polygons)
+
+    def without(self, absent: Sequence[Absent]) -> "Mixed":
+        """`drop_absent` by its name in 0.4."""
+        warn_moved("Mixed.without(...)", "Mixed.drop_absent(...)")
+        return self.drop_absent(absent)
 
     def _content(self) -> dict[str, Any]:
         return {"boxes": self.boxes._content(), "polygons": self.polygons._content()}
@@ -345,7 +372,8 @@ class Mixed(_Answered):
         return cls(boxes, polygons, **given)
 
 
-Result = Text | Boxes | Quads | Polygons | Mixed
+Objects = Boxes | Quads | Polygons
+Result = Text | Objects | Mixed
 
 RESULT_TYPES: Mapping[AnswerKind, type[Result]] = {
     AnswerKind.TEXT: Text,
@@ -357,7 +385,7 @@ RESULT_TYPES: Mapping[AnswerKind, type[Result]] = {
     AnswerKind.BOXES_OR_POLYGONS: Mixed,
 }
 
-_SCORE_COLUMNS = ("scores", "location_scores", "label_scores")
+SCORE_COLUMNS = ("scores", "location_scores", "label_scores")
 
 
 def from_dict(data: Mapping[str, Any]) -> Result:
@@ -382,12 +410,23 @@ def as_boxes(result: Result) -> Boxes:
         case Text():
             return Boxes(np.empty((0, 4)), (), image_size=result.image_size)
         case Quads():
-            points: Sequence[Array] = list(result.quads)
+            around = bounding_box(result.quads)
         case Polygons():
-            points = [np.concatenate(parts) for parts in result.polygons]
-    around = np.array([bounding_box(each) for each in points]).reshape(-1, 4)
-    columns = {name: getattr(result, name) for name in ("labels", *_SCORE_COLUMNS)}
-    return Boxes(around, **columns, image_size=result.image_size)
+            instances = [bounding_box(np.concatenate(parts)) for parts in result.polygons]
+            around = np.array(instances).reshape(-1, 4)
+    return Boxes(around, **columns_of(result), image_size=result.image_size)
+
+
+def columns_of(result: _Objects) -> dict[str, Any]:
+    """Labels and scores of objects by name, `None` where there are none."""
+    return {name: getattr(result, name) for name in ("labels", *SCORE_COLUMNS)}
+
+
+def filled_columns(result: _Objects) -> dict[str, Any]:
+    """Labels and scores of objects by name, with a `None` for each object where there are none."""
+    columns = columns_of(result)
+    none = (None,) * len(columns["labels"])
+    return {name: none if values is None else values for name, values in columns.items()}
 
 
 def check_fits(result: object, task: Task) -> None:
@@ -414,19 +453,6 @@ def _frozen(values: ArrayLike, row_shape: tuple[int, ...], what: str) -> Array:
     return array
 
 
-def _check_columns(result: Boxes | Quads | Polygons, count: int) -> None:
-    """Store labels and scores as tuples, refusing columns of another length than `count`."""
-    result._set("labels", tuple(str(label) for label in result.labels))
-    for name in _SCORE_COLUMNS:
-        scores = getattr(result, name)
-        _check_scores(() if scores is None else scores)
-        result._set(name, None if scores is None else tuple(scores))
-    for name in ("labels", *_SCORE_COLUMNS):
-        column = getattr(result, name)
-        if column is not None and len(column) != count:
-            raise DataError(f"{count} {result.kind} have {len(column)} {name}; give one for each")
-
-
 def _check_scores(scores: Iterable[float | None]) -> None:
     """Refuse anything but probabilities and `None`."""
     for score in scores:
@@ -434,24 +460,11 @@ def _check_scores(scores: Iterable[float | None]) -> None:
             raise DataError(f"score {score!r} is not in [0, 1]; give None where it is unknown")
 
 
-def _columns(result: Boxes | Quads | Polygons) -> dict[str, Any]:
-    """Return labels and scores as JSON."""
-    columns = {name: getattr(result, name) for name in ("labels", *_SCORE_COLUMNS)}
-    return {name: None if value is None else list(value) for name, value in columns.items()}
-
-
-def _selected_columns(result: Boxes | Quads | Polygons, rows: Sequence[int]) -> dict[str, Any]:
-    """Return labels and scores of these rows."""
-    columns = {name: getattr(result, name) for name in ("labels", *_SCORE_COLUMNS)}
-    return {
-        name: None if value is None else tuple(value[row] for row in rows)
-        for name, value in columns.items()
-    }
-
-
-def _rows_above(result: Boxes | Quads | Polygons, min_score: float) -> list[int]:
-    scores = result.scores or (None,) * len(result.labels)
-    return [row for row, score in enumerate(scores) if score is None or score >= min_score]
+def _picked(values: Any, rows: Sequence[int]) -> Any:
+    """The values of these rows, of a column that may be missing."""
+    if isinstance(values, np.ndarray):
+        return values[list(rows)]
+    return None if values is None else tuple(values[row] for row in rows)
 
 
 def _rows_without(result: Boxes | Polygons, absent: Sequence[Absent]) -> list[int]:

@@ -190,10 +190,10 @@ def test_classes_are_checked_as_asked_and_phrases_as_found() -> None:
 def test_absent_labels_leave_boxes_and_outlines() -> None:
     outlines = Polygons([[[[0, 0], [1, 0], [1, 1]]]] * 2, ("dog", "Cat"), image_size=SIZE)
     mixed = Mixed(boxes("cat", "dog", "cat"), outlines, image_size=SIZE)
-    kept = mixed.without([Absent("cat", 0.1)])
+    kept = mixed.drop_absent([Absent("cat", 0.1)])
     assert (kept.boxes.labels, kept.polygons.labels) == (("dog",), ("dog",))
     assert kept.boxes.absent == (Absent("cat", 0.1),)
-    assert kept.without([Absent("dog", 0.2)]).boxes.absent == (("cat", 0.1), ("dog", 0.2))
+    assert kept.drop_absent([Absent("dog", 0.2)]).boxes.absent == (("cat", 0.1), ("dog", 0.2))
 
 
 @pytest.mark.parametrize("phrase", ["", "cat<and>dog", "cat<loc_3>"])

@@ -1,10 +1,10 @@
 """Checkpoints on disk and on the hub: find, load, inspect, save.
 
-sources     what the user names -> files on this disk
-settings    the JSON files beside the weights
-loading     files -> model, tokenizer and generation settings
-saving      the inverse, in both public layouts
-inspection  findings in plain words
+sources       what the user names -> files on this disk
+config_files  the JSON files beside the weights
+loading       files -> model, tokenizer and generation settings
+saving        the inverse, in both public layouts
+inspection    findings in plain words
 
 Importing this package loads no torch; the functions that need it import it.
 """

@@ -28,39 +28,27 @@ from florence2.processing.tokenizer import Tokenizer
 DEFAULT_IMAGE_SIDE = 768
 BICUBIC = 3  # Pillow's number
 
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
 # Our field and its key; a dot goes into a nested object.
 _TEXT_KEYS = {
-    "vocab_size": "vocab_size",
-    "d_model": "d_model",
-    "encoder_layers": "encoder_layers",
-    "decoder_layers": "decoder_layers",
+    **_same("vocab_size", "d_model", "encoder_layers", "decoder_layers"),
     "encoder_heads": "encoder_attention_heads",
     "decoder_heads": "decoder_attention_heads",
-    "encoder_ffn_dim": "encoder_ffn_dim",
-    "decoder_ffn_dim": "decoder_ffn_dim",
-    "max_position_embeddings": "max_position_embeddings",
-    "dropout": "dropout",
-    "attention_dropout": "attention_dropout",
-    "activation_dropout": "activation_dropout",
-    "init_std": "init_std",
+    **_same("encoder_ffn_dim", "decoder_ffn_dim", "max_position_embeddings"),
+    **_same("dropout", "attention_dropout", "activation_dropout", "init_std"),
     "decoder_start_id": "decoder_start_token_id",
 }
 _ID_KEYS = {"bos_id": "bos_token_id", "pad_id": "pad_token_id", "eos_id": "eos_token_id"}
 _VISION_KEYS = {
-    "depths": "depths",
-    "num_heads": "num_heads",
-    "num_groups": "num_groups",
-    "patch_size": "patch_size",
-    "patch_stride": "patch_stride",
-    "patch_padding": "patch_padding",
-    "patch_prenorm": "patch_prenorm",
-    "window_size": "window_size",
-    "drop_path_rate": "drop_path_rate",
+    **_same("depths", "num_heads", "num_groups", "window_size", "drop_path_rate"),
+    **_same("patch_size", "patch_stride", "patch_padding", "patch_prenorm"),
 }
 _NATIVE_VISION_KEYS = _VISION_KEYS | {
-    "embed_dim": "embed_dim",
-    "mlp_ratio": "mlp_ratio",
-    "qkv_bias": "qkv_bias",
+    **_same("embed_dim", "mlp_ratio", "qkv_bias"),
     "max_positions": "max_position_embeddings",
     "max_temporal_positions": "max_temporal_embeddings",
 }

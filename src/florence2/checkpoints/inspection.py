@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from florence2.checkpoints.config_files import read_settings
 from florence2.checkpoints.loading import check_vocabulary
@@ -24,7 +24,7 @@ from florence2.checkpoints.sources import (
     files_at,
     locate,
 )
-from florence2.errors import Florence2Error
+from florence2.errors import Florence2Error, error_or
 from florence2.model.config import Florence2Config, base, large, nano
 from florence2.processing.tokenizer import Tokenizer
 
@@ -39,8 +39,8 @@ _NO_TORCH = (
     " install torch"
 )
 
-_Arguments = ParamSpec("_Arguments")
-_Value = TypeVar("_Value")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,27 +108,16 @@ class Inspection:
         return f"It loads{repaired}."
 
 
-class _Attempt(Protocol):
-    """The step's value, or None after noting down why there is none."""
+class _Problems(list[str]):
+    """What went wrong so far, in words."""
 
-    def __call__(
-        self,
-        step: Callable[_Arguments, _Value],
-        *args: _Arguments.args,
-        **kwargs: _Arguments.kwargs,
-    ) -> _Value | None: ...
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """What the weights tell; None and nothing where they tell it not."""
-
-    config: Florence2Config | None  # with the sizes that they have
-    layout: str | None = None
-    parameters: int | None = None
-    vocabulary_rows: int | None = None
-    dtype: str | None = None
-    repairs: tuple[str, ...] = ()
+    def attempt(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """The step's value, or None after noting down why there is none."""
+        outcome = error_or(step, *args, **kwargs)
+        if isinstance(outcome, Florence2Error):
+            self.append(str(outcome))
+            return None
+        return outcome
 
 
 def inspect_checkpoint(source: str | Path) -> Inspection:
@@ -138,53 +127,42 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
     embedding and constants). Raises only if there is nothing at `source`, see `find_checkpoint`.
     """
     path = locate(source)
-    problems: list[str] = []
-
-    def attempt(
-        step: Callable[_Arguments, _Value], *args: _Arguments.args, **kwargs: _Arguments.kwargs
-    ) -> _Value | None:
-        try:
-            return step(*args, **kwargs)
-        except Florence2Error as error:
-            problems.append(str(error))
-            return None
-
+    problems = _Problems()
+    attempt = problems.attempt
     folder = path if path.is_dir() else path.parent
     files = attempt(files_at, path, str(source)) or CheckpointFiles(str(source), folder, ())
+    found = Inspection(str(source), str(folder), files=_sizes(files))
     tokenizer = attempt(Tokenizer.load, folder)
     settings = attempt(read_settings, files, tokenizer)
-    weights = _Weights(settings.config if settings else None)
+    config, notes = None, _notes_on_files(files)
+    if settings:
+        config, notes = settings.config, [*settings.notes, *notes]
+        found = replace(found, repairs=settings.repairs)
     has_torch = find_spec("torch") is not None
     if has_torch:
-        weights = _inspect_weights(files, weights.config, attempt)
+        found, config = _inspect_weights(found, files, config, problems)
     else:
         problems.append(_NO_TORCH)
-    config = weights.config
-    notes = [*(settings.notes if settings else ()), *_notes_on_files(files)]
     if config and tokenizer:
         attempt(check_vocabulary, tokenizer, config)
         notes += _notes_on_sizes(config, tokenizer)
-    return Inspection(
-        source=str(source),
-        folder=str(folder),
-        layout=weights.layout,
-        size=_size(config) if config and (weights.layout or not has_torch) else None,
-        parameters=weights.parameters,
-        vocabulary_rows=weights.vocabulary_rows,
+    return replace(
+        found,
+        size=_size(config) if config and (found.layout or not has_torch) else None,
         positions=config.text.max_position_embeddings if config else None,
         image_side=config.image_side if config else None,
-        dtype=weights.dtype,
-        files=_sizes(files),
-        repairs=(*(settings.repairs if settings else ()), *weights.repairs),
         problems=tuple(problems),
         notes=tuple(notes),
     )
 
 
 def _inspect_weights(
-    files: CheckpointFiles, config: Florence2Config | None, attempt: _Attempt
-) -> _Weights:
-    """Read what needs torch, and check that it fits the configuration."""
+    found: Inspection,
+    files: CheckpointFiles,
+    config: Florence2Config | None,
+    problems: _Problems,
+) -> tuple[Inspection, Florence2Config | None]:
+    """Add what needs torch, check that it fits the configuration, and put its sizes there."""
     from florence2.checkpoints.layouts import (
         SHARED,
         check_fit,
@@ -195,23 +173,27 @@ def _inspect_weights(
     )
     from florence2.checkpoints.weight_files import read_weights
 
-    stored = attempt(read_weights, files.weights) or {}
-    layout = attempt(detect_layout, stored.keys()) if stored else None
-    state = attempt(to_internal, stored, layout) if layout else None
-    repairs = state.repairs if state else ()
-    if config and state:
+    stored = problems.attempt(read_weights, files.weights) or {}
+    layout = problems.attempt(detect_layout, stored.keys()) if stored else None
+    found = replace(
+        found, dtype=_main_dtype(stored.values()), layout=layout.name if layout else None
+    )
+    state = problems.attempt(to_internal, stored, layout) if layout else None
+    if state is None:
+        return found, config
+    repairs = state.repairs
+    if config:
         config, resized = fit_config(config, state)
         repairs += resized
-        attempt(check_fit, empty_model(config), state)
-    shared = state.tensors.get(SHARED) if state else None
-    return _Weights(
-        config,
-        layout=layout.name if layout else None,
-        parameters=state.num_parameters if state else None,
+        problems.attempt(check_fit, empty_model(config), state)
+    shared = state.tensors.get(SHARED)
+    found = replace(
+        found,
+        parameters=state.num_parameters,
         vocabulary_rows=None if shared is None else len(shared),
-        dtype=_main_dtype(stored.values()),
-        repairs=repairs,
+        repairs=found.repairs + repairs,
     )
+    return found, config
 
 
 def _size(config: Florence2Config) -> str:

@@ -63,7 +63,7 @@ class Layout:
 
     def internal_name(self, public: str) -> str | None:
         """Our name of a public one, None if this layout has no such name."""
-        return _rename(public, ((theirs, ours) for ours, theirs in self.rows))
+        return _rename(public, ((stored_name, ours) for ours, stored_name in self.rows))
 
     def public_name(self, internal: str) -> str | None:
         """The public name of one of ours, None if there is none."""
@@ -412,9 +412,9 @@ def to_public(
     for name, tensor in state.items():
         if name == SHARED and vocab_size is not None:
             tensor = resized_embedding(tensor, vocab_size)
-        theirs = str(layout.public_name(name))
-        tensor = tensor.t() if theirs in layout.transposed else tensor
-        public[theirs] = tensor.to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
+        stored_name = str(layout.public_name(name))
+        tensor = tensor.t() if stored_name in layout.transposed else tensor
+        public[stored_name] = tensor.to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
     if layout is ORIGINAL:
         shared = public[layout.embeddings[0]]
         public |= dict.fromkeys(layout.embeddings, shared)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from florence2.errors import WeightsError, did_you_mean
+from florence2.errors import WeightsError, did_you_mean, first_few
 
 SHORT_NAMES = {
     name: f"microsoft/Florence-2-{name}" for name in ("base", "large", "base-ft", "large-ft")
@@ -30,6 +30,7 @@ WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 INDEX = ".index.json"
+_WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 _ADAPTER = "adapter_config.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -115,7 +116,7 @@ def absolute(source: str | Path) -> str:
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise WeightsError(f"checkpoint {str(path)!r} does not exist; give a folder that holds one")
-    if path.is_file() and path.suffix not in (".safetensors", ".bin", ".pt", ".pth"):
+    if path.is_file() and path.suffix not in _WEIGHTS_SUFFIXES:
         raise WeightsError(
             f"checkpoint {str(path)!r} is no weights file; give a .safetensors or .bin file, or"
             " the folder of the checkpoint"
@@ -147,7 +148,7 @@ def _weights_in(folder: Path, source: str) -> tuple[Path, ...]:
     if missing := [file for file in files if not (folder / file).is_file()]:
         raise WeightsError(
             f"checkpoint {source!r} lacks {len(missing)} of the {len(files)} parts of its weights"
-            f" ({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); fetch them"
+            f" ({first_few(missing)}); fetch them"
         )
     return tuple(folder / file for file in files)
 
@@ -165,7 +166,7 @@ def _why_none(present: Sequence[str]) -> str:
             "it is a LoRA adapter, which holds changes to a model; merge it into its base model"
             " first"
         )
-    odd = [name for name in present if name.endswith((".safetensors", ".bin", ".pt", ".pth"))]
+    odd = [name for name in present if name.endswith(_WEIGHTS_SUFFIXES)]
     if odd:
         return f"none of {', '.join(WEIGHTS)}; to use {odd[0]!r}, give the path of that file"
     return f"it has none of {', '.join(WEIGHTS)}; fetch one of them"

@@ -77,7 +77,7 @@ def _load_pickle(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class MappedPages:
-    """Where files are mapped into memory. What was read of them counts as ours until it is let go.
+    """Where files are mapped into memory. What was read of them counts as ours until released.
 
     Attributes:
         ranges: first address and the one behind the last; none where that cannot be known.
@@ -101,7 +101,7 @@ class MappedPages:
                 found.append((start, end))
         return cls(tuple(found))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Free what was read; it is read again where it is needed again.
 
         Only for tensors that nobody has written to: these changes would be lost.

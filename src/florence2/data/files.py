@@ -52,6 +52,13 @@ def choose_split(found: Iterable[str], split: str | None, where: Path) -> str | 
     return wanted
 
 
+def files_of_split(files: Sequence[Path], root: Path, split: str | None) -> list[Path]:
+    """Return those of the files of a dataset that belong to the part to read."""
+    splits = [split_of(file, root) for file in files]
+    chosen = choose_split(filter(None, splits), split, root)
+    return [file for file, its_split in zip(files, splits, strict=True) if its_split == chosen]
+
+
 def find_file(path: Path, patterns: Sequence[str], split: str | None) -> Path:
     """Return the one file meant by a path: itself, or the only match of the first good pattern."""
     if path.is_file():
@@ -59,9 +66,7 @@ def find_file(path: Path, patterns: Sequence[str], split: str | None) -> Path:
         return path
     for pattern in patterns:
         if files := sorted(path.glob(pattern)):
-            parts = [part for file in files if (part := split_of(file, path))]
-            chosen = choose_split(parts, split, path)
-            files = [file for file in files if split_of(file, path) == chosen]
+            files = files_of_split(files, path, split)
             if len(files) > 1:
                 names = ", ".join(str(file.relative_to(path)) for file in files)
                 raise DataError(f"folder {str(path)!r} holds {names}; give the path of one of them")
@@ -98,6 +103,13 @@ def read_json_lines(path: Path, report: ReadReport) -> Iterator[tuple[str, dict[
                     report.add(Problem.ROW, where, "this is no JSON object")
     except OSError as error:
         raise DataError(f"file {str(path)!r} cannot be read ({error})") from error
+
+
+def write_json_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write one JSON object a line."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def field_of(row: dict[str, Any], name: str, default: str | None = None) -> str:

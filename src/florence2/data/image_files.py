@@ -12,7 +12,7 @@ from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import Florence2Error, ImageError
 from florence2.geometry import Size
-from florence2.processing.images import FORMATS, MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE
+from florence2.processing.images import MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE, readable_formats
 
 PICTURE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"),
@@ -61,9 +61,8 @@ def picture_size(path: Path) -> Size:
         ImageError: if it has no readable header or is beyond the limits of
             `florence2.processing.images`.
     """
-    Image.init()
     try:
-        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(path, formats=readable_formats()) as image:
             width, height = image.size
             # Pillow turns TIFF files itself, and decodes a whole PNG to look for EXIF at its end.
             lazy = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
@@ -82,7 +81,7 @@ def picture_size(path: Path) -> Size:
 
 
 def checked_size(
-    path: Path, report: ReadReport, where: str, told: Size | None = None
+    path: Path, report: ReadReport, where: str, annotated: Size | None = None
 ) -> Size | None:
     """Return the size of a picture, or count what is wrong with it.
 
@@ -90,20 +89,20 @@ def checked_size(
         path: the picture.
         report: counts a problem.
         where: the row that names the picture.
-        told: the size that the annotations were made for, if they tell one.
+        annotated: the size that the annotations were made for, if they tell one.
     """
     try:
         size = picture_size(path)
     except Florence2Error as error:
         report.add(Problem.PICTURE, where, error)
         return None
-    if told is not None and told != size:
-        turned = " (turned by EXIF: save it upright)" if told == size[::-1] else ""
+    if annotated is not None and annotated != size:
+        turned = " (turned by EXIF: save it upright)" if annotated == size[::-1] else ""
         report.add(
             Problem.SIZE,
             where,
             f"image {str(path)!r} is {size[0]} x {size[1]} pixels{turned}, its annotations are "
-            f"for {told[0]} x {told[1]}",
+            f"for {annotated[0]} x {annotated[1]}",
         )
         return None
     return size
@@ -114,7 +113,7 @@ def named_picture(
     folders: Sequence[Path],
     report: ReadReport,
     where: str,
-    told: Size | None = None,
+    annotated: Size | None = None,
 ) -> tuple[Path, Size] | None:
     """Return path and size of a picture that an annotation names, or count what is wrong."""
     path = find_picture(name, folders)
@@ -122,7 +121,7 @@ def named_picture(
         looked = ", ".join(repr(str(folder)) for folder in folders)
         report.add(Problem.PICTURE, where, f"image {name!r} is not there; looked in {looked}")
         return None
-    size = checked_size(path, report, where, told)
+    size = checked_size(path, report, where, annotated)
     return None if size is None else (path, size)
 
 
@@ -138,6 +137,19 @@ class PictureFolder:
         self.folder = folder
         self.copy = copy
         self._made: dict[Path, Path] = {}
+
+    @classmethod
+    def beside(cls, file: Path) -> "PictureFolder":
+        """The folder `<name of the file>_images` beside a file of annotations."""
+        return cls(file.with_name(f"{file.stem}_images"))
+
+    def name_of(self, record: Record) -> str:
+        """Return how a file beside the folder names the picture of a record, with slashes."""
+        path, here = self.path_of(record).resolve(), self.folder.parent.resolve()
+        try:
+            return Path(relpath(path, here)).as_posix()
+        except ValueError:  # another drive of Windows
+            return path.as_posix()
 
     def path_of(self, record: Record) -> Path:
         """Return the picture file of a record."""
@@ -163,11 +175,3 @@ class PictureFolder:
             if self._made[source] != source:
                 shutil.copyfile(source, self._made[source])
         return self._made[source]
-
-
-def relative_name(path: Path, folder: Path) -> str:
-    """Write a path relative to a folder with forward slashes, or whole where there is no way."""
-    try:
-        return Path(relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive of Windows
-        return path.resolve().as_posix()

@@ -94,13 +94,10 @@ def _edges(mask: Mask) -> dict[Point, list[Point]]:
     down = np.diff(framed, axis=0)[:, 1:-1]  # (H + 1, W), 1 where the mask begins below
     right = np.diff(framed, axis=1)[1:-1]  # (H, W + 1), 1 where it begins to the right
     steps: dict[Point, list[Point]] = {}
-    for y, x in np.argwhere(down).tolist():
-        a, b = (x, y), (x + 1, y)
-        start, end = (a, b) if down[y, x] > 0 else (b, a)
-        steps.setdefault(start, []).append(end)
-    for y, x in np.argwhere(right).tolist():
-        a, b = (x, y + 1), (x, y)
-        start, end = (a, b) if right[y, x] > 0 else (b, a)
+    edges = [((x, y), (x + 1, y), down[y, x]) for y, x in np.argwhere(down).tolist()]
+    edges += [((x, y + 1), (x, y), right[y, x]) for y, x in np.argwhere(right).tolist()]
+    for a, b, begins in edges:
+        start, end = (a, b) if begins > 0 else (b, a)
         steps.setdefault(start, []).append(end)
     return steps
 

@@ -48,6 +48,8 @@ FORMATS: Mapping[str, Format] = {
     "classes": Format(read_classes, "one folder of pictures for each class"),
 }
 
+_FORMAT_OF_SUFFIX = {".json": "coco", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo"}
+
 
 class Dataset:
     """Records on disk, read anew on every pass.
@@ -116,22 +118,14 @@ def detect_format(path: Path) -> str:
 
 
 def _format_of_file(path: Path) -> str | None:
-    match path.suffix.lower():
-        case ".jsonl":
-            return _format_of_lines(path)
-        case ".json":
-            return "coco"
-        case ".parquet":
-            return "parquet"
-        case ".yaml" | ".yml":
-            return "yolo"
-        case ".zip":
-            raise DataError(
-                f"file {str(path)!r} is an archive, which holds no dataset as it stands; unpack it,"
-                " or if it is a kit, write pictures and records with"
-                f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
-            )
-    return None
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        raise DataError(
+            f"file {str(path)!r} is an archive, which holds no dataset as it stands; unpack it,"
+            " or if it is a kit, write pictures and records with"
+            f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
+        )
+    return _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
 
 
 def _format_of_lines(path: Path) -> str | None:

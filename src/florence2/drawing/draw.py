@@ -18,10 +18,10 @@ from PIL import Image, ImageDraw
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
 from florence2.drawing.label_layout import area, bounds, clipped, grown, place_labels
 from florence2.errors import ImageError
-from florence2.geometry import Array, Colour, PixelBox, Size
+from florence2.geometry import Array, Colour, PixelBox, Size, bounding_box, box_to_quad
 from florence2.locations import decode_boxes
 from florence2.processing.images import ImageSource, open_image
-from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
+from florence2.results import Boxes, Mixed, Objects, Quads, Result, Text, filled_columns
 
 NOTHING_FOUND = "nothing found"
 
@@ -185,16 +185,14 @@ def _marks(result: Result, scale: Array) -> list[_Mark]:
         region = _corners(decode_boxes(result.location_bins, result.image_size))
         return [_Mark(_Kind.BOX, (region * scale,), "", _at(1))]
     if isinstance(result, Mixed):
-        groups: tuple[Boxes | Quads | Polygons, ...] = (result.polygons, result.boxes)
+        groups: tuple[Objects, ...] = (result.polygons, result.boxes)
     else:
         groups = (result,)
     colours = label_colours(label for group in groups for label in group.labels)
     return [mark for group in groups for mark in _marks_of(group, scale, colours)]
 
 
-def _marks_of(
-    result: Boxes | Quads | Polygons, scale: Array, colours: dict[str, Colour]
-) -> Iterable[_Mark]:
+def _marks_of(result: Objects, scale: Array, colours: dict[str, Colour]) -> Iterable[_Mark]:
     shapes: Iterable[tuple[Array, ...]]
     if isinstance(result, Boxes):
         kind, shapes = _Kind.BOX, [(_corners(box),) for box in result.xyxy]
@@ -202,7 +200,7 @@ def _marks_of(
         kind, shapes = _Kind.QUAD, [(quad,) for quad in result.quads]
     else:
         kind, shapes = _Kind.MASK, result.polygons
-    scores = result.scores or (None,) * len(result.labels)
+    scores = filled_columns(result)["scores"]
     for place, (shape, label, score) in enumerate(zip(shapes, result.labels, scores, strict=True)):
         yield _Mark(
             kind=kind,
@@ -214,8 +212,7 @@ def _marks_of(
 
 def _corners(box: Array) -> Array:
     """Four corners of a box, however its two corners are ordered."""
-    (left, right), (top, bottom) = sorted(box[[0, 2]]), sorted(box[[1, 3]])
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return box_to_quad(bounding_box(box.reshape(2, 2)))
 
 
 # Shapes.

@@ -344,7 +344,7 @@ class Engine:
         if calibration := self.calibrations.get(task):
             result = calibration.apply(result, task)
         if request.min_score and not isinstance(result, Text):
-            result = result.above(request.min_score)
+            result = result.with_min_score(request.min_score)
         return Answer(result, job.timings, job.encoded, job.is_repair)
 
     # -- presence: rounds of requests that follow from an answer -----------------------------

@@ -220,4 +220,4 @@ def drop_absent(
     scores = zip(queries, evidence, strict=True)
     found = [Absent(query.phrase, each.score) for query, each in scores]
     absent = [each for each in found if each.score < least]
-    return result.without(absent) if isinstance(result, Boxes | Mixed) else result
+    return result.drop_absent(absent) if isinstance(result, Boxes | Mixed) else result

@@ -26,7 +26,16 @@ from florence2.pipelines.tiling.matching import MIN_SAME
 from florence2.pipelines.tiling.merge import merged_metadata
 from florence2.pipelines.tiling.run import run_tiled, text_of
 from florence2.processing.images import ImageSource
-from florence2.results import Boxes, Mixed, Quads, Result, Text, as_boxes
+from florence2.results import (
+    SCORE_COLUMNS,
+    Boxes,
+    Mixed,
+    Quads,
+    Result,
+    Text,
+    as_boxes,
+    filled_columns,
+)
 from florence2.tasks import CAPTION_TASKS, Task, join_classes
 
 
@@ -210,19 +219,14 @@ def class_agnostic_nms(answers: Sequence[Boxes]) -> Boxes:
     """The boxes of several questions, without those that a surer one of another has."""
     xyxy = np.concatenate([each.xyxy for each in answers])
     question = np.repeat(np.arange(len(answers)), [len(each.labels) for each in answers])
-    scores = [score for each in answers for score in _column(each, "scores")]
+    columns: dict[str, Any] = {
+        name: [value for each in answers for value in filled_columns(each)[name]]
+        for name in ("labels", *SCORE_COLUMNS)
+    }
+    scores = columns["scores"]
     kept = np.zeros(len(xyxy), dtype=bool)
     for row in sorted(range(len(xyxy)), key=lambda row: -(scores[row] or 0.0)):
         same = box_iou(xyxy[row], xyxy)[0] >= MIN_SAME
         kept[row] = not (same & kept & (question != question[row])).any()
-    names = ("labels", "scores", "location_scores", "label_scores")
-    columns: dict[str, Any] = {
-        name: [value for each in answers for value in _column(each, name)] for name in names
-    }
     boxes = Boxes(xyxy, **columns, image_size=answers[0].image_size)
     return boxes.select(np.flatnonzero(kept).tolist())
-
-
-def _column(boxes: Boxes, name: str) -> Sequence[Any]:
-    values: Sequence[Any] | None = getattr(boxes, name)
-    return (None,) * len(boxes.labels) if values is None else values

@@ -21,9 +21,9 @@ def presence(
         phrases: one phrase, or several.
         task: how the phrases are asked for: open-vocabulary detection or phrase grounding.
     """
-    task, seen = Task.parse(task), engine.submit(ImageRequest(image)).result()
+    task, encoded = Task.parse(task), engine.submit(ImageRequest(image)).result()
     names = [phrases] if isinstance(phrases, str) else phrases
-    queries = [PhraseQuery(seen, task, name.strip()) for name in names]
+    queries = [PhraseQuery(encoded, task, name.strip()) for name in names]
     return tuple(each.score for each in collect_evidence(engine, queries))
 
 

@@ -9,7 +9,7 @@ from florence2.engine import Engine, ImageRequest, Request
 from florence2.errors import TaskError
 from florence2.pipelines.ask import BATCH_SIZE, open_picture, results_of
 from florence2.pipelines.tiling.grid import Tile, window
-from florence2.pipelines.tiling.merge import moved
+from florence2.pipelines.tiling.merge import translated
 from florence2.results import Result
 from florence2.tasks import Task
 
@@ -34,8 +34,8 @@ def run_regions(
     if not task.needs_region:
         raise TaskError(f"task {task.token!r} takes no regions; choose one of region_to_...")
     if not windows:
-        seen = engine.submit(ImageRequest(request.image)).result()
-        questions = (replace(request, image=seen, region=tuple(region)) for region in regions)
+        encoded = engine.submit(ImageRequest(request.image)).result()
+        questions = (replace(request, image=encoded, region=tuple(region)) for region in regions)
         return results_of(engine, questions, batch_size)
     picture, processor = open_picture(request.image), engine.processor
     for region in regions:  # refused here, where messages can name the picture's own size
@@ -50,4 +50,4 @@ def run_regions(
         for place, region in zip(places, regions, strict=True)
     )
     results = results_of(engine, questions, batch_size)
-    return [moved(*pair, picture.size) for pair in zip(results, places, strict=True)]
+    return [translated(*pair, picture.size) for pair in zip(results, places, strict=True)]

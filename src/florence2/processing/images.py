@@ -141,12 +141,16 @@ def _checked_path(path: str) -> str:
     return name
 
 
+def readable_formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
 def _decode(file: str | Path | BytesIO, name: str) -> Image.Image:
     """Open a file through Pillow and finish it."""
-    Image.init()
-    formats = [fmt for fmt in FORMATS if fmt in Image.OPEN]
     try:
-        opened = Image.open(file, formats=formats)
+        opened = Image.open(file, formats=readable_formats())
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} cannot be read as a picture; give a {', '.join(FORMATS[:-1])} or "

@@ -14,7 +14,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from florence2.answers.tokens import BOS, EOS, PAD, POLY_END, POLY_START, SEP
-from florence2.errors import ConfigError, WeightsError
+from florence2.errors import ConfigError, WeightsError, first_few
 from florence2.locations import NUM_BINS
 from florence2.tasks import AND
 
@@ -275,8 +275,7 @@ def _add_florence_tokens(backend: tokenizers.Tokenizer, source: str) -> None:
     if 0 < len(missing) < len(FLORENCE_TOKENS):
         raise WeightsError(
             f"{source} lacks {len(missing)} of the {len(FLORENCE_TOKENS):,} Florence-2 tokens "
-            f"({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); use the tokenizer "
-            "files saved with the checkpoint"
+            f"({first_few(missing)}); use the tokenizer files saved with the checkpoint"
         )
     # Added again even when present: a file may list them as ordinary text pieces.
     backend.add_special_tokens(

@@ -61,7 +61,7 @@ def load_runtime(
     trained_side = loaded.model.config.image_side
     if image_side is not None:
         set_image_side(loaded.model, image_side)
-    runtime = select_runtime(loaded.model, precision, loaded.pages.let_go)
+    runtime = select_runtime(loaded.model, precision, loaded.pages.release)
     return LoadedRuntime(runtime, loaded.tokenizer, loaded.generation, fingerprint, trained_side)
 
 

@@ -23,7 +23,7 @@ from florence2 import (
 )
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tile, window
-from florence2.pipelines.tiling.merge import boxes_of, moved
+from florence2.pipelines.tiling.merge import boxes_of, translated
 from florence2.pipelines.tiling.run import run_tiled
 from florence2.results import RESULT_TYPES, Result
 from watched_engine import ALONE, WatchedEngine
@@ -116,7 +116,7 @@ def test_objects_are_what_a_crop_around_them_shows(
     for box in boxes_of(once):
         place = window(box, noise.size, model.processor.image_side)
         told += boxes_of(
-            moved(
+            translated(
                 model.run(noise.crop(place), task, request(noise, task).text_input),
                 Tile(place),
                 noise.size,
@@ -168,7 +168,7 @@ def test_weak_objects_are_left_out_after_merging(model: Florence2, noise: Image.
     assert isinstance(every, Boxes) and every.scores
     middle = float(np.median([score for score in every.scores if score is not None]))
     kept = run_tiled(model.engine, Request(noise, Task.OD, min_score=middle))
-    assert kept == every.above(middle)
+    assert kept == every.with_min_score(middle)
     assert 0 < len(kept.labels) < len(every.labels)
 
 

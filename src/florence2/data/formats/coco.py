@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from florence2.data.files import field_of, find_file, number, read_text
-from florence2.data.image_files import PictureFolder, named_picture, relative_name
+from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
     OBJECT_TASKS,
@@ -155,13 +155,13 @@ def _picture(
 ) -> tuple[Path, Size] | None:
     try:
         name = field_of(image, "file_name")
-        told = None
+        annotated = None
         if image.get("width") and image.get("height"):
-            told = int(number(image["width"], "width")), int(number(image["height"], "height"))
+            annotated = int(number(image["width"], "width")), int(number(image["height"], "height"))
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
         return None
-    return named_picture(name, folders, report, where, told)
+    return named_picture(name, folders, report, where, annotated)
 
 
 def _caption_records(
@@ -234,12 +234,12 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
     Polygons get the text they were asked with as class name. Records of one picture are joined.
     Pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
     """
-    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
+    pictures = PictureFolder.beside(path)
     images: dict[str, Row] = {}
     classes: dict[str, int] = {}
     annotations: list[Row] = []
     for record in records:
-        name = relative_name(pictures.path_of(record), path.parent)
+        name = pictures.name_of(record)
         width, height = record.result.image_size
         image = {"id": len(images) + 1, "file_name": name, "width": width, "height": height}
         image_id = images.setdefault(name, image)["id"]
@@ -274,10 +274,5 @@ def _annotations(record: Record) -> Iterator[Row]:
 def _row(label: str, box: Array, outline: list[list[float]], area: float) -> Row:
     x_min, y_min, x_max, y_max = box.tolist()
     xywh = [x_min, y_min, x_max - x_min, y_max - y_min]
-    return {
-        "label": label,
-        "bbox": xywh,
-        "area": area,
-        "segmentation": outline,
-        "iscrowd": 0,
-    }
+    outlined = {"area": area, "segmentation": outline, "iscrowd": 0}
+    return {"label": label, "bbox": xywh, **outlined}

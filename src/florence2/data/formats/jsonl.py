@@ -7,12 +7,11 @@
 kept: what is written is what a model is trained on.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from florence2.data.files import field_of, find_file, read_json_lines
-from florence2.data.image_files import PictureFolder, named_picture, relative_name
+from florence2.data.files import field_of, find_file, read_json_lines, write_json_lines
+from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.data.rows import asked_record, record_row
@@ -42,9 +41,6 @@ def write_jsonl(records: Iterable[Record], path: Path) -> None:
 
     Pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
     """
-    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records:
-            image = relative_name(pictures.path_of(record), path.parent)
-            row = {"image": image, **record_row(record)}
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+    pictures = PictureFolder.beside(path)
+    rows = ({"image": pictures.name_of(record), **record_row(record)} for record in records)
+    write_json_lines(rows, path)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from florence2.data.files import choose_split, optional_library, split_of
-from florence2.data.image_files import PictureFolder, named_picture, relative_name
+from florence2.data.files import choose_split, files_of_split, optional_library
+from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.data.rows import Picture, asked_record, record_row
@@ -61,8 +61,7 @@ def _files(path: Path, split: str | None) -> list[Path]:
     files = sorted(path.rglob("*.parquet"))
     if not files:
         raise DataError(f"folder {str(path)!r} holds no *.parquet; check the path")
-    chosen = choose_split((part for file in files if (part := split_of(file, path))), split, path)
-    return [file for file in files if split_of(file, path) == chosen]
+    return files_of_split(files, path, split)
 
 
 def _picture(
@@ -99,7 +98,7 @@ def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) 
     image = arrow.struct([("bytes", arrow.binary()), ("path", text)])
     types = (image, text, text, arrow.list_(arrow.float64()), text, text, text)
     schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
-    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
+    pictures = PictureFolder.beside(path)
     remaining = iter(records)
     with parquet.ParquetWriter(path, schema) as writer:
         while batch := list(islice(remaining, ROWS_AT_ONCE)):
@@ -107,9 +106,7 @@ def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) 
                 {
                     **record_row(record),
                     "result": json.dumps(record.result.to_dict(), allow_nan=False),
-                    "image": _embedded(record)
-                    if embed
-                    else {"path": relative_name(pictures.path_of(record), path.parent)},
+                    "image": _embedded(record) if embed else {"path": pictures.name_of(record)},
                 }
                 for record in batch
             ]

@@ -11,14 +11,13 @@ Any other prompt (`<DocVQA>What is the total?`) is one of the checkpoint's own: 
 and its suffix is trained to the letter, if it is written like the answer of some task.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from florence2.answers import POLY_START, format_answer, parse_answer
-from florence2.data.files import field_of, find_file, read_json_lines
-from florence2.data.image_files import PictureFolder, named_picture, relative_name
+from florence2.data.files import field_of, find_file, read_json_lines, write_json_lines
+from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.ordering import canonical
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -26,7 +25,7 @@ from florence2.errors import DataError, Florence2Error, TaskError
 from florence2.geometry import Box, Size
 from florence2.locations import decode_boxes, encode_boxes, location_tokens
 from florence2.results import Result, Text
-from florence2.tasks import InputKind, Task
+from florence2.tasks import CAPTION_TASKS, InputKind, Task
 
 PATTERNS = ("*.jsonl", "*/*.jsonl")
 
@@ -37,15 +36,7 @@ _SENTENCES = [
     for task in sorted(Task, key=lambda task: task.needs_input)  # whole sentences before patterns
 ]
 # Tasks whose answer always has words; a text in a picture may be missing.
-_WORDED = frozenset(
-    (
-        Task.CAPTION,
-        Task.DETAILED_CAPTION,
-        Task.MORE_DETAILED_CAPTION,
-        Task.REGION_TO_CATEGORY,
-        Task.REGION_TO_DESCRIPTION,
-    )
-)
+_WORDED = (*CAPTION_TASKS, Task.REGION_TO_CATEGORY, Task.REGION_TO_DESCRIPTION)
 # How an answer to a prompt of a checkpoint's own may be written; the first that reads it is taken.
 _OWN_GRAMMARS = (
     *(Task.DENSE_REGION_CAPTION, Task.REGION_PROPOSAL, Task.OCR_WITH_REGION),
@@ -168,15 +159,16 @@ def write_prefix_suffix(records: Iterable[Record], path: Path) -> None:
 
     Pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
     """
-    pictures = PictureFolder(path.with_name(f"{path.stem}_images"))
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records:
-            row = {
-                "image": relative_name(pictures.path_of(record), path.parent),
-                "prefix": record.prompt or record.task.token + _input(record),
-                "suffix": format_answer(record.result, record.task),
-            }
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    pictures = PictureFolder.beside(path)
+    rows = (
+        {
+            "image": pictures.name_of(record),
+            "prefix": record.prompt or record.task.token + _input(record),
+            "suffix": format_answer(record.result, record.task),
+        }
+        for record in records
+    )
+    write_json_lines(rows, path)
 
 
 def _input(record: Record) -> str:

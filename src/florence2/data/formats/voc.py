@@ -74,7 +74,7 @@ def _records_of(
 ) -> Iterator[Record]:
     try:
         tree = ElementTree.fromstring(read_text(file))
-        told = _told_size(tree)
+        annotated = _annotated_size(tree)
     except (ElementTree.ParseError, ValueError) as error:
         report.add(Problem.ROW, file.name, f"this is no VOC annotation ({error})")
         return
@@ -82,7 +82,7 @@ def _records_of(
     folders = (root / "JPEGImages", root / "images", file.parent, root)
     names = [name, *(file.stem + suffix for suffix in PICTURE_SUFFIXES)]
     name = next((name for name in names if any((at / name).is_file() for at in folders)), name)
-    found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, told)
+    found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, annotated)
     if found is None:
         return
     objects = (_object(item, found[1], report, file.name) for item in tree.iter("object"))
@@ -90,7 +90,7 @@ def _records_of(
     yield from object_records(LabelledPicture(*found, kept, file.name), tasks, report)
 
 
-def _told_size(tree: Element) -> Size | None:
+def _annotated_size(tree: Element) -> Size | None:
     """Return the size that the file tells; some tools write 0 x 0 for "unknown"."""
     sides = [tree.findtext(f"size/{side}") for side in ("width", "height")]
     if not all(sides):

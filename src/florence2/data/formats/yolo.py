@@ -14,12 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from florence2.data.files import (
-    choose_split,
-    number,
-    read_text,
-    split_of,
-)
+from florence2.data.files import choose_split, number, read_text, split_of
 from florence2.data.image_files import (
     PictureFolder,
     checked_size,

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from math import ceil
 
-from florence2.errors import ConfigError
+from florence2.errors import ConfigError, warn_moved
 from florence2.geometry import PixelBox, Size
 
 _GRID = re.compile(r"([0-9]{1,4})x([0-9]{1,4})")
@@ -31,8 +31,12 @@ class Tiles:
     max_tiles: int = 400
     whole: bool = True
     verify: bool = True
+    look_twice: InitVar[bool | None] = None  # `verify` by its name in 0.4
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, look_twice: bool | None) -> None:
+        if look_twice is not None:
+            warn_moved("Tiles(look_twice=)", "Tiles(verify=)", calls_between=3)
+            object.__setattr__(self, "verify", look_twice)
         if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1):
             raise ConfigError(
                 f"a grid of tiles is (columns, rows), each 1 or more; got {self.grid!r}"

@@ -69,31 +69,31 @@ def touching_sides(box: Array, tile: Tile, image_size: Size) -> tuple[bool, bool
     )
 
 
-def group_seen(
-    seen: Sequence[TileObject], tiles: Sequence[Tile], alike: Similarity = box_iou
+def group_objects(
+    objects: Sequence[TileObject], tiles: Sequence[Tile], alike: Similarity = box_iou
 ) -> list[Group]:
     """Put together what tiles saw of the same objects, surest pairs first."""
     by_tile: dict[int, list[int]] = {}
-    for number, each in enumerate(seen):
+    for number, each in enumerate(objects):
         by_tile.setdefault(each.tile, []).append(number)
     pairs = [
         pair
         for first, second in combinations(sorted(by_tile), 2)
         for pair in _pairs(
-            seen, by_tile[first], by_tile[second], _strip(tiles, first, second), alike
+            objects, by_tile[first], by_tile[second], _strip(tiles, first, second), alike
         )
     ]
-    group_of = list(range(len(seen)))
+    group_of = list(range(len(objects)))
     groups = {number: [number] for number in group_of}
     for _, a, b in sorted(pairs, reverse=True):
-        mine, other = group_of[a], group_of[b]
-        both = groups[mine] + groups[other]
-        if mine != other and len({seen[number].tile for number in both}) == len(both):
-            groups[mine] = both
-            for number in groups.pop(other):
-                group_of[number] = mine
+        first, second = group_of[a], group_of[b]
+        both = groups[first] + groups[second]
+        if first != second and len({objects[number].tile for number in both}) == len(both):
+            groups[first] = both
+            for number in groups.pop(second):
+                group_of[number] = first
     return sorted(
-        ([seen[number] for number in sorted(group)] for group in groups.values()),
+        ([objects[number] for number in sorted(group)] for group in groups.values()),
         key=lambda group: (group[0].tile, group[0].row),
     )
 
@@ -105,18 +105,24 @@ def _strip(tiles: Sequence[Tile], first: int, second: int) -> Array:
 
 
 def _pairs(
-    seen: Sequence[TileObject], first: list[int], second: list[int], strip: Array, alike: Similarity
+    objects: Sequence[TileObject],
+    first: list[int],
+    second: list[int],
+    strip: Array,
+    alike: Similarity,
 ) -> list[tuple[float, int, int]]:
     """Objects of two tiles that look alike inside of their strip, with how much."""
     if not box_area(strip):
         return []
     low, high = np.tile(strip[:2], 2), np.tile(strip[2:], 2)
-    boxes = [np.clip([seen[number].box for number in each], low, high) for each in (first, second)]
+    boxes = [
+        np.clip([objects[number].box for number in each], low, high) for each in (first, second)
+    ]
     likeness = alike(*boxes)
     return [
         (float(likeness[row, column]), first[row], second[column])
         for row, column in np.argwhere(likeness >= MIN_ALIKE)
-        if seen[first[row]].label == seen[second[column]].label
+        if objects[first[row]].label == objects[second[column]].label
     ]
 
 
@@ -128,7 +134,7 @@ def best_whole(group: Group, tiles: Sequence[Tile]) -> TileObject | None:
     )
 
 
-def surest(group: Group) -> TileObject:
+def most_confident(group: Group) -> TileObject:
     """Who of a group had the best score, which becomes that of the object."""
     return max(group, key=lambda each: each.score or 0.0)
 
@@ -153,12 +159,16 @@ def suppress_duplicates(groups: Sequence[Group], boxes: Sequence[Array]) -> list
 
     def rank(number: int) -> tuple[bool, float, float]:
         group = groups[number]
-        return _is_cut(group), -(surest(group).score or 0.0), -float(box_area(places[number]))
+        return (
+            _is_cut(group),
+            -(most_confident(group).score or 0.0),
+            -float(box_area(places[number])),
+        )
 
-    def told_before(number: int) -> bool:
+    def is_duplicate(number: int) -> bool:
         overlap = box_iou(places[number], places)[0]
         doubles = overlap >= MIN_DOUBLE
-        around = inside(places[number], places) >= MIN_INSIDE
+        around = share_inside(places[number], places) >= MIN_INSIDE
         return any(
             (doubles[other] and groups[other][0].label == groups[number][0].label)
             or overlap[other] >= MIN_SAME
@@ -169,7 +179,7 @@ def suppress_duplicates(groups: Sequence[Group], boxes: Sequence[Array]) -> list
 
     kept = np.zeros(len(groups), dtype=bool)
     for number in sorted(range(len(groups)), key=rank):
-        kept[number] = not told_before(number)
+        kept[number] = not is_duplicate(number)
     rows: list[int] = np.flatnonzero(kept).tolist()
     return rows
 
@@ -179,7 +189,7 @@ def _is_cut(group: Group) -> bool:
     return len(group) == 1 and not group[0].whole
 
 
-def inside(box: Array, others: Array) -> Array:
+def share_inside(box: Array, others: Array) -> Array:
     """The share of a box that lies in each of others `(N, 4)`."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     common = box_area(np.concatenate([low, high], axis=-1))

@@ -13,15 +13,27 @@ from florence2.pipelines.tiling.matching import (
     Group,
     TileObject,
     best_whole,
-    group_seen,
+    group_objects,
     joined_box,
+    most_confident,
     suppress_duplicates,
-    surest,
     touching_sides,
 )
-from florence2.pipelines.tiling.polygons import united
+from florence2.pipelines.tiling.polygons import union
 from florence2.pipelines.tiling.text_lines import alike_lines, extended_to_seam, joined_line
-from florence2.results import Absent, Boxes, Mixed, Polygons, Quads, Result, Scores, Text, as_boxes
+from florence2.results import (
+    SCORE_COLUMNS,
+    Absent,
+    Boxes,
+    Mixed,
+    Objects,
+    Polygons,
+    Quads,
+    Result,
+    Text,
+    as_boxes,
+    filled_columns,
+)
 
 
 def merge(
@@ -38,22 +50,25 @@ def merge(
         about that tile; pieces that were malformed add up, and the first reason to finish that
         is not `"stop"` is told.
     """
-    placed = [moved(*pair, image_size) for pair in zip(results, tiles, strict=True)]
+    placed = [translated(*pair, image_size) for pair in zip(results, tiles, strict=True)]
     if tiles[0].box == (0, 0, *image_size) and len(tiles) == 1:
         return placed[0]
     match placed[0]:
         case Boxes():
-            told = cast(list[Boxes], placed)
-            merged: Result = with_absent(_boxes(told, tiles, any_label), told)
+            boxes = cast(list[Boxes], placed)
+            merged: Result = with_absent(_boxes(boxes, tiles, any_label), boxes)
         case Quads():
             merged = _quads(cast(list[Quads], placed), tiles)
         case Polygons():
             merged = _polygons(cast(list[Polygons], placed), tiles)
         case Mixed():
             mixed = cast(list[Mixed], placed)
-            boxes = _boxes([each.boxes for each in mixed], tiles, any_label)
-            polygons = _polygons([each.polygons for each in mixed], tiles)
-            merged = with_absent(replace(mixed[0], boxes=boxes, polygons=polygons), mixed)
+            joined = replace(
+                mixed[0],
+                boxes=_boxes([each.boxes for each in mixed], tiles, any_label),
+                polygons=_polygons([each.polygons for each in mixed], tiles),
+            )
+            merged = with_absent(joined, mixed)
         case other:
             raise AssertionError(f"a {other.kind} result has no objects to merge")
     return replace(merged, **merged_metadata(results))
@@ -84,7 +99,7 @@ def merged_metadata(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def moved(result: Result, tile: Tile, image_size: Size) -> Result:
+def translated(result: Result, tile: Tile, image_size: Size) -> Result:
     """An answer about a tile in the frame of the picture."""
     origin = np.array(tile.box[:2], dtype=np.float64)
     changes: dict[str, Any] = {"image_size": image_size}
@@ -102,42 +117,37 @@ def moved(result: Result, tile: Tile, image_size: Size) -> Result:
             points = decode_points(bins, result.image_size) + origin
             changes["location_bins"] = encode_points(points, image_size).ravel().tolist()
         case Mixed():
-            changes["boxes"] = moved(result.boxes, tile, image_size)
-            changes["polygons"] = moved(result.polygons, tile, image_size)
+            changes["boxes"] = translated(result.boxes, tile, image_size)
+            changes["polygons"] = translated(result.polygons, tile, image_size)
     return replace(result, **changes)
 
 
 def boxes_of(result: Result) -> Array:
     """The boxes around all objects of a result, `(N, 4)`; those of `Mixed` boxes come first."""
-    match result:
-        case Boxes():
-            return result.xyxy
-        case Quads():
-            return bounding_box(result.quads)
-        case Polygons():
-            around = [bounding_box(np.concatenate(instance)) for instance in result.polygons]
-            return np.array(around).reshape(-1, 4)
-        case Mixed():
-            return np.concatenate([boxes_of(result.boxes), boxes_of(result.polygons)])
-    return np.empty((0, 4))
+    if isinstance(result, Mixed):
+        return np.concatenate([boxes_of(result.boxes), boxes_of(result.polygons)])
+    return as_boxes(result).xyxy
 
 
 def _boxes(results: Sequence[Boxes], tiles: Sequence[Tile], any_label: bool) -> Boxes:
-    seen = _seen(results, tiles, any_label)
-    groups = group_seen(seen, tiles)
-    boxes = [joined_box(group, tiles) for group in groups]
-    kept = suppress_duplicates(groups, boxes)
-    xyxy = np.array([boxes[number] for number in kept]).reshape(-1, 4)
-    columns = _columns(results, [surest(groups[number]) for number in kept])
-    return replace(results[0], xyxy=xyxy, **columns)
+    kept = _objects(results, tiles, any_label)
+    xyxy = np.array([joined_box(group, tiles) for group in kept]).reshape(-1, 4)
+    return replace(results[0], xyxy=xyxy, **_columns(results, kept))
 
 
 def _polygons(results: Sequence[Polygons], tiles: Sequence[Tile]) -> Polygons:
-    groups = group_seen(_seen(results, tiles), tiles)
+    kept = _objects(results, tiles)
+    polygons = tuple(_outline(group, results, tiles) for group in kept)
+    return replace(results[0], polygons=polygons, **_columns(results, kept))
+
+
+def _objects(
+    results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False
+) -> list[Group]:
+    """What tiles saw, each object once."""
+    groups = group_objects(_tile_objects(results, tiles, any_label), tiles)
     kept = suppress_duplicates(groups, [joined_box(group, tiles) for group in groups])
-    polygons = tuple(_outline(groups[number], results, tiles) for number in kept)
-    columns = _columns(results, [surest(groups[number]) for number in kept])
-    return replace(results[0], polygons=polygons, **columns)
+    return [groups[number] for number in kept]
 
 
 def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -> tuple[Array, ...]:
@@ -145,40 +155,34 @@ def _outline(group: Group, results: Sequence[Polygons], tiles: Sequence[Tile]) -
     if whole is not None or len(group) == 1:
         one = whole or group[0]
         return results[one.tile].polygons[one.row]
-    return united([(tiles[each.tile], results[each.tile].polygons[each.row]) for each in group])
+    return union([(tiles[each.tile], results[each.tile].polygons[each.row]) for each in group])
 
 
 def _quads(results: Sequence[Quads], tiles: Sequence[Tile]) -> Quads:
-    seen = _seen(results, tiles, any_label=True)
-    groups = group_seen(
-        [extended_to_seam(each, tiles[each.tile]) for each in seen], tiles, alike_lines
-    )
+    pieces = _tile_objects(results, tiles, any_label=True)
+    extended = [extended_to_seam(piece, tiles[piece.tile]) for piece in pieces]
+    groups = group_objects(extended, tiles, alike_lines)
     lines = [joined_line(group, results, tiles) for group in groups]
     kept = suppress_duplicates(groups, [bounding_box(line.quad) for line in lines])
+    read = [lines[number] for number in kept]
     scores: dict[str, Any] = {
-        name: tuple(lines[number].scores[place] for number in kept) if known else None
-        for place, (name, known) in enumerate(_known_scores(results).items())
+        name: tuple(line.scores[place] for line in read) if _any_has(name, results) else None
+        for place, name in enumerate(SCORE_COLUMNS)
     }
     return replace(
         results[0],
-        quads=np.array([lines[number].quad for number in kept]).reshape(-1, 4, 2),
-        labels=tuple(lines[number].text for number in kept),
+        quads=np.array([line.quad for line in read]).reshape(-1, 4, 2),
+        labels=tuple(line.text for line in read),
         **scores,
     )
 
 
-Objects = Boxes | Quads | Polygons
+def _any_has(name: str, results: Sequence[Objects]) -> bool:
+    """Whether any tile has this column of scores; one that is silent has none."""
+    return any(getattr(result, name) is not None for result in results)
 
 
-def _known_scores(results: Sequence[Objects]) -> dict[str, bool]:
-    """The columns of scores, and whether any tile has them; one that is silent has none."""
-    return {
-        name: any(getattr(result, name) is not None for result in results)
-        for name in ("scores", "location_scores", "label_scores")
-    }
-
-
-def _seen(
+def _tile_objects(
     results: Sequence[Objects], tiles: Sequence[Tile], any_label: bool = False
 ) -> list[TileObject]:
     found = []
@@ -191,17 +195,13 @@ def _seen(
     return found
 
 
-def _columns(results: Sequence[Objects], chosen: Sequence[TileObject]) -> dict[str, Any]:
+def _columns(results: Sequence[Objects], groups: Sequence[Group]) -> dict[str, Any]:
     """Labels and scores of objects, as who saw each most surely gave them."""
-
-    def column(name: str) -> Scores:
-        values = [getattr(results[each.tile], name) for each in chosen]
-        return tuple(
-            None if value is None else value[each.row]
-            for value, each in zip(values, chosen, strict=True)
-        )
-
+    chosen = [most_confident(group) for group in groups]
+    columns = [filled_columns(result) for result in results]
     return {
-        "labels": tuple(results[each.tile].labels[each.row] for each in chosen),
-        **{name: column(name) if known else None for name, known in _known_scores(results).items()},
+        name: [columns[each.tile][name][each.row] for each in chosen]
+        if _any_has(name, results)
+        else None
+        for name in ("labels", *SCORE_COLUMNS)
     }

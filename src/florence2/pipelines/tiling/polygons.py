@@ -18,7 +18,7 @@ Point = tuple[float, float]
 Edge = tuple[Point, Point]
 
 
-def united(pieces: Sequence[tuple[Tile, Sequence[Array]]]) -> tuple[Array, ...]:
+def union(pieces: Sequence[tuple[Tile, Sequence[Array]]]) -> tuple[Array, ...]:
     """Return the polygons of one object from those that each of its tiles outlined.
 
     A hole that closes only across a seam is filled.

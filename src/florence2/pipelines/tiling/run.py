@@ -11,9 +11,8 @@ What a task does with a large picture:
     region_to_...                                       a window around the region
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -77,7 +76,11 @@ def run_tiled(
     asked = replace(request, min_score=0.0)
     if task is Task.OCR:
         asked = replace(asked, task=Task.OCR_WITH_REGION)
-    ask = partial(_ask_parts, engine, asked, picture, batch_size)
+
+    def ask(parts: Sequence[PixelBox]) -> list[Result]:
+        questions = (replace(asked, image=_shown(picture, part)) for part in parts)
+        return results_of(engine, questions, batch_size)
+
     results = ask([each.box for each in places])
     any_label = task is Task.DENSE_REGION_CAPTION  # one thing may be described in two ways
     merged = merge(results, places, picture.size, any_label=any_label)
@@ -86,7 +89,7 @@ def run_tiled(
         side = engine.processor.image_side
         merged = verify_objects(merged, known, ask, native_side=side, any_label=any_label)
     assert not isinstance(merged, Text), "texts are not merged"
-    kept = merged.above(request.min_score)
+    kept = merged.with_min_score(request.min_score)
     if not isinstance(kept, Quads):
         return kept
     lines, _ = read_in_order(kept)
@@ -97,18 +100,6 @@ def _plain(picture: Image.Image) -> bool:
     """Whether a part of a picture has one colour, so that a model could only invent."""
     extrema = cast(Sequence[tuple[int, int]], picture.getextrema())
     return all(high - low <= MAX_PLAIN for low, high in extrema)
-
-
-def _ask_parts(
-    engine: Engine,
-    request: Request,
-    picture: Image.Image,
-    batch_size: int,
-    parts: Iterable[PixelBox],
-) -> list[Result]:
-    """Ask one question about parts of a picture."""
-    questions = (replace(request, image=_shown(picture, each)) for each in parts)
-    return results_of(engine, questions, batch_size)
 
 
 def _shown(picture: Image.Image, box: PixelBox) -> Image.Image:

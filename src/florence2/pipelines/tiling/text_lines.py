@@ -10,7 +10,7 @@ import numpy as np
 from florence2.geometry import Array
 from florence2.pipelines.tiling.grid import Tile
 from florence2.pipelines.tiling.matching import Group, TileObject
-from florence2.results import Quads
+from florence2.results import SCORE_COLUMNS, Quads, filled_columns
 
 MAX_STRAY = 3  # letters at the end of a piece that the seam may have spoilt
 MIN_BLANK = 0.5  # letters that a gap between two pieces is wide, if it parts words
@@ -41,17 +41,17 @@ def alike_lines(first: Array, second: Array) -> Array:
     return alike
 
 
-def extended_to_seam(seen: TileObject, tile: Tile) -> TileObject:
+def extended_to_seam(piece: TileObject, tile: Tile) -> TileObject:
     """Lengthen a piece of a line to the border of its tile if less than a letter is missing there.
 
     A tile does not read the letter that its border cuts, so the pieces of a line may not meet.
     """
-    height = float((seen.box[2:] - seen.box[:2]).min())
-    missing = np.abs(seen.box - tile.box)
-    box = np.where(missing < height, tile.box, seen.box)
-    axis = int((seen.box[2:] - seen.box[:2]).argmax())
-    box[[1 - axis, 3 - axis]] = seen.box[[1 - axis, 3 - axis]]
-    return replace(seen, box=box)
+    height = float((piece.box[2:] - piece.box[:2]).min())
+    missing = np.abs(piece.box - tile.box)
+    box = np.where(missing < height, tile.box, piece.box)
+    axis = int((piece.box[2:] - piece.box[:2]).argmax())
+    box[[1 - axis, 3 - axis]] = piece.box[[1 - axis, 3 - axis]]
+    return replace(piece, box=box)
 
 
 def joined_line(group: Group, results: Sequence[Quads], tiles: Sequence[Tile]) -> Line:
@@ -70,9 +70,9 @@ def joined_line(group: Group, results: Sequence[Quads], tiles: Sequence[Tile]) -
 
 
 def _line(result: Quads, row: int) -> Line:
-    columns = result.scores, result.location_scores, result.label_scores
-    scores = tuple(None if column is None else column[row] for column in columns)
-    return Line(result.labels[row], result.quads[row], scores)  # type: ignore[arg-type]
+    columns = filled_columns(result)
+    scores = tuple(columns[name][row] for name in SCORE_COLUMNS)
+    return Line(result.labels[row], result.quads[row], scores)
 
 
 def _direction(quads: Sequence[Array]) -> Array:
@@ -86,8 +86,8 @@ def _chosen(group: Group, axis: int, tiles: Sequence[Tile]) -> list[TileObject]:
     """Of the tiles at one place along the line, the one that saw its height, and most surely."""
     across = 1 - axis
 
-    def worth(seen: TileObject) -> tuple[bool, float]:
-        return not (seen.cut[across] or seen.cut[across + 2]), seen.score or 0.0
+    def worth(piece: TileObject) -> tuple[bool, float]:
+        return not (piece.cut[across] or piece.cut[across + 2]), piece.score or 0.0
 
     best: dict[int, TileObject] = {}
     for each in group:

@@ -43,8 +43,8 @@ def verify_objects(
         return found
     new = [rect for rect in around if rect not in known]
     crops = {**known, **dict(zip(new, ask(new), strict=True))}
-    again = [_confirmed(crops[rect], rect, boxes) for rect, boxes in around.items()]
-    merged = merge(again, list(map(Tile, around)), found.image_size, any_label=any_label)
+    confirmed = [_confirmed(crops[rect], rect, boxes) for rect, boxes in around.items()]
+    merged = merge(confirmed, list(map(Tile, around)), found.image_size, any_label=any_label)
     if isinstance(found, Boxes | Mixed) and isinstance(merged, Boxes | Mixed):
         merged = with_absent(merged, [found, merged])
     return replace(merged, **merged_metadata([found, merged]))
