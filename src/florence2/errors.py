@@ -79,7 +79,7 @@ def error_or(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Flor
         return error
 
 
-def warn_moved(old: str, new: str) -> None:
-    """Warn whoever called the function that calls this one."""
+def warn_moved(old: str, new: str, calls_between: int = 1) -> None:
+    """Warn whoever called the function that calls this one, or one further up."""
     message = f"{old} is deprecated since florence2 0.5 and goes in 0.6; use {new}"
-    warnings.warn(message, DeprecationWarning, stacklevel=3)
+    warnings.warn(message, DeprecationWarning, stacklevel=2 + calls_between)

@@ -91,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
             logging.getLogger("florence2").setLevel(logging.INFO)
         with world.raise_together():
             ready = prepare(options, world)
-            words = ready.look()
+            words = ready.preflight()
         if world.is_main:
             print(words, file=sys.stderr)
         line = planned(ready) if dry else trained(ready)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from florence2.data.records import Record
-from florence2.evaluation.intervals import Estimate, mean
+from florence2.evaluation.intervals import Interval, mean
 from florence2.evaluation.predict import Answerer, Prediction, Predictor
 from florence2.evaluation.suites import Skipped, Suite
-from florence2.evaluation.task_metrics import Measured
+from florence2.evaluation.task_metrics import Metrics
 from florence2.results import Result
 from florence2.tasks import Task
 
@@ -24,7 +24,7 @@ class Row:
     material: str
     answerer: str
     count: int
-    numbers: Mapping[str, Estimate]
+    numbers: Mapping[str, Interval]
     notes: Mapping[str, str]
     seconds: float
 
@@ -46,7 +46,7 @@ class Report:
 
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    malformed: dict[Task, Estimate] = field(default_factory=dict)
+    malformed: dict[Task, Interval] = field(default_factory=dict)
     shown: dict[str, list[Prediction]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def run_suites(
 
     def add_row(
         suite: Suite, name: str, records: list[Record], results: list[Result], started: float
-    ) -> Measured:
+    ) -> Metrics:
         seconds = time.perf_counter() - started
         measured = suite.measure(list(zip(results, records, strict=True)))
         row = Row(suite.group, suite.material, name, len(records), measured.numbers,
@@ -97,7 +97,9 @@ def run_suites(
         results = [answer.result for answer in answers]
         measured = add_row(suite, name, records, results, started)
         predictions = list(zip(results, records, strict=True))
-        report.shown[f"{suite.group}, {suite.material}"] = _spread(predictions, measured.qualities)
+        report.shown[f"{suite.group}, {suite.material}"] = _spread(
+            predictions, measured.per_sample_quality
+        )
         for answer, record in zip(answers, records, strict=True):
             is_broken = answer.is_repaired or answer.result.malformed > 0
             broken.setdefault(record.task, []).append(float(is_broken))

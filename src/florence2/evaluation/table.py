@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from florence2.evaluation.intervals import Estimate
+from florence2.evaluation.intervals import Interval
 from florence2.evaluation.report import Report, Row
 
 # What numbers are called; those not named here keep their names.
@@ -50,8 +50,8 @@ def _line(row: Row) -> str:
     return f"| {group} | {pictures} | {row.answerer} | {'; '.join(numbers)} |"
 
 
-def _number(estimate: Estimate) -> str:
-    return f"**{estimate.value:.3f}** ({estimate.low:.3f}-{estimate.high:.3f})"
+def _number(interval: Interval) -> str:
+    return f"**{interval.value:.3f}** ({interval.low:.3f}-{interval.high:.3f})"
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:

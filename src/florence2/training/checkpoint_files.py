@@ -21,7 +21,7 @@ from torch import Tensor
 
 from florence2.errors import ConfigError, WeightsError
 
-WHOLE, MANIFEST, LOG = "checkpoint.pt", "checkpoint.json", "log.csv"
+CHECKPOINT, MANIFEST, LOG = "checkpoint.pt", "checkpoint.json", "log.csv"
 PARTS = "checkpoint-*.part*"
 LOG_COLUMNS = ("stage", "step", "seconds", "name", "value", "pictures")
 
@@ -29,11 +29,11 @@ LOG_COLUMNS = ("stage", "step", "seconds", "name", "value", "pictures")
 def write_checkpoint(state: Mapping[str, Any], folder: Path, part_bytes: int | None = None) -> None:
     """Write the state of a run, in one file or in parts; a crash leaves the former state."""
     if part_bytes is None:
-        _write_synced(folder / WHOLE, lambda file: torch.save(dict(state), file))
+        _write_synced(folder / CHECKPOINT, lambda file: torch.save(dict(state), file))
         stale = [folder / MANIFEST, *folder.glob(PARTS)]
     else:
         stale = [
-            folder / WHOLE,
+            folder / CHECKPOINT,
             *(set(folder.glob(PARTS)) - set(_write_parts(state, folder, part_bytes))),
         ]
     for path in stale:
@@ -83,7 +83,7 @@ def _write_synced(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def read_checkpoint(place: Path) -> dict[str, Any] | None:
     """The state of a run from its folder or its checkpoint file; None if there is none yet."""
     if place.is_dir():
-        found = [path for name in (WHOLE, MANIFEST) if (path := place / name).exists()]
+        found = [path for name in (CHECKPOINT, MANIFEST) if (path := place / name).exists()]
         if not found:
             return None
         place = max(found, key=lambda path: path.stat().st_mtime_ns)
@@ -98,7 +98,7 @@ def read_checkpoint(place: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or "model" not in state:
         raise WeightsError(
             f"file {str(place)!r} holds no state of a training run; give the folder of a run or its"
-            f" {WHOLE!r}"
+            f" {CHECKPOINT!r}"
         )
     return state
 
@@ -128,8 +128,8 @@ def trained_weights(place: str | Path) -> dict[str, Tensor]:
     state = read_checkpoint(Path(place))
     if state is None:
         raise WeightsError(
-            f"folder {str(place)!r} holds neither {WHOLE!r} nor {MANIFEST!r}; give the folder of a"
-            " training run"
+            f"folder {str(place)!r} holds neither {CHECKPOINT!r} nor {MANIFEST!r}; give the folder"
+            " of a training run"
         )
     return {**state["model"], **state.get("average", {})}
 

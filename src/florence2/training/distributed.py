@@ -167,7 +167,7 @@ def accumulating(module: nn.Module, last: bool) -> AbstractContextManager[object
     return nullcontext()
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather_full(tensor: Tensor) -> Tensor:
     """The whole of a tensor; all processes must ask together if it is sharded."""
     if _is_sharded(tensor):
         tensor = cast(Any, tensor).full_tensor()

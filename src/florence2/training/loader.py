@@ -49,7 +49,7 @@ class Batches(Dataset[Batch]):
         return collate([self.examples[row] for row in rows], self.pad_id)
 
 
-def feed(batches: Batches, recipe: Recipe, *, pin_memory: bool = False) -> Iterator[Batch]:
+def batch_loader(batches: Batches, recipe: Recipe, *, pin_memory: bool = False) -> Iterator[Batch]:
     """The pieces of this process, one after another, made ahead of time."""
     workers = recipe.workers
     return iter(
