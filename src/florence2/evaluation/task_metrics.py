@@ -44,10 +44,7 @@ Measure = Callable[[Sequence[Prediction]], Metrics]
 
 def measure_reading(answered: Sequence[Prediction]) -> Metrics:
     """Text: character error rate, and the share read without an error."""
-    pairs = [
-        (normalized(cast(Text, found).text), normalized(cast(Text, record.result).text))
-        for found, record in answered
-    ]
+    pairs = [(normalized(read), normalized(truth)) for read, truth in _texts(answered)]
     edits = [edit_distance(read, truth) for read, truth in pairs]
     exact = [float(read == truth) for read, truth in pairs]
     lengths = [len(truth) for _, truth in pairs]
@@ -72,14 +69,12 @@ def measure_detection(answered: Sequence[Prediction]) -> Metrics:
     named = _matching(pairs)
     bare = _matching(pairs, use_labels=False)
     own = all(found.scores is not None and None not in found.scores for found, _ in pairs)
+    bare_precision = _average_precision(pairs, use_labels=False)
     numbers = {
         **named.numbers,
         **_average_precision(pairs, use_labels=True),
         "box_f1": bare.numbers["f1"],
-        **{
-            f"box_{name}": value
-            for name, value in _average_precision(pairs, use_labels=False).items()
-        },
+        **{f"box_{name}": value for name, value in bare_precision.items()},
     }
     ranking = "scores of the model" if own else "order in which boxes were written"
     return Metrics(numbers, named.per_sample_quality, {"ranked_by": ranking})
@@ -100,10 +95,11 @@ def measure_proposals(answered: Sequence[Prediction]) -> Metrics:
 def measure_open_detection(answered: Sequence[Prediction]) -> Metrics:
     """Boxes of asked names; a name that is not there should get none."""
     pairs = _box_pairs(answered)
-    measured = _matching(pairs)
-    absent = [_absent_names(record.text_input, truth) for (_, record), (_, truth) in
-              zip(answered, pairs, strict=True)]  # fmt: skip
-    return _with_rejection(measured, pairs, absent)
+    absent = [
+        [name for name in split_classes(record.text_input) if name not in truth.labels]
+        for (_, record), (_, truth) in zip(answered, pairs, strict=True)
+    ]
+    return _with_rejection(_matching(pairs), pairs, absent)
 
 
 def measure_grounding(
@@ -137,10 +133,7 @@ def measure_masks(answered: Sequence[Prediction]) -> Metrics:
 
 def measure_names(answered: Sequence[Prediction]) -> Metrics:
     """The name of a region: the share that is right."""
-    right = [
-        float(_plain(cast(Text, found).text) == _plain(cast(Text, record.result).text))
-        for found, record in answered
-    ]
+    right = [float(_plain(told) == _plain(truth)) for told, truth in _texts(answered)]
     return Metrics({"accuracy": mean(right)}, right)
 
 
@@ -150,12 +143,11 @@ def measure_captions(answered: Sequence[Prediction], names: Mapping[str, str]) -
     Args:
         names: every name that may occur, with its plural.
     """
-    told = [_named(cast(Text, found).text, names) for found, _ in answered]
-    truth = [_named(cast(Text, record.result).text, names) for _, record in answered]
-    common = [len(found & there) for found, there in zip(told, truth, strict=True)]
+    named = [(_named(told, names), _named(truth, names)) for told, truth in _texts(answered)]
+    common = [len(told & truth) for told, truth in named]
     numbers = {
-        "names_precision": ratio(common, list(map(len, told))),
-        "names_recall": ratio(common, list(map(len, truth))),
+        "names_precision": ratio(common, [len(told) for told, _ in named]),
+        "names_recall": ratio(common, [len(truth) for _, truth in named]),
     }
     sentences = measure_sentences(answered)
     return Metrics(numbers | sentences.numbers, sentences.per_sample_quality)
@@ -163,7 +155,7 @@ def measure_captions(answered: Sequence[Prediction], names: Mapping[str, str]) -
 
 def measure_sentences(answered: Sequence[Prediction]) -> Metrics:
     """Sentences: F1 of their words, and the share that is word for word the true one."""
-    texts = [(cast(Text, found).text, cast(Text, record.result).text) for found, record in answered]
+    texts = _texts(answered)
     counts = [common_words(told, truth) for told, truth in texts]
     common = [2 * both for both, _, _ in counts]
     total = [first + second for _, first, second in counts]
@@ -238,8 +230,8 @@ def _answers(found: Boxes, truth: Boxes, name: str) -> bool:
     return name in found.labels if truth.labels else bool(found.labels)
 
 
-def _absent_names(asked: str, truth: Boxes) -> list[str]:
-    return [name for name in split_classes(asked) if name not in truth.labels]
+def _texts(answered: Sequence[Prediction]) -> list[tuple[str, str]]:
+    return [(cast(Text, found).text, cast(Text, record.result).text) for found, record in answered]
 
 
 def _box_pairs(answered: Sequence[Prediction]) -> list[Pair]:
