@@ -18,10 +18,9 @@ import torch
 from florence2.errors import ConfigError, DataError
 from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
 from florence2.tasks import Task
-from florence2.training.batches import Example, collate
+from florence2.training.batches import Batches, Example, collate
 from florence2.training.checkpoint_files import read_checkpoint, trained_weights
 from florence2.training.freezing import freeze
-from florence2.training.loader import Batches
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage

@@ -146,8 +146,8 @@ def planned(ready: "Finetuning") -> dict[str, Any]:
         "records": len(ready.data.stored),
         "held_out": len(ready.data.held_out),
         "steps": ready.stage.steps,
-        "parameters": report.parameters,
-        "trainable": report.trainable,
+        "parameters": report.parameters["total"],
+        "trainable": report.trainable["total"],
     }
 
 

@@ -22,13 +22,12 @@ from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
-from florence2.training.batches import Batch
+from florence2.training.batches import Batch, Batches
 from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
 from florence2.training.datasets import Reader, TrainingData
 from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.freezing import check_frozen, freeze, trainable_report
 from florence2.training.held_out import HeldOut
-from florence2.training.loader import Batches
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.losses import AnswerLoss
 from florence2.training.mixtures import ExampleMaker, MixedExamples
@@ -246,7 +245,7 @@ class Finetuning:
                 f"folder {str(folder)!r} holds a run that was not started by this command; name"
                 " another folder with --output"
             )
-        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        _write_json(path, settings)
 
     def _baseline_metrics(self, path: Path) -> dict[str, float]:
         """The numbers of the model before its first step, measured once."""
@@ -254,7 +253,7 @@ class Finetuning:
             numbers: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
             return numbers
         numbers = self.held_out(self.model, self.side)
-        path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        _write_json(path, numbers)
         return numbers
 
     def _export(self, folder: Path, before: dict[str, float]) -> Outcome:
@@ -273,8 +272,7 @@ class Finetuning:
             )
         after = self.held_out(self._reload(checkpoint), self.side)
         outcome = Outcome(checkpoint, adapter, before, after)
-        text = json.dumps({"before": before, "after": after}, indent=2)
-        (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+        _write_json(folder / RESULTS, {"before": before, "after": after})
         return outcome
 
     def _reload(self, checkpoint: Path | None) -> Florence2Model:
@@ -283,6 +281,10 @@ class Finetuning:
             return self.model
         device = self.model.shared.weight.device
         return load_checkpoint(checkpoint, dtype=torch.float32, device=device).model.eval()
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> Finetuning:

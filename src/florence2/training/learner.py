@@ -165,7 +165,7 @@ class Learner:
         All processes must enter; only the first may run the model.
         """
         if self.world.mesh is not None:
-            weights = self._model_state() | self._average_values()
+            weights = _full_state(self.model) | self._average_values()
             if self.unsharded is not None:
                 self.unsharded.load_state_dict(weights)
                 yield self.unsharded.eval()
@@ -192,7 +192,7 @@ class Learner:
         Only the first of several gets the moments of the optimizer.
         """
         return {
-            "model": self._model_state(),
+            "model": _full_state(self.model),
             "loss": _full_state(self.objective.loss),
             "trained": list(self.parameters),
             "optimizer": moments(self.optimizer, self.parameters, keep=self.world.is_main),
@@ -200,9 +200,6 @@ class Learner:
             "updates": self.average.updates if self.average else 0,
             "window": self.metrics.totals(self.world),
         }
-
-    def _model_state(self) -> dict[str, Tensor]:
-        return _full_state(self.model)
 
     def _average_values(self) -> dict[str, Tensor]:
         values = self.average.values if self.average else {}

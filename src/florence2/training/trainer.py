@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
+from florence2.training.batches import Batches, batch_loader
 from florence2.training.checkpoint_files import LOG, RunLog, read_checkpoint, write_checkpoint
 from florence2.training.curves import check_matplotlib, draw_curves
 from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.learner import Learner
-from florence2.training.loader import Batches, batch_loader
 from florence2.training.losses import ANSWER
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
@@ -98,7 +98,8 @@ class Trainer:
             self.world.rank,
             self.world.size,
         )
-        pieces = batch_loader(batches, recipe, pin_memory=learner.device.type == "cuda")
+        on_gpu = learner.device.type == "cuda"
+        pieces = batch_loader(batches, recipe.workers, recipe.worker_init, pin_memory=on_gpu)
         learner.objective.train()
         learner.metrics.start_clock()
         with self._bar(stage) as bar:
