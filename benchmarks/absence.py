@@ -30,7 +30,7 @@ from florence2 import Boxes, Florence2, GenerationOptions, Request, Task
 from florence2.data.records import Record
 from florence2.engine.presence import PhraseQuery, PresenceEvidence
 from florence2.evaluation.detection import count_boxes
-from florence2.evaluation.intervals import Estimate, ratio
+from florence2.evaluation.intervals import Interval, ratio
 from florence2.evaluation.suites import Suite
 from florence2.pipelines.presence import collect_evidence
 from florence2.results import Absent, as_boxes
@@ -98,7 +98,7 @@ def ask(model: Florence2, records: Sequence[Record]) -> Iterator[Answered]:
             yield Answered(truth, found, asked)
 
 
-def absence(answered: Sequence[Answered], tells: Tells) -> dict[str, Estimate]:
+def absence(answered: Sequence[Answered], tells: Tells) -> dict[str, Interval]:
     """Precision and recall of telling absence; intervals over pictures."""
     told = [[each for each in picture.phrases if tells(each)] for picture in answered]
     right = [sum(not each.is_there for each in phrases) for phrases in told]
@@ -106,7 +106,7 @@ def absence(answered: Sequence[Answered], tells: Tells) -> dict[str, Estimate]:
     return {"precision": ratio(right, list(map(len, told))), "recall": ratio(right, absent)}
 
 
-def box_f1(answered: Sequence[Answered], threshold: float) -> Estimate:
+def box_f1(answered: Sequence[Answered], threshold: float) -> Interval:
     """F1 of boxes with their labels at IoU 0.5, after those of absent phrases are left out."""
     right, either = [], []
     for picture in answered:
@@ -168,7 +168,7 @@ def _below(least: float, score: Callable[[PresenceEvidence], float], asked: Aske
 def show(group: str, numbers: dict[str, Any]) -> None:
     print(f"{group}: {numbers['phrases']} phrases, {numbers['absent']} of them absent")
     for name, row in numbers["rows"].items():
-        print(f"  {name:12}  {told({what: Estimate(**each) for what, each in row.items()})}")
+        print(f"  {name:12}  {told({what: Interval(**each) for what, each in row.items()})}")
     print("  ranked", *(f"{name} {value:.3f}" for name, value in numbers["ranked"].items()))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from florence2.data.records import Record
-from florence2.evaluation.intervals import Estimate
+from florence2.evaluation.intervals import Interval
 from florence2.tasks import Task
 from florence2_lab.suites.worlds_suites import SCENE_SIDE, SCENES, SEED
 from florence2_lab.worlds.describe import scene_records
@@ -33,7 +33,7 @@ def held_out_scenes(kit: Kit, count: int) -> list[Record]:
     return [scene_records(each, (Task.OD,))[0] for each in made]
 
 
-def told(numbers: Mapping[str, Estimate]) -> str:
+def told(numbers: Mapping[str, Interval]) -> str:
     """Numbers with their intervals, in a line."""
     return "  ".join(
         f"{name} {each.value:.3f} ({each.low:.3f}-{each.high:.3f})"

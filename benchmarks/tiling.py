@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 
 from florence2 import Boxes, Florence2, Quads, Request, Result, Task, Tiles, draw
 from florence2.data.records import Record
-from florence2.evaluation.intervals import Estimate
+from florence2.evaluation.intervals import Interval
 from florence2.evaluation.predict import GREEDY, MAX_ANSWER_TOKENS
 from florence2.evaluation.task_metrics import MEASURES
 from florence2.evaluation.words import part_of_line
@@ -133,7 +133,7 @@ def ask(model: Florence2, record: Record, way: str, batch_size: int) -> Result:
     return run_tiled(model.engine, request, tiles, batch_size)
 
 
-def measured(record_results: Sequence[tuple[Result, Record]]) -> dict[str, Estimate]:
+def measured(record_results: Sequence[tuple[Result, Record]]) -> dict[str, Interval]:
     answered = list(record_results)
     numbers = MEASURES[answered[0][1].task](answered).numbers
     if answered[0][1].task is Task.OD:

@@ -10,6 +10,8 @@ from florence2 import Boxes, Mixed, Polygons, Quads, Text
 from florence2.answers.compat import to_transformers_dict
 from florence2.pipelines.tiling.grid import Tiles
 from florence2.results import Absent
+from florence2.training.recipe import Recipe
+from florence2.training.stage import Stage
 
 
 @pytest.mark.process
@@ -47,10 +49,13 @@ def test_results_still_take_a_threshold_and_absent_phrases_by_the_names_of_befor
     quads = Quads([[[0, 0], [9, 0], [9, 9], [0, 9]]], ["a"], [0.1], image_size=(9, 9))
     mixed = Mixed(boxes, polygons, image_size=(9, 9))
     for result in (boxes, polygons, quads, mixed):
-        assert result.above(0.5) == result.with_min_score(0.5) != result
+        name = type(result).__name__
+        with pytest.warns(DeprecationWarning, match=f"use {name}.with_min_score"):
+            assert result.above(0.5) == result.with_min_score(0.5) != result
     absent = [Absent("car", 0.1)]
-    assert boxes.without(absent) == boxes.drop_absent(absent)
-    assert mixed.without(absent) == mixed.drop_absent(absent)
+    for found in (boxes, mixed):
+        with pytest.warns(DeprecationWarning, match="drop_absent"):
+            assert found.without(absent) == found.drop_absent(absent)
 
 
 def test_tiles_still_look_twice() -> None:
@@ -60,3 +65,12 @@ def test_tiles_still_look_twice() -> None:
         assert tiles == Tiles(overlap=0.3, verify=wanted)
         assert warned[0].filename == __file__
     assert replace(tiles, overlap=0.4) == Tiles(overlap=0.4, verify=False)
+
+
+def test_a_recipe_still_takes_the_names_of_before() -> None:
+    given = {"stages": (Stage("small", 1, 1, 32, 1e-3),), "examples": list, "loss": list}
+    with pytest.warns(DeprecationWarning) as warned:
+        recipe = replace(Recipe(**given, accumulate=2, recompute=True), seed=1)
+    assert (recipe.gradient_accumulation, recipe.gradient_checkpointing) == (2, True)
+    assert ["gradient_" in str(each.message) for each in warned] == [True, True]
+    assert {each.filename for each in warned} == {__file__}

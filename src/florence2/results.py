@@ -172,7 +172,8 @@ class _Objects(_Answered):
 
     def above(self, min_score: float) -> Self:
         """`with_min_score` by its name in 0.4."""
-        warn_moved("Boxes.above(...)", "Boxes.with_min_score(...)")
+        name = type(self).__name__
+        warn_moved(f"{name}.above(...)", f"{name}.with_min_score(...)")
         return self.with_min_score(min_score)
 
     def _check_columns(self, count: int) -> None:

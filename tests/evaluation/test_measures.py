@@ -55,7 +55,7 @@ def test_reading_counts_characters() -> None:
     rows = [answered(Task.OCR, text(read), text(truth)) for read, truth in pairs]
     measured = measure_reading(rows)
     assert values(measured) == {"cer": 3 / 8, "exact": pytest.approx(1 / 3)}
-    assert measured.qualities == pytest.approx([2 / 3, 1, 0])
+    assert measured.per_sample_quality == pytest.approx([2 / 3, 1, 0])
 
 
 def test_words_count_when_spelt_alike_and_in_place() -> None:

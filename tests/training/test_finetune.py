@@ -148,8 +148,8 @@ def test_a_run_that_was_stopped_ends_like_an_unbroken_one(
         pass
 
     ready = prepare(options_for(own, learner, tmp_path / "broken", mode="lora"))
-    ready._claim(ready.options.output)
-    ready._remembered(ready.options.output / "before.json")
+    ready._lock_run_folder(ready.options.output)
+    ready._baseline_metrics(ready.options.output / "before.json")
 
     def stop(model: Florence2Model, side: int) -> dict[str, float]:
         if (ready.options.output / "checkpoint.pt").exists():
@@ -183,20 +183,20 @@ def test_a_folder_with_another_run_is_refused(
 ) -> None:
     options = options_for(own, learner, tmp_path / "run", steps=1)
     first = prepare(options)
-    first._claim(options.output)
-    first._claim(options.output)  # the same again may go on
+    first._lock_run_folder(options.output)
+    first._lock_run_folder(options.output)  # the same again may go on
     with pytest.raises(ConfigError, match=told):
-        prepare(replace(options, **change))._claim(options.output)
+        prepare(replace(options, **change))._lock_run_folder(options.output)
 
 
 def test_a_folder_with_a_run_on_other_data_is_refused(learner: Path, tmp_path: Path) -> None:
     data = write_own_pictures(tmp_path / "own")
     options = options_for(data, learner, tmp_path / "run", steps=1)
-    prepare(options)._claim(options.output)
+    prepare(options)._lock_run_folder(options.output)
     text = data.read_text().replace('"red"', '"rot"')
     data.write_text(text)
     with pytest.raises(ConfigError, match="contents"):
-        prepare(options)._claim(options.output)
+        prepare(options)._lock_run_folder(options.output)
 
 
 # ---- looking and refusing before the first step
@@ -204,7 +204,7 @@ def test_a_folder_with_a_run_on_other_data_is_refused(learner: Path, tmp_path: P
 
 def test_the_look_tells_what_trains_on_what(learner: Path, own: Path, tmp_path: Path) -> None:
     ready = prepare(options_for(own, learner, tmp_path / "run", mode="frozen-vision"))
-    told = ready.look()
+    told = ready.preflight()
     assert "5 to train on, 1 held out (20% of the pictures)" in told
     assert "frozen" in told and "4 steps of 4 pictures of 32 pixels" in told
     assert (tmp_path / "run" / "preview.png").exists()
@@ -217,7 +217,7 @@ def test_a_frozen_part_that_would_train_is_refused(
     ready = prepare(options_for(own, learner, tmp_path / "run", mode="frozen-vision"))
     next(ready.model.vision_tower.parameters()).requires_grad_(True)
     with pytest.raises(ConfigError, match="'vision_tower' is to be frozen, but"):
-        ready.look()
+        ready.preflight()
 
 
 def write_rows(folder: Path, *suffixes: str) -> Path:
@@ -261,7 +261,7 @@ def test_answers_that_teach_nothing_are_refused(
     data = write_rows(tmp_path / "own", *suffixes)
     options = options_for(data, learner, tmp_path / "run", held_out=0.0, augment=False)
     with pytest.raises(DataError, match=told):
-        prepare(options).look()
+        prepare(options).preflight()
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,9 @@ import torch
 from florence2.errors import ConfigError, DataError
 from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
 from florence2.tasks import Task
-from florence2.training.batches import Example, collate
+from florence2.training.batches import Batches, Example, collate
 from florence2.training.checkpoint_files import read_checkpoint, trained_weights
 from florence2.training.freezing import freeze
-from florence2.training.loader import Batches
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
@@ -163,7 +162,7 @@ def test_pieces_of_a_batch_train_as_the_whole(tmp_path: Path) -> None:
     stages = replace(DENSE, steps=4), replace(JOINT, steps=4)
     recipe = replace(new_recipe(*stages), bf16=False)
     Trainer(new_model(), recipe, tmp_path / "whole").run()
-    Trainer(new_model(), replace(recipe, accumulate=3), tmp_path / "pieces").run()
+    Trainer(new_model(), replace(recipe, gradient_accumulation=3), tmp_path / "pieces").run()
     assert_alike(trained_weights(tmp_path / "whole"), trained_weights(tmp_path / "pieces"))
     for one, other in zip(rows(tmp_path / "whole"), rows(tmp_path / "pieces"), strict=True):
         if not one[2].endswith(("accuracy", "spread")):  # means over pieces
@@ -314,7 +313,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(tmp_path: Path
     [
         pytest.param({"stages": ()}, "no stages", id="no stage"),
         pytest.param({"ema_decay": 1.0}, "between 0 and 1", id="decay"),
-        pytest.param({"accumulate": 0}, "accumulate is 0", id="accumulate"),
+        pytest.param({"gradient_accumulation": 0}, "gradient_accumulation is 0", id="accumulation"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:

@@ -49,7 +49,8 @@ def test_recomputed_blocks_give_equal_gradients_and_keep_less() -> None:
 def test_a_run_with_recomputing_makes_the_same_weights(tmp_path: Path) -> None:
     recipe = replace(new_recipe(replace(JOINT, steps=3)), bf16=False)
     Trainer(new_model(dropout=0.1), recipe, tmp_path / "plain").run()
-    Trainer(new_model(dropout=0.1), replace(recipe, recompute=True), tmp_path / "again").run()
+    recipe = replace(recipe, gradient_checkpointing=True)
+    Trainer(new_model(dropout=0.1), recipe, tmp_path / "again").run()
     weights = trained_weights(tmp_path / "again")
     for name, tensor in trained_weights(tmp_path / "plain").items():
         assert torch.equal(tensor, weights[name]), name

@@ -2,7 +2,6 @@
 
 import pickle
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -128,22 +127,12 @@ def test_labels_decode_back_to_the_records(
         assert np.abs(found.xyxy[0] - seen).max() < 1.0  # resizing blurs edges
 
 
-@dataclass(frozen=True)
-class _Replaced:
-    """A source whose picture is not the one that was annotated."""
-
-    record_: Record
-
-    def record(self, visit: int) -> Record:
-        return self.record_
-
-
 def test_a_picture_that_changed_meanwhile_is_refused(maker: ExampleMaker) -> None:
     other = Record(
         np.zeros((9, 9, 3), np.uint8), Task.CAPTION, "", None, Text("a", image_size=SIZE), "1.png"
     )
     with pytest.raises(DataError, match="was the file changed"):
-        MixedExamples(Mixture((_Replaced(other),), (1.0,)), maker)[0]
+        MixedExamples(Mixture((StoredRecords([other]),), (1.0,)), maker)[0]
 
 
 def test_bad_mixtures_are_refused() -> None:

@@ -12,6 +12,7 @@ nothing.
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     rows = measure(job, tell=lambda text: print(f"florence2: {text}", file=sys.stderr))
     print(table(rows))
-    measured = [row.to_dict() for row in rows]
+    measured = [asdict(row) for row in rows]
     print(json.dumps({"model": job.model, "task": job.task.token, "rows": measured}))
     return 0
 

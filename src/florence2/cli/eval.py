@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from florence2.cli.common import add_flag
 from florence2.errors import ConfigError
@@ -79,8 +79,7 @@ def measure(
         readers: other readers of text, by name.
         max_answer_tokens: see `Predictor`.
     """
-    from florence2.evaluation.report import run_suites
-    from florence2.evaluation.table import markdown
+    from florence2.evaluation.report import markdown, run_suites
 
     name, predictor = load_predictor(arguments, max_answer_tokens)
     report = run_suites(suites, (name, predictor), readers or {}, arguments.count, tell)
@@ -120,12 +119,10 @@ def tell(row: "Row") -> None:
 
 
 def write(arguments: argparse.Namespace, report: "Report", line: str, table: str) -> None:
-    from florence2.evaluation.sheet import draw_sheet
+    from florence2.evaluation.report import draw_sheet
 
-    files: dict[str, Any] = {"output": line + "\n", "table": table}
     try:
-        for flag, text in files.items():
-            path = getattr(arguments, flag)
+        for path, text in ((arguments.output, line + "\n"), (arguments.table, table)):
             if path is not None:
                 path.write_text(text, encoding="utf-8")
         if arguments.sheet is not None:

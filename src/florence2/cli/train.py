@@ -91,7 +91,7 @@ def main(arguments: argparse.Namespace) -> int:
             logging.getLogger("florence2").setLevel(logging.INFO)
         with world.raise_together():
             ready = prepare(options, world)
-            words = ready.look()
+            words = ready.preflight()
         if world.is_main:
             print(words, file=sys.stderr)
         line = planned(ready) if dry else trained(ready)
@@ -146,8 +146,8 @@ def planned(ready: "Finetuning") -> dict[str, Any]:
         "records": len(ready.data.stored),
         "held_out": len(ready.data.held_out),
         "steps": ready.stage.steps,
-        "parameters": report.parameters,
-        "trainable": report.trainable,
+        "parameters": report.parameters["total"],
+        "trainable": report.trainable["total"],
     }
 
 

@@ -14,7 +14,7 @@ SEED = 20_261  # the same answers always give the same interval
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Interval:
     """A number measured on some pictures, and the interval that other pictures would give."""
 
     value: float
@@ -26,30 +26,30 @@ class Estimate:
         return {name: round(getattr(self, name), 5) for name in ("value", "low", "high")}
 
 
-def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate:
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Interval:
     """Estimate a sum over a sum, from what each picture adds to both; 0 where there is nothing.
 
     Error rates, precision, recall, F1 and means are all of this form.
 
     >>> ratio([1, 1, 1], [2, 2, 2])
-    Estimate(value=0.5, low=0.5, high=0.5)
+    Interval(value=0.5, low=0.5, high=0.5)
     """
     both = np.array([parts, wholes], dtype=np.float64)
     count = both.shape[1]
     if not count:
-        return Estimate(0.0, 0.0, 0.0)
+        return Interval(0.0, 0.0, 0.0)
     drawn = np.random.default_rng(SEED).multinomial(count, [1 / count] * count, RESAMPLES)
-    return _estimate(_divide(*both.sum(axis=1)), _divide(*(both @ drawn.T)))
+    return _interval(_divide(*both.sum(axis=1)), _divide(*(both @ drawn.T)))
 
 
-def mean(values: Sequence[float]) -> Estimate:
+def mean(values: Sequence[float]) -> Interval:
     """Estimate a mean over pictures."""
     return ratio(values, np.ones(len(values)).tolist())
 
 
-def resampled(
+def bootstrap(
     statistic: Callable[[NDArray[np.intp]], Sequence[float]], count: int, resamples: int
-) -> list[Estimate]:
+) -> list[Interval]:
     """Estimate numbers that only the pictures as a whole have.
 
     Args:
@@ -60,13 +60,13 @@ def resampled(
     rng = np.random.default_rng(SEED)
     values = statistic(np.arange(count))
     drawn = np.array([statistic(rng.integers(count, size=count)) for _ in range(resamples)])
-    return [_estimate(value, column) for value, column in zip(values, drawn.T, strict=True)]
+    return [_interval(value, column) for value, column in zip(values, drawn.T, strict=True)]
 
 
 def _divide(parts: Array, wholes: Array) -> Array:
     return np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
 
 
-def _estimate(value: float | Array, drawn: Array) -> Estimate:
+def _interval(value: float | Array, drawn: Array) -> Interval:
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(value), float(low), float(high))
+    return Interval(float(value), float(low), float(high))

@@ -1,19 +1,46 @@
-"""Run suites: every answerer answers the same records, and what came out is told as rows."""
+"""Run suites, and report what came out as JSON, as a Markdown table and as a sheet of answers."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from florence2.data.records import Record
-from florence2.evaluation.intervals import Estimate, mean
+from PIL import Image, ImageDraw, ImageOps
+
+from florence2.drawing import draw
+from florence2.drawing.fonts import TextRenderer
+from florence2.evaluation.intervals import Interval, mean
 from florence2.evaluation.predict import Answerer, Prediction, Predictor
 from florence2.evaluation.suites import Skipped, Suite
-from florence2.evaluation.task_metrics import Measured
-from florence2.results import Result
+from florence2.evaluation.task_metrics import Metrics
+from florence2.results import Text
 from florence2.tasks import Task
 
-SHOWN = 6  # answers of a suite that a sheet shows
+# What numbers are called in the table; those not named here keep their names.
+WORDS = {
+    "cer": "character error rate",
+    "exact": "without an error",
+    "f1": "F1",
+    "ap": "AP",
+    "ap50": "AP50",
+    "box_f1": "F1 without names",
+    "box_ap": "AP without names",
+    "box_ap50": "AP50 without names",
+    "absent_silent": "absent ones answered with nothing",
+    "mean_iou": "mean IoU",
+    "all_iou": "IoU of all pixels",
+    "word_f1": "F1 of words",
+    "names_precision": "names, precision",
+    "names_recall": "names, recall",
+}
+
+# The sheet; sizes in pixels.
+SHOWN = 6  # answers of a suite
+TILE_WIDTH = 300  # two pictures or one with its texts
+PICTURE_HEIGHT = 150
+FONT_SIZE, LINE, GAP = 12, 16, 8
+MAX_LINES = 6  # of one text
+BLACK, GREY, RED = (0, 0, 0), (110, 110, 110), (190, 20, 30)
 
 
 @dataclass(frozen=True)
@@ -24,14 +51,13 @@ class Row:
     material: str
     answerer: str
     count: int
-    numbers: Mapping[str, Estimate]
+    numbers: Mapping[str, Interval]
     notes: Mapping[str, str]
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
         numbers = {name: number.to_dict() for name, number in self.numbers.items()}
-        return {**vars(self), "notes": dict(self.notes), "numbers": numbers,
-                "seconds": round(self.seconds, 1)}  # fmt: skip
+        return {**vars(self), "numbers": numbers, "seconds": round(self.seconds, 1)}
 
 
 @dataclass
@@ -46,7 +72,7 @@ class Report:
 
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    malformed: dict[Task, Estimate] = field(default_factory=dict)
+    malformed: dict[Task, Interval] = field(default_factory=dict)
     shown: dict[str, list[Prediction]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +84,9 @@ class Report:
         }
 
 
+# ---- running
+
+
 def run_suites(
     suites: Iterable[Suite | Skipped],
     model: tuple[str, Predictor],
@@ -65,7 +94,7 @@ def run_suites(
     count: int,
     on_row: Callable[[Row], None] = lambda row: None,
 ) -> Report:
-    """Run suites of `count` pictures each.
+    """Run suites of `count` pictures each; all answerers of a suite get the same records.
 
     Args:
         model: its name, and what asks it.
@@ -74,43 +103,118 @@ def run_suites(
     """
     report = Report()
 
-    def add_row(
-        suite: Suite, name: str, records: list[Record], results: list[Result], started: float
-    ) -> Measured:
+    def add_row(suite: Suite, name: str, predictions: list[Prediction], started: float) -> Metrics:
         seconds = time.perf_counter() - started
-        measured = suite.measure(list(zip(results, records, strict=True)))
-        row = Row(suite.group, suite.material, name, len(records), measured.numbers,
+        measured = suite.measure(predictions)
+        row = Row(suite.group, suite.material, name, len(predictions), measured.numbers,
                   measured.notes, seconds)  # fmt: skip
         report.rows.append(row)
         on_row(row)
         return measured
 
     broken: dict[Task, list[float]] = {}
+    model_name, predictor = model
     for suite in suites:
         if isinstance(suite, Skipped):
             report.skipped.append(suite)
             continue
         records = suite.records(count)
-        name, predictor = model
         started = time.perf_counter()
         answers = predictor.predict(records)
-        results = [answer.result for answer in answers]
-        measured = add_row(suite, name, records, results, started)
-        predictions = list(zip(results, records, strict=True))
-        report.shown[f"{suite.group}, {suite.material}"] = _spread(predictions, measured.qualities)
+        predictions = [(each.result, record) for each, record in zip(answers, records, strict=True)]
+        measured = add_row(suite, model_name, predictions, started)
+        title = f"{suite.group}, {suite.material}"
+        report.shown[title] = _spread(predictions, measured.per_sample_quality)
         for answer, record in zip(answers, records, strict=True):
             is_broken = answer.is_repaired or answer.result.malformed > 0
             broken.setdefault(record.task, []).append(float(is_broken))
         for name, reader in readers.items() if suite.for_readers else ():
             started = time.perf_counter()
-            add_row(suite, name, records, reader.answer(records), started)
+            answered = list(zip(reader.answer(records), records, strict=True))
+            add_row(suite, name, answered, started)
     report.malformed = {task: mean(broken[task]) for task in Task if task in broken}
     return report
 
 
-def _spread(answered: list[Prediction], qualities: list[float]) -> list[Prediction]:
+def _spread(predictions: list[Prediction], qualities: list[float]) -> list[Prediction]:
     """Choose answers at equal steps from the best to the worst, ends included."""
-    order = sorted(range(len(answered)), key=lambda row: -qualities[row])
+    order = sorted(range(len(predictions)), key=lambda row: -qualities[row])
     steps = min(SHOWN, len(order))
     places = [round(step * (len(order) - 1) / max(steps - 1, 1)) for step in range(steps)]
-    return [answered[order[place]] for place in places]
+    return [predictions[order[place]] for place in places]
+
+
+# ---- the table
+
+
+def markdown(report: Report) -> str:
+    """Write a report for people; every number with its 95 % interval."""
+    lines = ["| what | pictures | answered by | measured (95 % interval) |", "|---|---|---|---|"]
+    for row in report.rows:
+        numbers = "; ".join(f"{WORDS.get(n, n)} {_number(each)}" for n, each in row.numbers.items())
+        group, pictures = row.group.replace("_", " "), f"{row.count} of {row.material}"
+        lines.append(f"| {group} | {pictures} | {row.answerer} | {numbers} |")
+    if report.malformed:
+        lines += ["", "| task | answers that break its grammar |", "|---|---|"]
+        for task, share in report.malformed.items():
+            lines.append(f"| `{task.token}` | {_number(share)} |")
+    rankings = {row.notes["ranked_by"] for row in report.rows if "ranked_by" in row.notes}
+    lines += ["", *(f"- AP: boxes ranked by the {way}." for way in sorted(rankings))]
+    for each in report.skipped:
+        lines.append(f"- Left out: {each.group} on {each.material}: {each.reason}.")
+    return "\n".join(lines) + "\n"
+
+
+def _number(interval: Interval) -> str:
+    return f"**{interval.value:.3f}** ({interval.low:.3f}-{interval.high:.3f})"
+
+
+# ---- the sheet
+
+
+def draw_sheet(report: Report) -> Image.Image:
+    """Draw the chosen answers of all suites, a row each: truth on the left, answer on the right."""
+    rows = [(title, [_tile(each) for each in shown]) for title, shown in report.shown.items()]
+    columns = max((len(tiles) for _, tiles in rows), default=1)
+    heights = [max(tile.height for tile in tiles) + 2 * LINE for _, tiles in rows]
+    page = Image.new("RGB", (columns * (TILE_WIDTH + GAP) + GAP, sum(heights) + GAP), "white")
+    top = 0
+    for (title, tiles), height in zip(rows, heights, strict=True):
+        words = f"{title}: from the best answer to the worst, in equal steps"
+        TextRenderer([words], FONT_SIZE + 2).paint(page, words, (GAP, top + LINE), BLACK)
+        for column, tile in enumerate(tiles):
+            page.paste(tile, (GAP + column * (TILE_WIDTH + GAP), top + 2 * LINE))
+        top += height
+    return page
+
+
+def _tile(prediction: Prediction) -> Image.Image:
+    answer, record = prediction
+    picture = record.picture()
+    if record.region is not None:
+        ImageDraw.Draw(picture).rectangle(record.region, outline=RED, width=2)
+    notes = [(record.text_input, GREY)] if record.text_input else []
+    if isinstance(record.result, Text) and isinstance(answer, Text):
+        notes += [(f"truth: {record.result.text}", GREY), (f"answer: {answer.text}", BLACK)]
+        return _with_notes([picture], notes)
+    return _with_notes([draw(picture, record.result), draw(picture, answer)], notes)
+
+
+def _with_notes(
+    pictures: Sequence[Image.Image], notes: Sequence[tuple[str, tuple[int, int, int]]]
+) -> Image.Image:
+    """Put pictures side by side, and texts below."""
+    renderer = TextRenderer([note for note, _ in notes], FONT_SIZE)
+    lines = [
+        (line, colour)
+        for note, colour in notes
+        for line in renderer.wrapped(note, TILE_WIDTH)[:MAX_LINES]
+    ]
+    tile = Image.new("RGB", (TILE_WIDTH, PICTURE_HEIGHT + LINE * (len(lines) + 1)), "white")
+    width = (TILE_WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
+    for column, picture in enumerate(pictures):
+        small = ImageOps.contain(picture, (width, PICTURE_HEIGHT))
+        tile.paste(small, (column * (width + GAP), 0))
+    for row, (line, colour) in enumerate(lines):
+        renderer.paint(tile, line, (0, PICTURE_HEIGHT + LINE * row + LINE // 2), colour)
+    return tile

@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -89,9 +89,6 @@ class Row:
     peak_mib: float
     agreement: float | None
     machine: "Machine"
-
-    def to_dict(self) -> dict[str, object]:
-        return asdict(self)
 
 
 @dataclass
@@ -247,9 +244,5 @@ def _share_of_equal(some: Sequence[list[int]], others: Sequence[list[int]]) -> f
 
 def _input(task: Task) -> tuple[str, tuple[float, ...] | None]:
     """Words and region for a task that needs them."""
-    return "car" if task.needs_text else "", (
-        10.0,
-        10.0,
-        400.0,
-        300.0,
-    ) if task.needs_region else None
+    region = (10.0, 10.0, 400.0, 300.0) if task.needs_region else None
+    return "car" if task.needs_text else "", region

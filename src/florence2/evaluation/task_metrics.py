@@ -13,7 +13,7 @@ import numpy as np
 
 from florence2.evaluation.average_precision import BoxRanking, Pair
 from florence2.evaluation.detection import count_boxes
-from florence2.evaluation.intervals import Estimate, mean, ratio, resampled
+from florence2.evaluation.intervals import Interval, bootstrap, mean, ratio
 from florence2.evaluation.masks import mask_overlap
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.text import common_words, edit_distance, normalized
@@ -25,39 +25,36 @@ AP_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Measured:
+class Metrics:
     """What came out.
 
     Attributes:
         numbers: by name.
-        qualities: one for each answer, in [0, 1].
+        per_sample_quality: one for each answer, in [0, 1].
         notes: how a number came about, where there are several ways.
     """
 
-    numbers: dict[str, Estimate]
-    qualities: list[float]
+    numbers: dict[str, Interval]
+    per_sample_quality: list[float]
     notes: dict[str, str] = field(default_factory=dict)
 
 
-Measure = Callable[[Sequence[Prediction]], Measured]
+Measure = Callable[[Sequence[Prediction]], Metrics]
 
 
-def measure_reading(answered: Sequence[Prediction]) -> Measured:
+def measure_reading(answered: Sequence[Prediction]) -> Metrics:
     """Text: character error rate, and the share read without an error."""
-    pairs = [
-        (normalized(cast(Text, found).text), normalized(cast(Text, record.result).text))
-        for found, record in answered
-    ]
+    pairs = [(normalized(read), normalized(truth)) for read, truth in _texts(answered)]
     edits = [edit_distance(read, truth) for read, truth in pairs]
     exact = [float(read == truth) for read, truth in pairs]
     lengths = [len(truth) for _, truth in pairs]
     qualities = [
         max(0.0, 1 - wrong / max(length, 1)) for wrong, length in zip(edits, lengths, strict=True)
     ]
-    return Measured({"cer": ratio(edits, lengths), "exact": mean(exact)}, qualities)
+    return Metrics({"cer": ratio(edits, lengths), "exact": mean(exact)}, qualities)
 
 
-def measure_words(answered: Sequence[Prediction]) -> Measured:
+def measure_words(answered: Sequence[Prediction]) -> Metrics:
     """Text with places: words at IoU 0.5 and spelt alike."""
     pairs = [
         (words_of(cast(Quads, found)), words_of(cast(Quads, record.result)))
@@ -66,49 +63,48 @@ def measure_words(answered: Sequence[Prediction]) -> Measured:
     return _matching(pairs)
 
 
-def measure_detection(answered: Sequence[Prediction]) -> Measured:
+def measure_detection(answered: Sequence[Prediction]) -> Metrics:
     """Boxes with names: F1 and AP, and both for the boxes alone."""
     pairs = _box_pairs(answered)
     named = _matching(pairs)
     bare = _matching(pairs, use_labels=False)
     own = all(found.scores is not None and None not in found.scores for found, _ in pairs)
+    bare_precision = _average_precision(pairs, use_labels=False)
     numbers = {
         **named.numbers,
         **_average_precision(pairs, use_labels=True),
         "box_f1": bare.numbers["f1"],
-        **{
-            f"box_{name}": value
-            for name, value in _average_precision(pairs, use_labels=False).items()
-        },
+        **{f"box_{name}": value for name, value in bare_precision.items()},
     }
     ranking = "scores of the model" if own else "order in which boxes were written"
-    return Measured(numbers, named.qualities, {"ranked_by": ranking})
+    return Metrics(numbers, named.per_sample_quality, {"ranked_by": ranking})
 
 
-def measure_dense_captions(answered: Sequence[Prediction]) -> Measured:
+def measure_dense_captions(answered: Sequence[Prediction]) -> Metrics:
     """Boxes with descriptions: F1 of both exactly, and of the boxes alone."""
     pairs = _box_pairs(answered)
     whole, bare = _matching(pairs), _matching(pairs, use_labels=False)
-    return Measured({**whole.numbers, "box_f1": bare.numbers["f1"]}, whole.qualities)
+    return Metrics({**whole.numbers, "box_f1": bare.numbers["f1"]}, whole.per_sample_quality)
 
 
-def measure_proposals(answered: Sequence[Prediction]) -> Measured:
+def measure_proposals(answered: Sequence[Prediction]) -> Metrics:
     """Boxes without names."""
     return _matching(_box_pairs(answered), use_labels=False)
 
 
-def measure_open_detection(answered: Sequence[Prediction]) -> Measured:
+def measure_open_detection(answered: Sequence[Prediction]) -> Metrics:
     """Boxes of asked names; a name that is not there should get none."""
     pairs = _box_pairs(answered)
-    measured = _matching(pairs)
-    absent = [_absent_names(record.text_input, truth) for (_, record), (_, truth) in
-              zip(answered, pairs, strict=True)]  # fmt: skip
-    return _with_silence(measured, pairs, absent)
+    absent = [
+        [name for name in split_classes(record.text_input) if name not in truth.labels]
+        for (_, record), (_, truth) in zip(answered, pairs, strict=True)
+    ]
+    return _with_rejection(_matching(pairs), pairs, absent)
 
 
 def measure_grounding(
     answered: Sequence[Prediction], phrases_of: Callable[[str], Sequence[str]] | None = None
-) -> Measured:
+) -> Metrics:
     """Boxes of phrases; a phrase for which there is nothing should get none.
 
     Args:
@@ -121,10 +117,10 @@ def measure_grounding(
         parts = phrases_of(record.text_input) if phrases_of and truth.labels else ()
         missing = [part for part in parts if part not in truth.labels]
         absent.append(missing if truth.labels else [record.text_input])
-    return _with_silence(_matching(pairs), pairs, absent)
+    return _with_rejection(_matching(pairs), pairs, absent)
 
 
-def measure_masks(answered: Sequence[Prediction]) -> Measured:
+def measure_masks(answered: Sequence[Prediction]) -> Metrics:
     """Outlines: the mean of the IoU of pictures, and the IoU of all pixels together."""
     overlaps = [
         mask_overlap(cast(Polygons, found), cast(Polygons, record.result))
@@ -132,44 +128,40 @@ def measure_masks(answered: Sequence[Prediction]) -> Measured:
     ]
     common, either = zip(*overlaps, strict=True)
     qualities = [part / whole if whole else 1.0 for part, whole in overlaps]
-    return Measured({"mean_iou": mean(qualities), "all_iou": ratio(common, either)}, qualities)
+    return Metrics({"mean_iou": mean(qualities), "all_iou": ratio(common, either)}, qualities)
 
 
-def measure_names(answered: Sequence[Prediction]) -> Measured:
+def measure_names(answered: Sequence[Prediction]) -> Metrics:
     """The name of a region: the share that is right."""
-    right = [
-        float(_plain(cast(Text, found).text) == _plain(cast(Text, record.result).text))
-        for found, record in answered
-    ]
-    return Measured({"accuracy": mean(right)}, right)
+    right = [float(_plain(told) == _plain(truth)) for told, truth in _texts(answered)]
+    return Metrics({"accuracy": mean(right)}, right)
 
 
-def measure_captions(answered: Sequence[Prediction], names: Mapping[str, str]) -> Measured:
+def measure_captions(answered: Sequence[Prediction], names: Mapping[str, str]) -> Metrics:
     """Captions: their words, and which of the things that the true one names they name.
 
     Args:
         names: every name that may occur, with its plural.
     """
-    told = [_named(cast(Text, found).text, names) for found, _ in answered]
-    truth = [_named(cast(Text, record.result).text, names) for _, record in answered]
-    common = [len(found & there) for found, there in zip(told, truth, strict=True)]
+    named = [(_named(told, names), _named(truth, names)) for told, truth in _texts(answered)]
+    common = [len(told & truth) for told, truth in named]
     numbers = {
-        "names_precision": ratio(common, list(map(len, told))),
-        "names_recall": ratio(common, list(map(len, truth))),
+        "names_precision": ratio(common, [len(told) for told, _ in named]),
+        "names_recall": ratio(common, [len(truth) for _, truth in named]),
     }
     sentences = measure_sentences(answered)
-    return Measured(numbers | sentences.numbers, sentences.qualities)
+    return Metrics(numbers | sentences.numbers, sentences.per_sample_quality)
 
 
-def measure_sentences(answered: Sequence[Prediction]) -> Measured:
+def measure_sentences(answered: Sequence[Prediction]) -> Metrics:
     """Sentences: F1 of their words, and the share that is word for word the true one."""
-    texts = [(cast(Text, found).text, cast(Text, record.result).text) for found, record in answered]
+    texts = _texts(answered)
     counts = [common_words(told, truth) for told, truth in texts]
     common = [2 * both for both, _, _ in counts]
     total = [first + second for _, first, second in counts]
     exact = [float(_plain(told) == _plain(truth)) for told, truth in texts]
     qualities = [part / whole if whole else 1.0 for part, whole in zip(common, total, strict=True)]
-    return Measured({"word_f1": ratio(common, total), "exact": mean(exact)}, qualities)
+    return Metrics({"word_f1": ratio(common, total), "exact": mean(exact)}, qualities)
 
 
 MEASURES: Mapping[Task, Measure] = {
@@ -191,7 +183,7 @@ MEASURES: Mapping[Task, Measure] = {
 }
 
 
-def _matching(pairs: Sequence[Pair], *, use_labels: bool = True) -> Measured:
+def _matching(pairs: Sequence[Pair], *, use_labels: bool = True) -> Metrics:
     """Precision, recall and F1 at IoU 0.5."""
     counts = [count_boxes(found, truth, use_labels=use_labels) for found, truth in pairs]
     right = [each.right_boxes for each in counts]
@@ -204,23 +196,23 @@ def _matching(pairs: Sequence[Pair], *, use_labels: bool = True) -> Measured:
         "f1": ratio([2 * each for each in right], both),
     }
     qualities = [each.f1 if whole else 1.0 for each, whole in zip(counts, both, strict=True)]
-    return Measured(numbers, qualities)
+    return Metrics(numbers, qualities)
 
 
-def _average_precision(pairs: Sequence[Pair], *, use_labels: bool) -> dict[str, Estimate]:
+def _average_precision(pairs: Sequence[Pair], *, use_labels: bool) -> dict[str, Interval]:
     ranking = BoxRanking(pairs, use_labels=use_labels)
 
     def of(pictures: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[float, float]:
         found = ranking.measure(np.bincount(pictures, minlength=len(pairs)).astype(float))
         return found.ap, found.ap50
 
-    ap, ap50 = resampled(of, len(pairs), AP_RESAMPLES)
+    ap, ap50 = bootstrap(of, len(pairs), AP_RESAMPLES)
     return {"ap": ap, "ap50": ap50}
 
 
-def _with_silence(
-    measured: Measured, pairs: Sequence[Pair], absent: Sequence[Sequence[str]]
-) -> Measured:
+def _with_rejection(
+    measured: Metrics, pairs: Sequence[Pair], absent: Sequence[Sequence[str]]
+) -> Metrics:
     """Add the share of absent names and phrases that got no box."""
     silent = [
         sum(not _answers(found, truth, name) for name in names)
@@ -230,7 +222,7 @@ def _with_silence(
     asked = sum(map(len, absent))
     notes = measured.notes | {"absent_asked": str(asked)}
     numbers = measured.numbers | ({"absent_silent": share} if asked else {})
-    return Measured(numbers, measured.qualities, notes)
+    return Metrics(numbers, measured.per_sample_quality, notes)
 
 
 def _answers(found: Boxes, truth: Boxes, name: str) -> bool:
@@ -238,8 +230,8 @@ def _answers(found: Boxes, truth: Boxes, name: str) -> bool:
     return name in found.labels if truth.labels else bool(found.labels)
 
 
-def _absent_names(asked: str, truth: Boxes) -> list[str]:
-    return [name for name in split_classes(asked) if name not in truth.labels]
+def _texts(answered: Sequence[Prediction]) -> list[tuple[str, str]]:
+    return [(cast(Text, found).text, cast(Text, record.result).text) for found, record in answered]
 
 
 def _box_pairs(answered: Sequence[Prediction]) -> list[Pair]:

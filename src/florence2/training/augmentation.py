@@ -6,16 +6,18 @@ is: texts cannot be mirrored, "left" would have to become "right", an object cut
 
 import re
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from florence2.data.ordering import canonical
 from florence2.data.records import Record
-from florence2.geometry import Array, Box, PixelBox, box_area, clip_boxes
+from florence2.geometry import Box, PixelBox, box_area, clip_boxes
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
+
+R = TypeVar("R", bound=Result)
 
 FLIP_SHARE = 0.5
 CUT_SHARE = 0.5
@@ -23,7 +25,6 @@ MIN_CUT = 0.6  # of a side
 MIN_REST = 0.7  # of an object that a cut may leave of it
 CUT_TRIES = 8
 BRIGHTNESS = (0.8, 1.25)  # also of contrast
-
 
 CUT_TASKS = frozenset({Task.OD, Task.REGION_PROPOSAL, Task.REGION_TO_CATEGORY})
 
@@ -81,38 +82,22 @@ def flipped(record: Record) -> Record:
     return replace(record, region=region, result=result)
 
 
-def _flipped(result: Result) -> Result:
+def _flipped(result: R) -> R:
+    width = result.image_size[0]
     match result:
         case Boxes():
-            return _flipped_boxes(result)
-        case Polygons():
-            return _flipped_polygons(result)
-        case Mixed():
-            return replace(
-                result,
-                boxes=_flipped_boxes(result.boxes),
-                polygons=_flipped_polygons(result.polygons),
+            x_min, y_min, x_max, y_max = result.xyxy.T
+            return replace(result, xyxy=np.stack((width - x_max, y_min, width - x_min, y_max), 1))
+        case Polygons():  # points also in reverse, so that a clockwise outline stays one
+            corner, mirror = np.array([width, 0.0]), np.array([-1.0, 1.0])
+            mirrored = (
+                tuple((corner + mirror * part)[::-1] for part in parts) for parts in result.polygons
             )
+            return replace(result, polygons=tuple(mirrored))
+        case Mixed():
+            boxes, polygons = _flipped(result.boxes), _flipped(result.polygons)
+            return replace(result, boxes=boxes, polygons=polygons)
     return result
-
-
-def _flipped_boxes(boxes: Boxes) -> Boxes:
-    width = boxes.image_size[0]
-    x_min, y_min, x_max, y_max = boxes.xyxy.T
-    return replace(boxes, xyxy=np.stack((width - x_max, y_min, width - x_min, y_max), 1))
-
-
-def _flipped_polygons(polygons: Polygons) -> Polygons:
-    width = polygons.image_size[0]
-    mirrored = (
-        tuple(_mirrored_outline(part, width) for part in parts) for parts in polygons.polygons
-    )
-    return replace(polygons, polygons=tuple(mirrored))
-
-
-def _mirrored_outline(points: Array, width: int) -> Array:
-    """Mirror and reverse, so that a clockwise outline stays one."""
-    return (np.array([width, 0.0]) + np.array([-1.0, 1.0]) * points)[::-1]
 
 
 def _in_order(result: Result, record: Record) -> Result:
@@ -160,36 +145,22 @@ def cut(record: Record, window: PixelBox) -> Record | None:
     Objects outside are left out, those at the edge are cut. An object of which a small part would
     stay, or a window without objects, is not worth asking about.
     """
+    size = window[2] - window[0], window[3] - window[1]
+    result = record.result
     if record.region is not None:
-        kept = _cut_boxes(np.array([record.region], dtype=np.float64), window)
-        if kept is None or not kept[1].any():
-            return None
-        x_min, y_min, x_max, y_max = kept[0][0].tolist()
-        region: Box = (x_min, y_min, x_max, y_max)
-        return replace(
-            record, region=region, result=replace(record.result, image_size=_size(window))
-        )
-    boxes = record.result
-    if not isinstance(boxes, Boxes):
+        xyxy = np.array([record.region], dtype=np.float64)
+    elif isinstance(result, Boxes):
+        xyxy = result.xyxy
+    else:
         return None
-    kept = _cut_boxes(boxes.xyxy, window)
-    if kept is None or not kept[1].any():
-        return None
-    rows = np.flatnonzero(kept[1])
-    result = Boxes(
-        kept[0][rows], tuple(boxes.labels[row] for row in rows), image_size=_size(window)
-    )
-    return replace(record, result=_in_order(result, record))
-
-
-def _cut_boxes(xyxy: Array, window: PixelBox) -> tuple[Array, NDArray[np.bool_]] | None:
-    """Boxes in the frame of a window and which of them are in it; `None` if one is spoilt."""
-    inside = clip_boxes(xyxy - np.tile(window[:2], 2), _size(window))
+    inside = clip_boxes(xyxy - np.tile(window[:2], 2), size)
     rest = box_area(inside) / np.maximum(box_area(xyxy), 1e-9)
-    if ((rest > 0) & (rest < MIN_REST)).any():
+    rows = np.flatnonzero(rest > 0)
+    if not len(rows) or rest[rows].min() < MIN_REST:
         return None
-    return inside, rest > 0
-
-
-def _size(window: PixelBox) -> tuple[int, int]:
-    return window[2] - window[0], window[3] - window[1]
+    if isinstance(result, Boxes) and record.region is None:
+        labels = tuple(result.labels[row] for row in rows)
+        kept = Boxes(inside[rows], labels, image_size=size)
+        return replace(record, result=_in_order(kept, record))
+    region: Box = tuple(inside[0].tolist())
+    return replace(record, region=region, result=replace(result, image_size=size))

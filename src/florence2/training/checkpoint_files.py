@@ -11,17 +11,16 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from florence2.errors import ConfigError, WeightsError
 
-WHOLE, MANIFEST, LOG = "checkpoint.pt", "checkpoint.json", "log.csv"
+CHECKPOINT, MANIFEST, LOG = "checkpoint.pt", "checkpoint.json", "log.csv"
 PARTS = "checkpoint-*.part*"
 LOG_COLUMNS = ("stage", "step", "seconds", "name", "value", "pictures")
 
@@ -29,11 +28,11 @@ LOG_COLUMNS = ("stage", "step", "seconds", "name", "value", "pictures")
 def write_checkpoint(state: Mapping[str, Any], folder: Path, part_bytes: int | None = None) -> None:
     """Write the state of a run, in one file or in parts; a crash leaves the former state."""
     if part_bytes is None:
-        _write_synced(folder / WHOLE, lambda file: torch.save(dict(state), file))
+        _write_synced(folder / CHECKPOINT, state)
         stale = [folder / MANIFEST, *folder.glob(PARTS)]
     else:
         stale = [
-            folder / WHOLE,
+            folder / CHECKPOINT,
             *(set(folder.glob(PARTS)) - set(_write_parts(state, folder, part_bytes))),
         ]
     for path in stale:
@@ -52,24 +51,23 @@ def _write_parts(state: Mapping[str, Any], folder: Path, part_bytes: int) -> lis
     for number, start in enumerate(range(0, len(data), part_bytes), start=1):
         part = data[start : start + part_bytes]
         path = folder / f"checkpoint-{name}.part{number:02d}"
-        _write_synced(path, partial(_write_bytes, part))
+        _write_synced(path, part)
         paths.append(path)
         digest = hashlib.sha256(part).hexdigest()
         entries.append({"name": path.name, "bytes": len(part), "sha256": digest})
     text = json.dumps({"parts": entries}, indent=2) + "\n"
-    _write_synced(folder / MANIFEST, partial(_write_bytes, text.encode()))
+    _write_synced(folder / MANIFEST, text.encode())
     return paths
 
 
-def _write_bytes(data: bytes | memoryview, file: IO[bytes]) -> None:
-    file.write(data)
-
-
-def _write_synced(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file, force it to the disk, and only then give it its name."""
+def _write_synced(path: Path, data: bytes | memoryview | Mapping[str, Any]) -> None:
+    """Write bytes or a state, force them to the disk, and only then give the file its name."""
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as file:
-        write(file)
+        if isinstance(data, Mapping):
+            torch.save(dict(data), file)
+        else:
+            file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -83,7 +81,7 @@ def _write_synced(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def read_checkpoint(place: Path) -> dict[str, Any] | None:
     """The state of a run from its folder or its checkpoint file; None if there is none yet."""
     if place.is_dir():
-        found = [path for name in (WHOLE, MANIFEST) if (path := place / name).exists()]
+        found = [path for name in (CHECKPOINT, MANIFEST) if (path := place / name).exists()]
         if not found:
             return None
         place = max(found, key=lambda path: path.stat().st_mtime_ns)
@@ -98,7 +96,7 @@ def read_checkpoint(place: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or "model" not in state:
         raise WeightsError(
             f"file {str(place)!r} holds no state of a training run; give the folder of a run or its"
-            f" {WHOLE!r}"
+            f" {CHECKPOINT!r}"
         )
     return state
 
@@ -128,8 +126,8 @@ def trained_weights(place: str | Path) -> dict[str, Tensor]:
     state = read_checkpoint(Path(place))
     if state is None:
         raise WeightsError(
-            f"folder {str(place)!r} holds neither {WHOLE!r} nor {MANIFEST!r}; give the folder of a"
-            " training run"
+            f"folder {str(place)!r} holds neither {CHECKPOINT!r} nor {MANIFEST!r}; give the folder"
+            " of a training run"
         )
     return {**state["model"], **state.get("average", {})}
 

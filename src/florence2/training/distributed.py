@@ -98,9 +98,7 @@ class ProcessGroup:
         if errors and self.is_main:
             raise errors[0]
         if errors:
-            raise SystemExit(
-                0
-            )  # torchrun then waits for the first one, and names its failure alone
+            raise SystemExit(0)  # torchrun waits for the first one, and names its failure alone
 
     def __enter__(self) -> "ProcessGroup":
         return self
@@ -139,7 +137,12 @@ def join(*, shard: bool = False, device: str | None = None) -> ProcessGroup:
     if place.type == "cuda":
         torch.cuda.set_device(place)
     distributed.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
-    return ProcessGroup(rank, size, place, _mesh(place, size) if shard else None)
+    mesh = None
+    if shard:
+        from torch.distributed.device_mesh import init_device_mesh
+
+        mesh = init_device_mesh(place.type, (size,))
+    return ProcessGroup(rank, size, place, mesh)
 
 
 def _place(device: str | None, local_rank: int) -> torch.device:
@@ -154,12 +157,6 @@ def _place(device: str | None, local_rank: int) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
-def _mesh(place: torch.device, size: int) -> "DeviceMesh":
-    from torch.distributed.device_mesh import init_device_mesh
-
-    return init_device_mesh(place.type, (size,))
-
-
 def accumulating(module: nn.Module, last: bool) -> AbstractContextManager[object]:
     """Backward passes within it; gradients of DDP are exchanged in the last piece only."""
     if isinstance(module, DistributedDataParallel) and not last:
@@ -167,7 +164,7 @@ def accumulating(module: nn.Module, last: bool) -> AbstractContextManager[object
     return nullcontext()
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather_full(tensor: Tensor) -> Tensor:
     """The whole of a tensor; all processes must ask together if it is sharded."""
     if _is_sharded(tensor):
         tensor = cast(Any, tensor).full_tensor()

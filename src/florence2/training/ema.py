@@ -35,14 +35,14 @@ class EMA:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """The averages in the model while the context lasts, then the weights again."""
-        self.exchange()
+        self.swap()
         try:
             yield
         finally:
-            self.exchange()
+            self.swap()
 
     @torch.no_grad()
-    def exchange(self) -> None:
+    def swap(self) -> None:
         """Swap the averages and the weights."""
         for name, value in self.values.items():
             parameter = self.parameters[name]

@@ -17,18 +17,17 @@ import torch
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.loading import Checkpoint, load_checkpoint
 from florence2.data.image_files import PictureFolder
-from florence2.errors import ConfigError
+from florence2.errors import ConfigError, warn_moved
 from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
-from florence2.training.batches import Batch
-from florence2.training.checkpoint_files import MANIFEST, WHOLE
+from florence2.training.batches import Batch, Batches
+from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
 from florence2.training.datasets import Reader, TrainingData
 from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.freezing import check_frozen, freeze, trainable_report
 from florence2.training.held_out import HeldOut
-from florence2.training.loader import Batches
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.losses import AnswerLoss
 from florence2.training.mixtures import ExampleMaker, MixedExamples
@@ -43,7 +42,7 @@ from florence2.training.trainer import Trainer
 RUN, BEFORE, RESULTS = "run.json", "before.json", "results.json"
 PREVIEW, MODEL, ADAPTER = "preview.png", "model", "adapter"
 
-LOOKED_AT = 64  # rows of the first batches that are checked
+PREFLIGHT_ROWS = 64  # rows of the first batches that are checked
 EVALUATIONS = 5  # in the course of a run
 
 logger = logging.getLogger(__name__)
@@ -174,10 +173,10 @@ class Finetuning:
         """This process's part of the batches that the run will begin with."""
         share = {"rank": self.world.rank, "size": self.world.size}
         batches = Batches(self.examples(), self.stage, self.model.config.text.pad_id, **share)
-        count = -(-LOOKED_AT // self.stage.batch_size)
+        count = -(-PREFLIGHT_ROWS // self.stage.batch_size)
         return [batches[number] for number in range(min(count, self.stage.steps))]
 
-    def look(self) -> str:
+    def preflight(self) -> str:
         """Check the first batches, draw the first one as `preview.png`; what was found, in words.
 
         Raises:
@@ -203,6 +202,11 @@ class Finetuning:
         )
         return "\n".join(lines)
 
+    def look(self) -> str:
+        """`preflight` by its name of 0.4."""
+        warn_moved("Finetuning.look()", "Finetuning.preflight()")
+        return self.preflight()
+
     # ---- training
 
     def run(self) -> Outcome:
@@ -216,14 +220,14 @@ class Finetuning:
         folder, main = self.options.output, self.world.is_main
         with self.world.raise_together():
             if main:
-                self._claim(folder)
-        before = self._remembered(folder / BEFORE) if main else {}
+                self._lock_run_folder(folder)
+        before = self._baseline_metrics(folder / BEFORE) if main else {}
         trainer = Trainer(self.model, self.recipe(), folder, world=self.world)
         trainer.run()
-        outcome: Outcome = self.world.gather(self._written(folder, before) if main else None)[0]
+        outcome: Outcome = self.world.gather(self._export(folder, before) if main else None)[0]
         return outcome
 
-    def _claim(self, folder: Path) -> None:
+    def _lock_run_folder(self, folder: Path) -> None:
         """Write down the settings of the run, or check that they are those of the one begun."""
         settings = json.loads(json.dumps(self.settings()))
         path = folder / RUN
@@ -236,23 +240,23 @@ class Finetuning:
                 )
             return
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / WHOLE).exists() or (folder / MANIFEST).exists():
+        if (folder / CHECKPOINT).exists() or (folder / MANIFEST).exists():
             raise ConfigError(
                 f"folder {str(folder)!r} holds a run that was not started by this command; name"
                 " another folder with --output"
             )
-        path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        _write_json(path, settings)
 
-    def _remembered(self, path: Path) -> dict[str, float]:
+    def _baseline_metrics(self, path: Path) -> dict[str, float]:
         """The numbers of the model before its first step, measured once."""
         if path.exists():
             numbers: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
             return numbers
         numbers = self.held_out(self.model, self.side)
-        path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        _write_json(path, numbers)
         return numbers
 
-    def _written(self, folder: Path, before: dict[str, float]) -> Outcome:
+    def _export(self, folder: Path, before: dict[str, float]) -> Outcome:
         adapter = checkpoint = None
         if self.lora is not None:
             adapter = save_lora(self.lora, folder / ADAPTER, base=self.options.model)
@@ -266,18 +270,21 @@ class Finetuning:
                 dtype=self.dtype,
                 generation=self.loaded.generation,
             )
-        after = self.held_out(self._as_saved(checkpoint), self.side)
+        after = self.held_out(self._reload(checkpoint), self.side)
         outcome = Outcome(checkpoint, adapter, before, after)
-        text = json.dumps({"before": before, "after": after}, indent=2)
-        (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+        _write_json(folder / RESULTS, {"before": before, "after": after})
         return outcome
 
-    def _as_saved(self, checkpoint: Path | None) -> Florence2Model:
+    def _reload(self, checkpoint: Path | None) -> Florence2Model:
         """The model as users will load it, so that the numbers are those of the file."""
         if checkpoint is None:
             return self.model
         device = self.model.shared.weight.device
         return load_checkpoint(checkpoint, dtype=torch.float32, device=device).model.eval()
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> Finetuning:

@@ -3,7 +3,7 @@
 A frozen part is one whose parameters have `requires_grad` false: no other attribute has an effect.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from florence2.errors import ConfigError, did_you_mean, first_few
@@ -16,37 +16,22 @@ _PARTS_WITH_WORDS = ("text_encoder", "text_decoder")
 
 
 @dataclass(frozen=True)
-class PartSize:
-    """Numbers of values in one part of the model."""
-
-    part: str
-    parameters: int
-    trainable: int
-
-
-@dataclass(frozen=True)
 class TrainableReport:
-    """What will train, part by part; the tied word embedding is a part of its own."""
+    """How many values the model has, and the optimizer will change, by part and in "total".
 
-    parts: tuple[PartSize, ...]
+    The tied word embedding is a part of its own.
+    """
 
-    @property
-    def parameters(self) -> int:
-        """Values of the whole model."""
-        return sum(part.parameters for part in self.parts)
-
-    @property
-    def trainable(self) -> int:
-        """Values that the optimizer will change."""
-        return sum(part.trainable for part in self.parts)
+    parameters: Mapping[str, int]
+    trainable: Mapping[str, int]
 
     def describe(self) -> str:
         """A table, one part to a line."""
-        rows = [*self.parts, PartSize("total", self.parameters, self.trainable)]
         lines = [f"{'part':<14}{'parameters':>15}{'trainable':>15}{'share':>9}"]
-        for row in rows:
-            share = f"{row.trainable / row.parameters:.1%}" if row.trainable else "frozen"
-            lines.append(f"{row.part:<14}{row.parameters:>15,}{row.trainable:>15,}{share:>9}")
+        for part, count in self.parameters.items():
+            trainable = self.trainable[part]
+            share = f"{trainable / count:.1%}" if trainable else "frozen"
+            lines.append(f"{part:<14}{count:>15,}{trainable:>15,}{share:>9}")
         return "\n".join(lines)
 
 
@@ -96,12 +81,13 @@ def check_frozen(model: Florence2Model, parts: Collection[str]) -> None:
 
 def trainable_report(model: Florence2Model) -> TrainableReport:
     """Count what trains now; an adapter counts in the parts that its linears are in."""
-    sizes = dict.fromkeys(PARTS, 0)
-    trainable = dict.fromkeys(PARTS, 0)
+    parameters = dict.fromkeys((*PARTS, "total"), 0)
+    trainable = dict(parameters)
     for name, parameter in model.named_parameters():
-        sizes[part_of(name)] += parameter.numel()
-        trainable[part_of(name)] += parameter.numel() * parameter.requires_grad
-    return TrainableReport(tuple(PartSize(part, sizes[part], trainable[part]) for part in PARTS))
+        for part in (part_of(name), "total"):
+            parameters[part] += parameter.numel()
+            trainable[part] += parameter.numel() * parameter.requires_grad
+    return TrainableReport(parameters, trainable)
 
 
 def part_of(name: str) -> str:

@@ -50,19 +50,17 @@ class HeldOut:
             found = self._predict(model)
         finally:
             model.train(was_training)
-        pairs = [
-            (result, record.result) for result, record in zip(found, self.records, strict=True)
-        ]
         malformed = sum(result.malformed > 0 for result in found) / len(found)
         numbers = {"held_out_loss": loss, "malformed": malformed}
         for task in dict.fromkeys(record.task for record in self.records):
-            mine = [
-                pair
-                for pair, record in zip(pairs, self.records, strict=True)
+            answered = [
+                (result, record)
+                for result, record in zip(found, self.records, strict=True)
                 if record.task is task
             ]
-            own = any(each.prompt for each in self.records if each.task is task)
-            for name, value in _measures(task, mine, own):
+            pairs = [(result, record.result) for result, record in answered]
+            own_prompt = any(record.prompt for _, record in answered)
+            for name, value in _measures(task, pairs, own_prompt):
                 numbers[f"{task.name.lower()}_{name}"] = value
         return numbers
 
@@ -75,21 +73,15 @@ class HeldOut:
     def _loss(self, model: Florence2Model, image_side: int) -> float:
         """The mean loss of a record."""
         loc_begin = self.maker.processor.tokenizer.loc_begin
-        sigma = location_sigma(image_side)
+        sigma, weights = location_sigma(image_side), model.shared.weight
         losses: list[float] = []
         for start in range(0, len(self.records), BATCH):
             records = self.records[start : start + BATCH]
             examples = [self.maker.example(record, record.picture()) for record in records]
-            batch = collate(examples, model.config.text.pad_id)
-            weights = model.shared.weight
-            labels = batch.labels.to(weights.device)
-            logits = model(
-                batch.pixels.to(weights.device, weights.dtype),
-                batch.prompt_ids.to(weights.device),
-                labels,
-                batch.prompt_mask.to(weights.device),
-            )
-            _, rows = answer_loss(logits.float(), labels, loc_begin, sigma)
+            batch = collate(examples, model.config.text.pad_id).to(weights.device)
+            pixels = batch.pixels.to(weights.dtype)
+            logits = model(pixels, batch.prompt_ids, batch.labels, batch.prompt_mask)
+            _, rows = answer_loss(logits.float(), batch.labels, loc_begin, sigma)
             losses += rows.tolist()
         return float(np.mean(losses))
 

@@ -14,7 +14,7 @@ from florence2.errors import ConfigError, DataError, first_few
 from florence2.model.florence2 import Florence2Model
 from florence2.runtimes.select import choose_device
 from florence2.training.batches import Batch
-from florence2.training.distributed import ProcessGroup, accumulating, whole
+from florence2.training.distributed import ProcessGroup, accumulating, gather_full
 from florence2.training.ema import EMA
 from florence2.training.gradient_checkpointing import blocks, recompute_blocks
 from florence2.training.losses import Objective, weighted
@@ -40,7 +40,7 @@ class Learner:
             those that fit are used.
 
     Attributes:
-        window: the numbers of the steps since they were read.
+        metrics: the numbers of the steps since they were read.
         unsharded: a copy of the model to evaluate, where the model itself is sharded: one process
             alone cannot run a model of which it holds a share.
     """
@@ -56,7 +56,7 @@ class Learner:
         self.model, self.recipe, self.world = model, recipe, world
         self.device = world.device or choose_device(recipe.device)
         self.bf16 = recipe.bf16 and (self.device.type != "cuda" or torch.cuda.is_bf16_supported())
-        self.window = StepMetrics(Stopwatch(self.device))
+        self.metrics = StepMetrics(Stopwatch(self.device))
         self._last_loss, self._last_place = torch.zeros(()), ""
         torch.manual_seed(recipe.seed)
         loss = recipe.loss(model)
@@ -66,7 +66,7 @@ class Learner:
         self.objective = Objective(model, loss).to(self.device)
         if state is not None:
             self._load(state)  # before the weights are sharded
-        if recipe.recompute:
+        if recipe.gradient_checkpointing:
             recompute_blocks(model)
         evaluates = world.is_main and recipe.evaluate is not None
         self.unsharded = copy.deepcopy(model) if world.mesh is not None and evaluates else None
@@ -99,11 +99,11 @@ class Learner:
         torch.manual_seed(self._step_seed(place))
         for group in self.optimizer.param_groups:
             group["lr"] = stage.learning_rate_at(place[1], elapsed_s)
-        with self.window.watch.lap("forward_backward"):
+        with self.metrics.watch.lap("forward_backward"):
             loss = self._backward(stage, pieces, measure=place[1] % MEASURE_EVERY == 0)
-        with self.window.watch.lap("optimizer"):
+        with self.metrics.watch.lap("optimizer"):
             norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip_norm)
-            self.window.add({"grad_norm": weighted(whole(norm))})
+            self.metrics.add({"grad_norm": weighted(gather_full(norm))})
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if self.average:
@@ -111,7 +111,7 @@ class Learner:
         # By now a GPU knows the loss of the step before, so that looking at it costs no time.
         self.check_loss()
         self._last_loss, self._last_place = loss, f"step {place[1] + 1} of stage {stage.name!r}"
-        self.window.count_step()
+        self.metrics.count_step()
 
     def _backward(self, stage: Stage, pieces: Sequence[Batch], measure: bool) -> Tensor:
         """Gradients of the loss of the whole batch; returns this process's part of the loss."""
@@ -136,7 +136,7 @@ class Learner:
                 )
                 loss.backward()
             losses.append(loss.detach())
-            self.window.add(sums)
+            self.metrics.add(sums)
         return torch.stack(losses).sum()
 
     def _step_seed(self, place: tuple[int, int]) -> int:
@@ -165,7 +165,7 @@ class Learner:
         All processes must enter; only the first may run the model.
         """
         if self.world.mesh is not None:
-            weights = self._model_state() | self._average_values()
+            weights = _full_state(self.model) | self._average_values()
             if self.unsharded is not None:
                 self.unsharded.load_state_dict(weights)
                 yield self.unsharded.eval()
@@ -181,7 +181,7 @@ class Learner:
     def finish(self) -> None:
         """Leave the running average in the model, in evaluation mode, unless it is sharded."""
         if self.average and self.world.mesh is None:
-            self.average.exchange()
+            self.average.swap()
         self.model.eval()
 
     # ---- state
@@ -192,21 +192,18 @@ class Learner:
         Only the first of several gets the moments of the optimizer.
         """
         return {
-            "model": self._model_state(),
-            "loss": _whole_state(self.objective.loss),
+            "model": _full_state(self.model),
+            "loss": _full_state(self.objective.loss),
             "trained": list(self.parameters),
             "optimizer": moments(self.optimizer, self.parameters, keep=self.world.is_main),
             "average": self._average_values(),
             "updates": self.average.updates if self.average else 0,
-            "window": self.window.totals(self.world),
+            "window": self.metrics.totals(self.world),
         }
-
-    def _model_state(self) -> dict[str, Tensor]:
-        return _whole_state(self.model)
 
     def _average_values(self) -> dict[str, Tensor]:
         values = self.average.values if self.average else {}
-        return {name: whole(each).cpu() for name, each in values.items()}
+        return {name: gather_full(each).cpu() for name, each in values.items()}
 
     def _load(self, state: Mapping[str, Any]) -> None:
         """Weights of the model and of its loss."""
@@ -232,11 +229,11 @@ class Learner:
         if self.average and state["average"]:
             self.average.restore(state["average"], state["updates"])
         if self.world.is_main:
-            self.window.restore(state["window"], self.device)
+            self.metrics.restore(state["window"], self.device)
 
 
-def _whole_state(module: nn.Module) -> dict[str, Tensor]:
-    return {name: whole(tensor).cpu() for name, tensor in module.state_dict().items()}
+def _full_state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: gather_full(tensor).cpu() for name, tensor in module.state_dict().items()}
 
 
 def _load_named(what: str, module: nn.Module, saved: Mapping[str, Tensor]) -> None:

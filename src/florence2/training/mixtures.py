@@ -9,7 +9,6 @@ anywhere and go on, with any number of workers. Pictures are read when their exa
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +28,6 @@ BLOCK = 1_000  # examples in which every source has its exact share
 _BLOCKS, _EPOCHS, _CHANGES = 21, 22, 23
 
 
-class Source(Protocol):
-    """Records without end."""
-
-    def record(self, visit: int) -> Record:
-        """The record of a visit, a function of its number alone."""
-        ...
-
-
 @dataclass(frozen=True)
 class StoredRecords:
     """Records of a dataset in a new order every epoch, each once an epoch."""
@@ -48,10 +39,8 @@ class StoredRecords:
         if not self.records:
             raise DataError("a source without records cannot be trained on; leave it out")
 
-    def __len__(self) -> int:
-        return len(self.records)
-
     def record(self, visit: int) -> Record:
+        """The record of a visit, a function of its number alone."""
         epoch, place = divmod(visit, len(self.records))
         return self.records[int(_order(len(self.records), self.seed, epoch)[place])]
 
@@ -65,7 +54,7 @@ def _order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
 class Mixture:
     """Sources with weights; in every `BLOCK` records each has its share, in random order."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[StoredRecords, ...]
     weights: tuple[float, ...]
     seed: int = 0
     counts: tuple[int, ...] = field(init=False)  # of each source in a block

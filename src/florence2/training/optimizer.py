@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from florence2.errors import ConfigError
-from florence2.training.distributed import placed_like, whole
+from florence2.training.distributed import gather_full, placed_like
 
 BETAS = (0.9, 0.98)
 # Moments by name of the parameter: whole tensors on the CPU.
@@ -45,9 +45,8 @@ def moments(
     """The state of the optimizer; all processes must ask together, those that `keep` get it."""
     kept: Moments = {}
     for name, parameter in parameters.items():
-        state = {
-            key: whole(value).cpu() for key, value in optimizer.state.get(parameter, {}).items()
-        }
+        placed = optimizer.state.get(parameter, {})
+        state = {key: gather_full(value).cpu() for key, value in placed.items()}
         if keep and state:
             kept[name] = state
     return kept

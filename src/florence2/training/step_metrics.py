@@ -86,13 +86,13 @@ class StepMetrics:
         return totals
 
     def restore(self, totals: Mapping[str, list[float]], device: torch.device) -> None:
-        """Go on with the sums of an interrupted window."""
+        """Go on with the sums of an interrupted run."""
         for name, pair in totals.items():
             place = None if name.startswith("seconds_") else device
             self.sums[name] = torch.tensor(pair, device=place)
 
     def means(self, world: ProcessGroup) -> dict[str, float]:
-        """Means over all processes by name, sorted; the window is then empty."""
+        """Means over all processes by name, sorted; the sums then start anew."""
         totals = self.totals(world)
         self.sums = {}
         return {name: total / max(weight, 1e-9) for name, (total, weight) in sorted(totals.items())}

@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from florence2.errors import ConfigError
 from florence2.model.florence2 import Florence2Model
+from florence2.training.batches import Batches, batch_loader
 from florence2.training.checkpoint_files import LOG, RunLog, read_checkpoint, write_checkpoint
 from florence2.training.curves import check_matplotlib, draw_curves
 from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.learner import Learner
-from florence2.training.loader import Batches, feed
 from florence2.training.losses import ANSWER
 from florence2.training.recipe import Recipe
 from florence2.training.stage import Stage
@@ -94,26 +94,27 @@ class Trainer:
             stage,
             self.model.config.text.pad_id,
             self.step,
-            recipe.accumulate,
+            recipe.gradient_accumulation,
             self.world.rank,
             self.world.size,
         )
-        pieces = feed(batches, recipe, pin_memory=learner.device.type == "cuda")
+        on_gpu = learner.device.type == "cuda"
+        pieces = batch_loader(batches, recipe.workers, recipe.worker_init, pin_memory=on_gpu)
         learner.objective.train()
-        learner.window.start_clock()
+        learner.metrics.start_clock()
         with self._bar(stage) as bar:
             started: float | None = None
             last = self.step == stage.steps
             while not last:
-                with learner.window.watch.lap("data", waits=True):
-                    batch = [next(pieces) for _ in range(recipe.accumulate)]
+                with learner.metrics.watch.lap("data", waits=True):
+                    batch = [next(pieces) for _ in range(recipe.gradient_accumulation)]
                 started = started or time.monotonic()  # the first batch waits for its makers
                 self.elapsed_s = time.monotonic() - started
                 learner.take_step(stage, (self.stage_index, self.step), batch, self.elapsed_s)
                 self.step += 1
                 last = stage.is_over(self.step, self.elapsed_s)
                 if self.step % recipe.log_every == 0 or last:
-                    bar.set_postfix(self._log_window(stage), refresh=False)
+                    bar.set_postfix(self._log_metrics(stage), refresh=False)
                 if stage.evaluated and (self.step % recipe.evaluate_every == 0 or last):
                     self._evaluate(stage)
                 if self.step % recipe.save_every == 0 and not last:
@@ -132,11 +133,11 @@ class Trainer:
             leave=False,
         )
 
-    def _log_window(self, stage: Stage) -> dict[str, float]:
+    def _log_metrics(self, stage: Stage) -> dict[str, float]:
         """Log the means of the steps since the last line; returns that of the answers' loss."""
-        window = self.learner.window
-        self.seconds += window.lap_seconds()
-        means = window.means(self.world)
+        metrics = self.learner.metrics
+        self.seconds += metrics.lap_seconds()
+        means = metrics.means(self.world)
         rate = stage.learning_rate_at(self.step - 1, self.elapsed_s)
         per_s = stage.batch_size / means["seconds_step"]
         self._log(stage, {"lr": rate, "images_per_s": per_s, **means})
@@ -145,11 +146,11 @@ class Trainer:
     def _evaluate(self, stage: Stage) -> None:
         if self.recipe.evaluate is None:
             return
-        self.seconds += self.learner.window.lap_seconds()
+        self.seconds += self.learner.metrics.lap_seconds()
         with self.learner.eval_model() as model:
             if self.world.is_main:
                 self._log(stage, self.recipe.evaluate(model, stage.image_side))
-        self.learner.window.start_clock()
+        self.learner.metrics.start_clock()
 
     def _log(self, stage: Stage, numbers: Mapping[str, float]) -> None:
         if not self.world.is_main:
@@ -165,7 +166,7 @@ class Trainer:
     def save(self) -> None:
         """Write the whole state; a crash in between leaves the old one."""
         self.learner.check_loss()
-        self.seconds += self.learner.window.lap_seconds()
+        self.seconds += self.learner.metrics.lap_seconds()
         state = self.learner.state()
         if self.world.is_main:
             state |= {
@@ -177,7 +178,7 @@ class Trainer:
             }
             write_checkpoint(state, self.folder, self.recipe.checkpoint_part_bytes)
             draw_curves(self.log.path, self.folder / CURVES)
-        self.learner.window.start_clock()
+        self.learner.metrics.start_clock()
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         self.stage_index, self.step = state["stage_index"], state["step"]

@@ -9,7 +9,12 @@ from florence2.checkpoints.layouts import SHARED, describe_differences, read_sta
 from florence2.checkpoints.sources import find_checkpoint
 from florence2.errors import WeightsError
 from florence2.model.florence2 import Florence2Model
-from florence2.training.checkpoint_files import MANIFEST, WHOLE, read_checkpoint, trained_weights
+from florence2.training.checkpoint_files import (
+    CHECKPOINT,
+    MANIFEST,
+    read_checkpoint,
+    trained_weights,
+)
 
 
 def load_initial_weights(model: Florence2Model, weights: str | Path | Mapping[str, Tensor]) -> None:
@@ -37,7 +42,8 @@ def loss_weights_of(weights: str | Path | Mapping[str, Tensor] | None) -> dict[s
 
 def _is_run(path: Path) -> bool:
     """Whether this is the folder of a run or its checkpoint, and no model to load."""
-    return path.suffix in (".pt", ".json") or any((path / n).exists() for n in (WHOLE, MANIFEST))
+    names = (CHECKPOINT, MANIFEST)
+    return path.suffix in (".pt", ".json") or any((path / name).exists() for name in names)
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:

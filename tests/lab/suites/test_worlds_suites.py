@@ -9,10 +9,8 @@ import pytest
 
 from answerers import Oracle, Silent
 from florence2.errors import ConfigError
-from florence2.evaluation.report import Report, run_suites
-from florence2.evaluation.sheet import draw_sheet
+from florence2.evaluation.report import Report, draw_sheet, markdown, run_suites
 from florence2.evaluation.suites import Skipped, Suite
-from florence2.evaluation.table import markdown
 from florence2.tasks import Task
 from florence2_lab.suites.watch import evaluate_worlds
 from florence2_lab.suites.worlds_suites import GROUPS, Materials, build_suites

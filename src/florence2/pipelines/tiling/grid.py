@@ -35,7 +35,7 @@ class Tiles:
 
     def __post_init__(self, look_twice: bool | None) -> None:
         if look_twice is not None:
-            warn_moved("Tiles(look_twice=)", "Tiles(verify=)", calls_between=3)
+            warn_moved("Tiles(look_twice=)", "Tiles(verify=)", calls_between=2)
             object.__setattr__(self, "verify", look_twice)
         if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1):
             raise ConfigError(

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from florence2.evaluation.intervals import Estimate, mean, ratio, resampled
+from florence2.evaluation.intervals import Interval, bootstrap, mean, ratio
 
 
 def test_nothing_measured_is_zero() -> None:
-    assert ratio([], []) == Estimate(0.0, 0.0, 0.0)
+    assert ratio([], []) == Interval(0.0, 0.0, 0.0)
 
 
 def test_a_ratio_is_of_the_sums() -> None:
@@ -33,7 +33,7 @@ def test_the_interval_is_that_of_a_share() -> None:
 
 def test_a_statistic_of_all_pictures_agrees_with_the_ratio() -> None:
     values = np.random.default_rng(4).random(60)
-    (found,) = resampled(lambda rows: [float(values[rows].mean())], 60, 1000)
+    (found,) = bootstrap(lambda rows: [float(values[rows].mean())], 60, 1000)
     same = mean(values.tolist())
     assert found.value == pytest.approx(same.value)
     assert (found.low, found.high) == pytest.approx((same.low, same.high), abs=0.01)
