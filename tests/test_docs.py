@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)")
 # What an engineer searches for, and the file that must say it.
 WORDS = {
     "KV cache": "model/cache.py",
@@ -29,6 +30,19 @@ def test_the_api_page_is_that_of_the_docstrings() -> None:
 def test_links_lead_to_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert [link for link in LINK.findall(text) if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_headings(page: Path) -> None:
+    found = ANCHOR.findall(page.read_text(encoding="utf-8"))
+    assert [f"{file}#{to}" for file, to in found if to not in anchors(page, file)] == []
+
+
+def anchors(page: Path, file: str) -> set[str]:
+    """The anchors that GitHub makes of the headings of a page."""
+    text = (page.parent / file if file else page).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("word", WORDS)
