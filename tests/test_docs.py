@@ -1,10 +1,12 @@
-"""The pages say what is there: the API is that of the docstrings, and links lead to files."""
+"""The pages say what is there: the API is that of the code, and links lead to files."""
 
 import re
 import runpy
 from pathlib import Path
 
 import pytest
+
+import florence2
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -24,6 +26,12 @@ WORDS = {
 def test_the_api_page_is_that_of_the_docstrings() -> None:
     made = runpy.run_path(str(ROOT / "scripts" / "make_api.py"))["page"]()
     assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == made, "run make_api.py"
+
+
+@pytest.mark.parametrize("name", sorted(set(florence2.__all__) - {"__version__"}))
+def test_the_api_page_shows_the_signature(name: str) -> None:
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## `{name}`\n\n```python\n(class )?{name}(\(| = )", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
