@@ -171,8 +171,8 @@ class Finetuning:
 
     def first_batches(self) -> list[Batch]:
         """This process's part of the batches that the run will begin with."""
-        share = {"rank": self.world.rank, "size": self.world.size}
-        batches = Batches(self.examples(), self.stage, self.model.config.text.pad_id, **share)
+        pad_id, world = self.model.config.text.pad_id, self.world
+        batches = Batches(self.examples(), self.stage, pad_id, rank=world.rank, size=world.size)
         count = -(-PREFLIGHT_ROWS // self.stage.batch_size)
         return [batches[number] for number in range(min(count, self.stage.steps))]
 
