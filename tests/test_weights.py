@@ -287,6 +287,11 @@ def test_an_untied_copy_is_an_error(native):
         to_internal(native, NATIVE)
 
 
+def test_a_model_in_half_precision_is_written_with_an_exact_sinusoid(native):
+    model = build_model(tiny_config(), to_internal(native, NATIVE), dtype=torch.bfloat16)
+    assert to_internal(to_public(model, NATIVE, dtype=torch.float32), NATIVE).repairs == ()
+
+
 def test_a_logits_bias_must_be_zero(original):
     original["language_model.final_logits_bias"][0, 7] = 0.5
     with pytest.raises(WeightsError, match=r"final_logits_bias' is not zero \(largest value 0.5"):

@@ -34,6 +34,7 @@ from florence2.model.florence2 import Florence2Model
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.peft_files import load_lora, save_lora
 from oracles import TOLERANCE, oracle_logits, oracle_of, our_logits
+from tiny_checkpoints import original_name
 from tiny_models import tiny_model
 
 # PEFT and transformers warn about each other, and PEFT of tied weights.
@@ -214,6 +215,7 @@ options = st.fixed_dictionaries(
         "alpha_pattern": st.dictionaries(names, numbers, max_size=2),
         "layers_to_transform": st.just([0]),
         "exclude_modules": st.just(r".*vision_tower.*"),
+        "fan_in_fan_out": st.booleans(),
         "init_lora_weights": st.sampled_from([True, False, "gaussian", "orthogonal", "olora"]),
         "task_type": st.sampled_from(["SEQ_2_SEQ_LM", "CAUSAL_LM"]),
     },
@@ -257,6 +259,19 @@ def test_an_adapter_of_a_model_without_its_head_is_read(tmp_path: Path) -> None:
     trained(tmp_path / "whole", config)
     found, expected = (our_logits(merged(tmp_path / name)) for name in ("inner", "whole"))
     assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["the published list", "convolutions", "all biases"])
+def test_an_adapter_of_the_original_layout_is_read(tmp_path: Path, kind: str) -> None:
+    """Microsoft's own code is not at hand; its names are."""
+    expected = trained(tmp_path, COMPUTED[kind])
+    path, prefix = tmp_path / "adapter_model.safetensors", "base_model.model."
+    tensors = {}
+    for name, tensor in load_file(path).items():
+        tensors[prefix + original_name(name.removeprefix(prefix))] = tensor
+    assert tensors.keys().isdisjoint(load_file(path).keys())
+    save_file(tensors, path, metadata={"format": "pt"})
+    assert (expected - our_logits(merged(tmp_path))).abs().max() <= TOLERANCE
 
 
 def test_the_original_layout_takes_the_same_adapter(tmp_path: Path) -> None:
@@ -469,7 +484,7 @@ def with_settings(folder: Path, **values: object) -> Path:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"base_model_name_or_path": None}, "does not name a base model"),
+        ({"base_model_name_or_path": None}, "does not name its base model"),
         ({"base_model_name_or_path": "not/here/at/all"}, "an adapter of 'not/here/at/all', which"),
     ],
 )

@@ -450,11 +450,13 @@ def to_public(
         )
     public = {}
     for name, tensor in state.items():
+        if name == SINUSOID:
+            tensor = sinusoid_table(*tensor.shape)  # exact in whatever dtype is written
         if name in (SHARED, HEAD) and vocab_size is not None:
             tensor = resized_embedding(tensor, vocab_size)
         stored_name = str(layout.public_name(name))
         tensor = tensor.t() if stored_name in layout.transposed else tensor
-        public[stored_name] = tensor.to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
+        public[stored_name] = tensor.to("cpu", dtype or state[name].dtype).contiguous()
     if layout is ORIGINAL:
         shared = public[layout.embeddings[0]]
         public = dict.fromkeys(layout.embeddings, shared) | public

@@ -144,8 +144,8 @@ def _files_of_adapter(folder: Path, name: str) -> CheckpointFiles:
     advice = "give that with the adapter: adapter=DIR in Python, --adapter DIR in commands"
     if not isinstance(base, str) or not base:
         raise WeightsError(
-            f"checkpoint {name!r} is an adapter whose {ADAPTER} does not name a base model"
-            f" (base_model_name_or_path); choose the base model, and {advice}"
+            f"checkpoint {name!r} does not name its base model: it is a LoRA adapter, and its"
+            f" {ADAPTER} has no base_model_name_or_path; choose the base model, and {advice}"
         )
     try:
         is_hub_id = _HUB_ID.fullmatch(base) and not os.path.exists(base)

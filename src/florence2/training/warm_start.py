@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from florence2.checkpoints.adapters import merge_adapter
 from florence2.checkpoints.layouts import HEAD, SHARED, describe_differences, read_state, shapes
 from florence2.checkpoints.sources import find_checkpoint
 from florence2.errors import WeightsError
@@ -47,7 +48,11 @@ def _is_run(path: Path) -> bool:
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:
-    tensors = dict(read_state(find_checkpoint(str(source)).weights).tensors)
+    files = find_checkpoint(str(source))
+    state = read_state(files.weights)
+    if files.adapter is not None:
+        state = merge_adapter(state, files.adapter)
+    tensors = dict(state.tensors)
     for name in tensors.keys() & {SHARED, HEAD}:
         tensors[name] = tensors[name][: len(model.shared.weight)]
     # Computed tables, which no layout is trusted with.
