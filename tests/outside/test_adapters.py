@@ -332,6 +332,14 @@ def test_ranks_of_their_own_survive_attaching_and_saving(tmp_path: Path) -> None
     assert (expected - oracle_logits(again)).abs().max() <= TOLERANCE
 
 
+def test_the_former_sentence_of_the_docs_says_what_to_do(tiny_folder: Path, adapter: Path) -> None:
+    """It ended in an AttributeError: the weights of a loaded model are packed."""
+    with Florence2.load(str(tiny_folder), device="cpu") as model:
+        for packed in (model, model.runtime, model.runtime.model):
+            with pytest.raises(ConfigError, match=r"Florence2.load\(..., adapter="):
+                load_lora(packed, adapter)
+
+
 @pytest.mark.parametrize("kind", ["head and DoRA", "convolutions", "all biases", "projector"])
 def test_what_is_more_than_products_cannot_be_attached(tmp_path: Path, kind: str) -> None:
     trained(tmp_path, COMPUTED[kind])

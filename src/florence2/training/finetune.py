@@ -302,9 +302,8 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
     loaded = load_checkpoint(options.model, device=device, adapter=options.adapter)
     if loaded.adapter is not None and options.mode == "lora":
         raise ConfigError(
-            f"mode 'lora' writes an adapter of the checkpoint it starts from, and with"
-            f" {str(loaded.adapter)!r} in it there is none; merge that with florence2 merge, and"
-            " start from what it writes"
+            f"mode 'lora' writes an adapter for the checkpoint it starts from, and none holds the"
+            f" adapter {str(loaded.adapter)!r}; run florence2 merge, and start from what it writes"
         )
     model = loaded.model
     side = options.side or model.config.image_side

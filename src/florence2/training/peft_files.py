@@ -100,7 +100,13 @@ def load_lora(model: Florence2Model, folder: str | Path) -> Lora:
     Raises:
         WeightsError: a file is missing or damaged, the adapter is of a kind that cannot be attached
             here, or it does not fit the model.
+        ConfigError: the model is none that trains.
     """
+    if not isinstance(model, Florence2Model):
+        raise ConfigError(
+            f"an adapter is attached to a Florence2Model, such as load_checkpoint(...).model, not"
+            f" to a {type(model).__name__}; to use it, Florence2.load(..., adapter={str(folder)!r})"
+        )
     adapter = read_adapter(folder)
     fitted = fit_adapter(adapter, dict(model.named_parameters()))
     products = {_module(name): product for name, product in fitted.products.items()}
