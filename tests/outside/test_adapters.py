@@ -123,6 +123,13 @@ COMPUTED = {
         target_modules=["q_proj"], modules_to_save=["layernorm_embedding", "embed_positions"]
     ),
     "whole linears": lora(target_modules=["q_proj"], modules_to_save=["fc1"]),
+    "whole modules and all biases": lora(
+        target_modules=["conv"], modules_to_save=["encoder_attn", "norm1"], bias="all"
+    ),
+    "whole modules by the end of their name": lora(
+        target_modules=["fc1"], modules_to_save=["_proj"]
+    ),
+    "all texts": lora(target_modules=["qkv"], modules_to_save=["language_model"]),
     "some layers": lora(
         target_modules=["q_proj"], layers_to_transform=[1], layers_pattern="layers"
     ),
@@ -200,7 +207,7 @@ names = st.sampled_from(
     "q_proj k_proj v_proj out_proj fc1 fc2 qkv proj lm_head conv image_projection"  # noqa: SIM905
     " row_embeddings conv1 shared embed_tokens".split()
 )
-saved = st.sampled_from(["image_proj_norm", "layernorm_embedding", "lm_head", "norm1", "fc2"])
+saved = st.sampled_from(["image_proj_norm", "layernorm_embedding", "lm_head", "proj", "fc2"])
 numbers = st.integers(1, 6)
 options = st.fixed_dictionaries(
     {"target_modules": st.lists(names, min_size=1, max_size=5, unique=True), "r": numbers},
@@ -305,6 +312,15 @@ def test_modules_that_were_trained_whole_must_be_there(tmp_path: Path) -> None:
     tensors = {name: each for name, each in load_file(path).items() if "lm_head" not in name}
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(WeightsError, match="trained with the whole of 'lm_head'"):
+        merged(tmp_path)
+
+
+@pytest.mark.parametrize("inner", [["encoder_attn", "q_proj"], ["model"]])
+def test_whole_modules_inside_of_others_are_refused(tmp_path: Path, inner: list[str]) -> None:
+    """PEFT writes them, with a wrong weight among them, and cannot read them again."""
+    config = lora(target_modules=["lm_head"], modules_to_save=inner)
+    assert trained(tmp_path, config) is None
+    with pytest.raises(WeightsError, match="whole modules inside of others"):
         merged(tmp_path)
 
 

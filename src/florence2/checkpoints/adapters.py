@@ -11,7 +11,7 @@ Shapes: `R` rank, `K` inputs, `N` outputs.
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -157,12 +157,16 @@ class Adapter:
         base = self.settings.get("base_model_name_or_path")
         return f"it was made for {base!r}: load that model" if base else "load its own model"
 
+    @property
+    def saved(self) -> Sequence[str]:
+        """Ends of the names of modules that were trained whole."""
+        return self.settings.get("modules_to_save") or ()
+
     def may_replace(self, public: str) -> bool:
         """Whether the adapter was trained to replace this weight."""
         if public.endswith(".bias") and self.settings.get("bias", "none") != "none":
             return True
-        saved = self.settings.get("modules_to_save") or ()
-        return any(f".{module}." in f".{public}" for module in saved)
+        return any(_places(module, public) for module in self.saved)
 
 
 @dataclass(frozen=True)
@@ -320,6 +324,8 @@ def _split_names(
                 strangers.append(name)
             else:
                 pieces.setdefault(match["module"], {})[kind] = tensor
+        elif ".original_module." in public:
+            continue  # what `modules_to_save` replaced; with biases PEFT stores it, too
         elif public == name or "lora_" in public:
             strangers.append(name)
         else:
@@ -435,15 +441,27 @@ def _check_saved_modules(adapter: Adapter, names: Collection[str]) -> None:
     """Whether the modules that were trained whole are stored, as far as the model has them."""
     weights = {HEAD, *names}
     public = [str(layout.public_name(name)) for name in weights for layout in LAYOUTS.values()]
-    for module in adapter.settings.get("modules_to_save") or ():
+    for module in adapter.saved:
         known, stored = (
-            any(f".{module}." in f".{name}" for name in where) for where in (public, adapter.copies)
+            any(_places(module, name) for name in where) for where in (public, adapter.copies)
         )
         if known and not stored:
             raise WeightsError(
                 f"{adapter.told} was trained with the whole of {module!r} (modules_to_save) and"
                 " does not hold it; fetch it again, or save it again from PEFT"
             )
+    for name in adapter.copies:
+        if len({end for module in adapter.saved for end in _places(module, name)}) > 1:
+            raise WeightsError(
+                f"{adapter.told} was trained with whole modules inside of others"
+                f" (modules_to_save={[*adapter.saved]!r}), which PEFT writes in a way that it"
+                " cannot read again; train it without the inner ones"
+            )
+
+
+def _places(module: str, weight: str) -> list[int]:
+    """Where the modules end that a weight is in and whose names, as PEFT asks, end in `module`."""
+    return [each.end() for each in re.finditer(rf"{re.escape(module)}\.", weight)]
 
 
 def _with_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
