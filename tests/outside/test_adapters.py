@@ -35,7 +35,7 @@ from florence2.training.lora import Lora, LoraConfig
 from florence2.training.peft_files import load_lora, save_lora
 from oracles import TOLERANCE, oracle_logits, oracle_of, our_logits
 from tiny_checkpoints import original_name
-from tiny_models import tiny_model
+from tiny_models import CONFIG, tiny_model
 
 # PEFT and transformers warn about each other, and PEFT of tied weights.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -129,6 +129,10 @@ COMPUTED = {
     "whole modules by the end of their name": lora(
         target_modules=["fc1"], modules_to_save=["_proj"]
     ),
+    "some words": lora(target_modules=["q_proj"], trainable_token_indices=[200, 201, 100]),
+    "some words by name": lora(
+        target_modules=["q_proj"], trainable_token_indices={"shared": [5, 100]}
+    ),
     "all texts": lora(target_modules=["qkv"], modules_to_save=["language_model"]),
     "some layers": lora(
         target_modules=["q_proj"], layers_to_transform=[1], layers_pattern="layers"
@@ -167,9 +171,13 @@ REFUSED = {
         "init_lora_weights='pissa', .* path_initial_model_for_weight_conversion",
     ),
     "MiCA": (lora(target_modules=["q_proj"], init_lora_weights="mica"), "merge it in PEFT"),
-    "tokens": (
-        lora(target_modules=["q_proj"], trainable_token_indices=[5, 6]),
-        r"trainable_token_indices=\[5, 6\]",
+    "tokens of the answer": (
+        lora(target_modules=["q_proj"], trainable_token_indices={"decoder.embed_tokens": [5, 6]}),
+        "changes words of .*decoder.embed_tokens apart",
+    ),
+    "tokens and the head": (
+        lora(target_modules=["lm_head"], trainable_token_indices=[5, 6]),
+        "changes words of .*shared apart",
     ),
     "parameters": (
         lora(target_modules=["q_proj"], target_parameters=["lm_head.weight"]),
@@ -223,6 +231,7 @@ options = st.fixed_dictionaries(
         "layers_to_transform": st.just([0]),
         "exclude_modules": st.just(r".*vision_tower.*"),
         "fan_in_fan_out": st.booleans(),
+        "trainable_token_indices": st.just([7, 9]),
         "init_lora_weights": st.sampled_from([True, False, "gaussian", "orthogonal", "olora"]),
         "task_type": st.sampled_from(["SEQ_2_SEQ_LM", "CAUSAL_LM"]),
     },
@@ -287,6 +296,25 @@ def test_the_original_layout_takes_the_same_adapter(tmp_path: Path) -> None:
     state = merge_adapter(to_internal(to_public(model, ORIGINAL), ORIGINAL), tmp_path)
     found = our_logits(build_model(follow_head(model.config, state), state))
     assert (expected - found).abs().max() <= TOLERANCE
+
+
+def test_a_base_with_a_head_of_its_own_takes_adapters(tmp_path: Path) -> None:
+    def untied() -> Florence2Model:
+        model = tiny_model()
+        model.untie_head()
+        with torch.no_grad():
+            model.lm_head.weight.mul_(1.5)
+        return model
+
+    config = lora(target_modules=["lm_head", "q_proj"], modules_to_save=["image_proj_norm"])
+    adapted = randomised(peft.get_peft_model(oracle_of(untied()), config))
+    adapted.save_pretrained(tmp_path)
+    again = peft.PeftModel.from_pretrained(oracle_of(untied()), tmp_path).eval()
+    state = merge_adapter(to_internal(to_public(untied(), NATIVE), NATIVE), tmp_path)
+    ours = build_model(follow_head(CONFIG, state), state)
+    assert (oracle_logits(again) - our_logits(ours)).abs().max() <= TOLERANCE
+    with pytest.raises(WeightsError, match="differ from those here"):
+        merged(tmp_path)  # the base's head is in the file, and it is not the tied one
 
 
 def test_base_weights_beside_the_products_are_compared(tmp_path: Path) -> None:
@@ -356,7 +384,7 @@ def test_the_former_sentence_of_the_docs_says_what_to_do(tiny_folder: Path, adap
                 load_lora(packed, adapter)
 
 
-@pytest.mark.parametrize("kind", ["head and DoRA", "convolutions", "all biases", "projector"])
+@pytest.mark.parametrize("kind", ["head and DoRA", "convolutions", "all biases", "some words"])
 def test_what_is_more_than_products_cannot_be_attached(tmp_path: Path, kind: str) -> None:
     trained(tmp_path, COMPUTED[kind])
     model = tiny_model()

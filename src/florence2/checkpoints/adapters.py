@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,7 @@ _KINDS = {
     ("lora_magnitude_vector", ""): "magnitude",
     ("lora_magnitude_vector", ".weight"): "magnitude",
 }
+_TOKENS = ".token_adapter.trainable_tokens_delta"  # rows of words, whole
 _WRAPPERS = re.compile(r"\.(?:base_layer|modules_to_save(?:\.default)?)(?=\.)")
 
 # Settings of PEFT that change nothing about an adapter whose tensors are there, or are read here.
@@ -58,7 +58,7 @@ _KNOWN_SETTINGS = {
     *("layers_pattern", "layers_to_transform", "loftq_config", "lora_alpha", "lora_bias"),
     *("lora_dropout", "lora_ga_config", "megatron_core", "modules_to_save", "peft_type"),
     *("peft_version", "qalora_group_size", "r", "rank_pattern", "revision", "runtime_config"),
-    *("target_modules", "task_type", "use_dora", "use_rslora"),
+    *("target_modules", "task_type", "trainable_token_indices", "use_dora", "use_rslora"),
 }
 # Other ways to start change the weights of the base, which are then not those of the checkpoint.
 _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
@@ -66,9 +66,7 @@ _CONVERTIBLE_STARTS = ("pissa", "olora", "corda", "lora_ga")
 _WORD_MODULES = {"lm_head", "shared", "embed_tokens"}  # all one matrix in a tied model
 
 # Copies of the word embedding that PEFT can adapt apart from each other.
-_PROMPT, _ENCODER, _DECODER = (
-    *(SHARED, "text_encoder.embed_tokens.weight", "text_decoder.embed_tokens.weight"),
-)
+_ENCODER, _DECODER = "text_encoder.embed_tokens.weight", "text_decoder.embed_tokens.weight"
 _POSITIONS = "embed_positions.weight"
 
 
@@ -99,11 +97,8 @@ class Product:
     @property
     def is_plain(self) -> bool:
         """Whether a linear with two small linears beside it computes the same."""
-        return not self.is_embedding and self.a.ndim == 2 and self._is_bare
-
-    @property
-    def _is_bare(self) -> bool:
-        return self.magnitude is None and self.bias is None
+        is_bare = self.magnitude is None and self.bias is None
+        return is_bare and not self.is_embedding and self.a.ndim == 2
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,19 +134,21 @@ class Adapter:
         products: by the public name of the module.
         copies: whole weights, by their public names: those of `modules_to_save`, biases, and
             weights of the base that PEFT stores beside adapters of words.
+        words: rows for some tokens, by the public name of the module.
     """
 
     folder: Path
     settings: Mapping[str, Any]
     products: Mapping[str, Product]
     copies: Mapping[str, Tensor]
+    words: Mapping[str, Tensor]
 
     @property
     def told(self) -> str:
         """What it is called in errors."""
         return f"adapter {str(self.folder)!r}"
 
-    @cached_property
+    @property
     def origin(self) -> str:
         """What to do where it does not fit."""
         base = self.settings.get("base_model_name_or_path")
@@ -176,11 +173,13 @@ class FittedAdapter:
     Attributes:
         products: by the name of the weight.
         copies: whole weights that differ from the model's.
+        words: new rows of the tied word embedding, by token id.
     """
 
     adapter: Adapter
     products: Mapping[str, Product]
     copies: Mapping[str, Tensor]
+    words: Mapping[int, Tensor]
 
 
 # ---- reading
@@ -198,7 +197,7 @@ def read_adapter(folder: str | Path) -> Adapter:
     path = _weights_path(folder)
     name = f"adapter {str(folder)!r}"
     _check_settings(settings, name)
-    pieces, copies = _split_names(read_weights([path]), path)
+    pieces, copies, words = _split_names(read_weights([path]), path)
     try:
         products = {
             module: _product(module, parts, settings, path) for module, parts in pieces.items()
@@ -207,7 +206,7 @@ def read_adapter(folder: str | Path) -> Adapter:
         raise WeightsError(
             f"{name} has no {error.args[0]!r} in {ADAPTER}; fetch it again"
         ) from error
-    adapter = Adapter(folder, settings, products, copies)
+    adapter = Adapter(folder, settings, products, copies, words)
     if lacking := [*_lacking(adapter)]:
         raise WeightsError(
             f"{name} should hold {', '.join(lacking)} by its {ADAPTER} and does not; the two files"
@@ -225,6 +224,8 @@ def _lacking(adapter: Adapter) -> Iterator[str]:
         yield "biases for all of its products or none (lora_bias)"
     if settings.get("bias") == "all" and not any(n.endswith(".bias") for n in adapter.copies):
         yield "the biases of the model (bias='all')"
+    if bool(settings.get("trainable_token_indices")) != bool(adapter.words):
+        yield "rows for tokens (trainable_token_indices)"
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -310,10 +311,10 @@ def _bad_values(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _split_names(
     stored: Mapping[str, Tensor], path: Path
-) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor]]:
-    """Pieces of products by the public name of their module, and whole weights by theirs."""
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Tensor], dict[str, Tensor]]:
+    """Pieces of products by the public name of their module, whole weights by theirs, and words."""
     pieces: dict[str, dict[str, Tensor]] = {}
-    copies, strangers = {}, []
+    copies, words, strangers = {}, {}, []
     for name, tensor in stored.items():
         public = name.removeprefix(PREFIX)
         if not tensor.is_floating_point():
@@ -324,6 +325,8 @@ def _split_names(
                 strangers.append(name)
             else:
                 pieces.setdefault(match["module"], {})[kind] = tensor
+        elif public.endswith(_TOKENS):
+            words[public.removesuffix(_TOKENS)] = tensor
         elif ".original_module." in public:
             continue  # what `modules_to_save` replaced; with biases PEFT stores it, too
         elif public == name or "lora_" in public:
@@ -332,7 +335,7 @@ def _split_names(
             copies[_WRAPPERS.sub("", public)] = tensor
     pairs = ({"a", "b"}, {"embedding_a", "embedding_b"})
     lone = [m for m, parts in pieces.items() if parts.keys() - {"bias", "magnitude"} not in pairs]
-    if strangers or lone or not (pieces or copies):
+    if strangers or lone or not (pieces or copies or words):
         faults = {
             "tensors of other names": strangers,
             "modules with only one of lora_A and lora_B": lone,
@@ -348,7 +351,7 @@ def _split_names(
                 f"adapter file {str(path)!r} holds values for {where!r} that are no numbers;"
                 " its training failed or the file is damaged: use an earlier save"
             )
-    return pieces, copies
+    return pieces, copies, words
 
 
 def _product(
@@ -434,7 +437,35 @@ def fit_adapter(adapter: Adapter, tensors: Mapping[str, Tensor]) -> FittedAdapte
         raise WeightsError(f"{adapter.told} does not fit this model: {told}; {adapter.origin}")
     _refuse_unmergeable(adapter, products, grouped)
     _check_saved_modules(adapter, tensors)
-    return FittedAdapter(adapter, products, copies)
+    changed = {*products, *copies}
+    return FittedAdapter(adapter, products, copies, _fit_words(adapter, tensors, changed))
+
+
+def _fit_words(
+    adapter: Adapter, tensors: Mapping[str, Tensor], changed: Collection[str]
+) -> dict[int, Tensor]:
+    """Rows for tokens, which PEFT puts in all places of a tied word embedding."""
+    if not adapter.words:
+        return {}
+    given = adapter.settings["trainable_token_indices"]
+    indices = next(iter(given.values())) if isinstance(given, Mapping) else given
+    (module, rows), *others = adapter.words.items()
+    is_whole = any(f"{module}.weight" == layout.embeddings[0] for layout in LAYOUTS.values())
+    meddled = {HEAD in tensors, *(name in changed for name in (SHARED, HEAD, _ENCODER, _DECODER))}
+    if others or not is_whole or any(meddled):
+        raise WeightsError(
+            f"{adapter.told} changes words of {first_few([*adapter.words])} apart from other uses"
+            " of the word embedding, which is not computed here; use it in PEFT"
+        )
+    expected = len(indices), *tensors[SHARED].shape[1:]
+    inside = all(isinstance(each, int) and 0 <= each < len(tensors[SHARED]) for each in indices)
+    if tuple(rows.shape) != expected or not inside:
+        raise WeightsError(
+            f"{adapter.told} does not fit this model: its rows for tokens are {_by(rows.shape)} for"
+            f" {len(indices):,} tokens, where the word embedding is {_by(tensors[SHARED].shape)};"
+            f" {adapter.origin}"
+        )
+    return dict(zip(indices, rows, strict=True))
 
 
 def _check_saved_modules(adapter: Adapter, names: Collection[str]) -> None:
@@ -552,6 +583,10 @@ def merge_adapter(state: InternalState, folder: str | Path) -> InternalState:
             " training failed: use an earlier save"
         )
     _settle_words(fitted.adapter, here, changed)
+    if fitted.words:
+        changed[SHARED] = here[SHARED].to(torch.float32, copy=True)
+        for token_id, row in fitted.words.items():
+            changed[SHARED][token_id] = row
     tensors = {**state.tensors, **changed}
     if changed.keys() & {SHARED, HEAD} and torch.equal(
         tensors.get(HEAD, here[SHARED]).float(), tensors[SHARED].float()

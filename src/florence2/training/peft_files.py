@@ -113,7 +113,7 @@ def load_lora(model: Florence2Model, folder: str | Path) -> Lora:
     linears = {name for name, each in model.named_modules() if isinstance(each, nn.Linear)}
     linears.add(_module(HEAD))
     plain = {name for name, product in products.items() if product.is_plain} & linears
-    others = [*fitted.copies, *(name for name in products if name not in plain)]
+    others = [*fitted.copies, *adapter.words, *(name for name in products if name not in plain)]
     if others or not products:
         raise WeightsError(
             f"{adapter.told} changes more than linears by their products"
