@@ -37,6 +37,7 @@ def test_flags_are_frozen() -> None:
         "run": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--calibration",
                 "--cascade",
@@ -61,6 +62,7 @@ def test_flags_are_frozen() -> None:
         "train": sorted(
             [
                 *common,
+                "--adapter",
                 "--alpha",
                 "--batch-size",
                 "--device",
@@ -85,6 +87,7 @@ def test_flags_are_frozen() -> None:
         "eval": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--count",
                 "--data",
@@ -101,6 +104,7 @@ def test_flags_are_frozen() -> None:
         "calibrate": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--count",
                 "--device",
@@ -113,6 +117,7 @@ def test_flags_are_frozen() -> None:
         "bench": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--device",
                 "--model",
@@ -124,6 +129,7 @@ def test_flags_are_frozen() -> None:
                 "--tokens",
             ]
         ),
+        "merge": sorted([*common, "--adapter", "--dtype", "--layout", "--model", "--output"]),
         "doctor": common,
     }
 

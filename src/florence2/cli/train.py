@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " its arguments, with -- in front of those that begin with a dash",
     )
     add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
-    for flag in ("--model", "--side", "--device"):
+    for flag in ("--model", "--adapter", "--side", "--device"):
         add_flag(parser, flag, default=argparse.SUPPRESS)
     add("--mode", f"what trains: {', '.join(MODES)} (default full)", metavar="MODE")
     add(
@@ -171,5 +171,4 @@ def tell(outcome: "Outcome") -> None:
         print(f"held out  {name:<28}{was:>8.3f}  ->{value:>8.3f}", file=sys.stderr)
     made = outcome.checkpoint or outcome.adapter
     print(f"written   {made}", file=sys.stderr)
-    if outcome.checkpoint is not None:
-        print(f"try       florence2 run PICTURE --task od --model {made}", file=sys.stderr)
+    print(f"try       florence2 run PICTURE --task od --model {made}", file=sys.stderr)

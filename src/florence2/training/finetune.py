@@ -16,6 +16,7 @@ import torch
 
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.loading import Checkpoint, load_checkpoint
+from florence2.checkpoints.sources import SHORT_NAMES, absolute
 from florence2.data.image_files import PictureFolder
 from florence2.errors import ConfigError, warn_moved
 from florence2.model.davit import Block
@@ -259,7 +260,8 @@ class Finetuning:
     def _export(self, folder: Path, before: dict[str, float]) -> Outcome:
         adapter = checkpoint = None
         if self.lora is not None:
-            adapter = save_lora(self.lora, folder / ADAPTER, base=self.options.model)
+            base = SHORT_NAMES.get(self.options.model) or absolute(self.options.model)
+            adapter = save_lora(self.lora, folder / ADAPTER, base=base)
         if self.lora is None or self.options.merge:
             if self.lora is not None:
                 self.lora.merge()
@@ -297,7 +299,12 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
         Florence2Error: the model, the data or the options cannot be used, in words.
     """
     device = world.device or choose_device(options.device)
-    loaded = load_checkpoint(options.model, device=device)
+    loaded = load_checkpoint(options.model, device=device, adapter=options.adapter)
+    if loaded.adapter is not None and options.mode == "lora":
+        raise ConfigError(
+            f"mode 'lora' writes an adapter for the checkpoint it starts from, and none holds the"
+            f" adapter {str(loaded.adapter)!r}; run florence2 merge, and start from what it writes"
+        )
     model = loaded.model
     side = options.side or model.config.image_side
     model.config = replace(model.config, image_side=side)

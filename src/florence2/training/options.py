@@ -56,6 +56,7 @@ class FinetuneOptions:
         augment: mirror, cut and brighten pictures where the answer stays right.
         rank, alpha, targets: of the adapter, see `LoraConfig`.
         merge: with an adapter, also write the checkpoint that contains it.
+        adapter: an earlier one, which is merged into the model before the start.
         workers: processes that read pictures.
         device: see `Florence2.load`.
     """
@@ -77,6 +78,7 @@ class FinetuneOptions:
     alpha: float = 32.0
     targets: tuple[str, ...] = ()
     merge: bool = False
+    adapter: str | None = None
     workers: int = 1
     device: str | None = None
 
