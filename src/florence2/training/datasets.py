@@ -85,12 +85,20 @@ class Reader:
         else:
             train, val = hold_out(train, self.held_out, self.seed)
             how = f"{self.held_out:.0%} of the pictures"
+        teaches = [record for record in train if record.ignored is None]
+        unclear = len(train) - len(teaches)
+        train = tuple(teaches)
         if not train:
             raise DataError(f"dataset {path!r} has no record to train on:\n{report}")
         fits, words = self._fitting(train)
         if not fits:
             raise DataError(f"no record of dataset {path!r} can be trained on: {words[0]}")
         val = tuple(self._fitting(val)[0])
+        if unclear:
+            words.append(
+                f"{unclear:,} left out: they hold crowds, groups or difficult objects, so their"
+                " answers do not say all that is there"
+            )
         told = [str(report), *([f"part 'val': {val_report}"] if val_report else []), *words]
         split = f"{len(fits):,} to train on, {len(val):,} held out" + (f" ({how})" if val else "")
         return tuple(fits), val, "\n  ".join([split, *"\n".join(told).splitlines()])
