@@ -80,12 +80,21 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
 
 
 def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":
-    """Yield what the model finds, and what is true; report pictures that cannot be read."""
+    """Yield what the model finds, and what is true; report pictures that cannot be read.
+
+    What lies in a region to ignore is left out of what was found.
+    """
+    from florence2.evaluation.detection import drop_ignored
+    from florence2.results import as_boxes
+
     for record, answer in zip(records, predictor.try_predict(records), strict=True):
         if isinstance(answer, Florence2Error):
             print(f"florence2: left out: {answer}", file=sys.stderr)
         else:
-            yield answer.result, record.result
+            found = answer.result
+            if record.ignored is not None:
+                found = drop_ignored(as_boxes(found), as_boxes(record.result), record.ignored)
+            yield found, record.result
 
 
 def table(measured: dict[str, Any]) -> str:

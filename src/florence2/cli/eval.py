@@ -92,6 +92,8 @@ def measure(
     line, table = json.dumps(content, ensure_ascii=False), markdown(report)
     print(line)
     print(table, end="", file=sys.stderr)
+    for reason in report.left_out.values():
+        print(f"florence2: left out: {reason}", file=sys.stderr)
     write(arguments, report, line, table)
     return 0
 

@@ -61,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--learning-rate", "peak learning rate (default: by model and mode)", type=float)
     add("--held-out", "share of pictures to measure on (default 0.2)", type=float)
     add("--no-augment", "show pictures as they are", action="store_true")
+    add("--no-mirror", "mirror no picture", action="store_true")
+    add("--no-mirror-names", "names that a mirror makes wrong, with commas, beside those it knows")
     add("--rank", "of the adapter in mode lora (default 16)", type=int)
     add("--alpha", "strength of the adapter (default 32)", type=float)
     add("--targets", "linears to adapt, with commas (default: text parts and projector)")
@@ -131,6 +133,10 @@ def finetune_options(sources: Sequence[str], given: dict[str, Any]) -> FinetuneO
         values["targets"] = tuple(name.strip() for name in values["targets"].split(","))
     if values.pop("no_augment", False):
         values["augment"] = False
+    if values.pop("no_mirror", False):
+        values["mirror"] = False
+    if "no_mirror_names" in values:
+        values["no_mirror_names"] = tuple(map(str.strip, values["no_mirror_names"].split(",")))
     return FinetuneOptions(data=tuple(map(WeightedPath.parse, sources)), **values)
 
 

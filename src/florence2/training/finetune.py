@@ -6,6 +6,7 @@ Finetuning.run() ----> Outcome: checkpoint or adapter, and the numbers before an
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -23,6 +24,7 @@ from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
+from florence2.training.augmentation import Augmentation, can_flip, names_in
 from florence2.training.batches import Batch, Batches
 from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
 from florence2.training.datasets import Reader, TrainingData
@@ -32,6 +34,7 @@ from florence2.training.held_out import HeldOut
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.losses import AnswerLoss
 from florence2.training.mixtures import ExampleMaker, MixedExamples
+from florence2.training.one_sided import one_sided_names
 from florence2.training.options import FinetuneOptions, first_difference
 from florence2.training.peft_files import save_lora
 from florence2.training.preflight import check_batches, preview
@@ -145,7 +148,28 @@ class Finetuning:
 
     def examples(self) -> MixedExamples:
         """What is trained on."""
-        return MixedExamples(self.data.mixture, self.maker, augment=self.options.augment)
+        return MixedExamples(self.data.mixture, self.maker, augment=self.augmentation)
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        options = self.options
+        return Augmentation(options.mirror, options.no_mirror_names) if options.augment else None
+
+    def mirroring(self) -> str:
+        """How many records are mirrored, and which names are not, in words."""
+        how, records = self.augmentation, self.data.stored
+        if how is None or not how.mirror:
+            return "no picture is mirrored"
+        kept = [record for record in records if not can_flip(record, how)]
+        names = Counter(
+            name for record in kept for name in one_sided_names(names_in(record), how.fixed_names)
+        )
+        told = ", ".join(repr(name[:40]) for name, _ in names.most_common(8))
+        more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+        why = f"; not those that name {told}{more}" if names else ""
+        others = sum(not one_sided_names(names_in(record), how.fixed_names) for record in kept)
+        why += f"; not {others:,} that read text or have a prompt of their own" if others else ""
+        return f"{len(records) - len(kept):,} of {len(records):,} records are mirrored{why}"
 
     def settings(self) -> dict[str, Any]:
         """Everything that a run must have in common with the one that it goes on with."""
@@ -195,6 +219,7 @@ class Finetuning:
         stage = self.stage
         lines = (
             self.data.summary,
+            self.mirroring(),
             trainable_report(self.model).describe(),
             report.describe(),
             f"preview  {path}: look whether the boxes and words are right",
