@@ -37,6 +37,7 @@ def test_flags_are_frozen() -> None:
         "run": sorted(
             [
                 *common,
+                "--tokenizer",
                 "--beams",
                 "--calibration",
                 "--cascade",
@@ -61,6 +62,7 @@ def test_flags_are_frozen() -> None:
         "train": sorted(
             [
                 *common,
+                "--tokenizer",
                 "--alpha",
                 "--batch-size",
                 "--device",
@@ -85,6 +87,7 @@ def test_flags_are_frozen() -> None:
         "eval": sorted(
             [
                 *common,
+                "--tokenizer",
                 "--beams",
                 "--count",
                 "--data",
@@ -101,6 +104,7 @@ def test_flags_are_frozen() -> None:
         "calibrate": sorted(
             [
                 *common,
+                "--tokenizer",
                 "--beams",
                 "--count",
                 "--device",
@@ -113,6 +117,7 @@ def test_flags_are_frozen() -> None:
         "bench": sorted(
             [
                 *common,
+                "--tokenizer",
                 "--beams",
                 "--device",
                 "--model",
@@ -124,7 +129,7 @@ def test_flags_are_frozen() -> None:
                 "--tokens",
             ]
         ),
-        "doctor": common,
+        "doctor": sorted([*common, "--tokenizer"]),
     }
 
 

@@ -103,6 +103,7 @@ class Florence2:
         calibration: str | Path | Sequence[str | Path] = (),
         limits: EngineLimits | None = None,
         image_side: int | None = None,
+        tokenizer: str | Path | None = None,
     ) -> Florence2:
         """Load a model by short name, folder, weights file or hub id (`"owner/name@revision"`).
 
@@ -117,6 +118,8 @@ class Florence2:
             limits: how much the engine takes on at once.
             image_side: pixels to which pictures are resized; None takes the checkpoint's. Positions
                 are stretched to it; docs/speed.md tells what it costs.
+            tokenizer: a `tokenizer.json` or a folder that holds one, for a checkpoint without;
+                None takes the checkpoint's.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
@@ -125,7 +128,7 @@ class Florence2:
         """
         paths = [calibration] if isinstance(calibration, str | Path) else calibration
         calibrations = [Calibration.load(path) for path in paths]
-        loaded = load_runtime(source, device, precision, image_side)
+        loaded = load_runtime(source, device, precision, image_side, tokenizer)
         if calibrations and loaded.runtime.config.image_side != loaded.trained_image_side:
             raise ConfigError(
                 f"calibrations were fitted on pictures of {loaded.trained_image_side} pixels;"
@@ -147,6 +150,7 @@ class Florence2:
             "calibration": [str(Path(path).resolve()) for path in paths],
             "limits": limits,
             "image_side": image_side,
+            "tokenizer": None if tokenizer is None else str(Path(tokenizer).expanduser().resolve()),
         }
         return model
 

@@ -10,11 +10,11 @@ import tokenizers
 
 from florence2.answers.tokens import BOS, EOS, PAD
 from florence2.checkpoints.config_files import (
-    generation_config,
     native_config,
     original_config,
     preprocessor_config,
 )
+from florence2.checkpoints.generation_settings import generation_config
 from florence2.checkpoints.loading import check_vocabulary, trained_vocab_size
 from florence2.checkpoints.sources import (
     CONFIG,
@@ -83,8 +83,9 @@ def save_checkpoint(
     public = to_public(model, LAYOUTS[layout], vocab_size=rows, dtype=dtype)
     stored = str(dtype or model.shared.weight.dtype).removeprefix("torch.")
     config = with_vocab_size(model.config, rows)
-    contents = _json_files(config, tokenizer, layout, stored)
-    contents[GENERATION] = generation_config(config.text, generation or GenerationOptions())
+    options = generation or GenerationOptions()
+    contents = _json_files(config, tokenizer, layout, stored, options)
+    contents[GENERATION] = generation_config(config.text, options)
 
     with staged(folder) as staging:
         if max_part_bytes is None:
@@ -113,11 +114,15 @@ def _image_id(tokenizer: Tokenizer) -> int:
 
 
 def _json_files(
-    config: Florence2Config, tokenizer: Tokenizer, layout: str, dtype: str
+    config: Florence2Config,
+    tokenizer: Tokenizer,
+    layout: str,
+    dtype: str,
+    generation: GenerationOptions,
 ) -> dict[str, dict[str, Any]]:
     tokenizer_config: dict[str, Any] = {"model_max_length": config.text.max_position_embeddings}
     if layout == "original":
-        config_values = original_config(config, dtype)
+        config_values = original_config(config, dtype, generation)
     else:
         config_values = native_config(config, _image_id(tokenizer), dtype)
         tokenizer_config |= {

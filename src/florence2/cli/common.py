@@ -10,6 +10,10 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "nano (in the package), base, large, base-ft, large-ft, a folder, a file or a hub"
         " id (default nano)",
     },
+    "--tokenizer": {
+        "metavar": "PATH",
+        "help": "tokenizer.json or a folder that holds one (default: the model's)",
+    },
     "--device": {"help": "cpu, cuda, cuda:1, ... (default: CUDA where there is one)"},
     "--precision": {
         "help": "float32, bfloat16 or int8: less is faster and less exact (default: float32 on the"

@@ -134,6 +134,7 @@ def load(arguments: argparse.Namespace) -> "Florence2":
             arguments.precision,
             calibration=calibrations,
             image_side=arguments.side,
+            tokenizer=arguments.tokenizer,
         )
     finally:
         gc.enable()

@@ -60,6 +60,7 @@ class Job:
     tokens: int | None = None
     repeats: int = 5
     device: str | None = None
+    tokenizer: str | None = None
     threads: int | None = None
     sides: tuple[int | None, ...] = (None,)
 
@@ -137,7 +138,7 @@ def _measure_model(
 
     if job.threads is not None:
         set_threads(job.threads)
-    model = open_model(job.model, precision, job.device, side)
+    model = open_model(job.model, precision, job.device, side, job.tokenizer)
     runtime = cast("TorchRuntime", model.runtime)
     machine = measure_machine(precision, runtime.device)
     flops, step_bytes = work_of(runtime.config, *itemsizes_of(runtime, precision))
@@ -186,7 +187,11 @@ def _measure_model(
 
 
 def open_model(
-    name: str, precision: Precision, device: str | None = None, side: int | None = None
+    name: str,
+    precision: Precision,
+    device: str | None = None,
+    side: int | None = None,
+    tokenizer: str | None = None,
 ) -> Florence2:
     """Load a model, or make one of a published size with random weights.
 
@@ -195,14 +200,14 @@ def open_model(
     from florence2.evaluation.roofline import random_runtime
 
     if name not in RANDOM:
-        return Florence2.load(name, device, precision, image_side=side)
+        return Florence2.load(name, device, precision, image_side=side, tokenizer=tokenizer)
     if device not in (None, "cpu"):
         raise ConfigError(f"random weights are measured on the CPU; got device {device!r}")
-    tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
+    its_tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
     config = RANDOM[name]()
     if side is not None:
         config = with_image_side(config, side)
-    return Florence2(random_runtime(config, precision), Processor(tokenizer, config), name=name)
+    return Florence2(random_runtime(config, precision), Processor(its_tokenizer, config), name=name)
 
 
 def _asked(

@@ -97,6 +97,7 @@ class LogitRules:
         self.limit = limit  # tokens an answer may have at most
         self._special = special
         self._min_new_tokens = options.min_new_tokens
+        self._suppressed = options.suppress_tokens
         self._ngram_size = options.no_repeat_ngram_size
         self._end_loops = options.end_loops
 
@@ -135,7 +136,7 @@ class LogitRules:
         """
         if (forced := self.forced_token(step)) is not None:
             return TokenConstraint(forced)
-        banned = state.ngrams.banned()
+        banned = state.ngrams.banned() + self._suppressed
         if step < self._min_new_tokens:
             banned += (self._special.eos,)
         if self._end_loops:

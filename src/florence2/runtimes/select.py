@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from florence2.checkpoints.loading import load_checkpoint
@@ -41,6 +42,7 @@ def load_runtime(
     device: str | torch.device | None = None,
     precision: Precision | None = None,
     image_side: int | None = None,
+    tokenizer: str | Path | None = None,
 ) -> LoadedRuntime:
     """Load a checkpoint for the device at hand; the arguments are those of `Florence2.load`.
 
@@ -56,7 +58,7 @@ def load_runtime(
     precision = check_precision(precision, chosen)
     # Packed weights are made from the stored ones, layer by layer.
     dtype = None if uses_packed_weights(chosen) else eager_dtype(precision)
-    loaded = load_checkpoint(source, device=chosen, dtype=dtype)
+    loaded = load_checkpoint(source, device=chosen, dtype=dtype, tokenizer=tokenizer)
     fingerprint = weights_fingerprint(loaded.model)
     trained_side = loaded.model.config.image_side
     if image_side is not None:

@@ -297,7 +297,7 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
         Florence2Error: the model, the data or the options cannot be used, in words.
     """
     device = world.device or choose_device(options.device)
-    loaded = load_checkpoint(options.model, device=device)
+    loaded = load_checkpoint(options.model, device=device, tokenizer=options.tokenizer)
     model = loaded.model
     side = options.side or model.config.image_side
     model.config = replace(model.config, image_side=side)
