@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from florence2.answers.compat import GENERIC_PHRASES
 from florence2.checkpoints.generation_settings import read_generation, stated_options
 from florence2.checkpoints.sources import (
     CONFIG,
@@ -329,6 +330,22 @@ def _vision_section(config: Florence2Config, keys: Mapping[str, str]) -> dict[st
         target = section.setdefault(outer[0], {}) if outer else section
         target[last] = list(value) if isinstance(value, tuple) else value
     return section
+
+
+def processor_config() -> dict[str, Any]:
+    """processor_config.json: how transformers parses answers, without which it refuses to.
+
+    Its patterns are built in, so an empty entry stands for each kind of answer.
+    """
+    kinds: dict[str, Any] = {
+        kind: {}
+        for kind in (
+            *("pure_text", "ocr", "description_with_bboxes", "description_with_polygons"),
+            *("polygons", "bboxes", "description_with_bboxes_or_polygons"),
+        )
+    }
+    kinds["phrase_grounding"] = {"banned_grounding_tokens": sorted(GENERIC_PHRASES)}
+    return {"processor_class": "Florence2Processor", "post_processor_config": kinds}
 
 
 def preprocessor_config(config: Florence2Config) -> dict[str, Any]:

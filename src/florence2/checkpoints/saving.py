@@ -13,6 +13,7 @@ from florence2.checkpoints.config_files import (
     native_config,
     original_config,
     preprocessor_config,
+    processor_config,
 )
 from florence2.checkpoints.generation_settings import generation_config
 from florence2.checkpoints.loading import check_vocabulary, trained_vocab_size
@@ -21,6 +22,7 @@ from florence2.checkpoints.sources import (
     GENERATION,
     INDEX,
     PREPROCESSOR,
+    PROCESSOR,
     TOKENIZER,
     WEIGHTS,
 )
@@ -75,6 +77,11 @@ def save_checkpoint(
         raise ConfigError(
             f"layout {layout!r} is written in one file; leave max_part_bytes {max_part_bytes!r}"
             " out, or choose 'native'"
+        )
+    if dtype is not None and (not dtype.is_floating_point or dtype.itemsize == 1):
+        raise ConfigError(
+            f"weights cannot be saved in {dtype}, which cannot be computed with; choose"
+            " torch.float16, torch.bfloat16 or torch.float32"
         )
     check_vocabulary(tokenizer, model.config)
     folder, weights = Path(folder), _WEIGHTS_OF_LAYOUT[layout]
@@ -133,11 +140,14 @@ def _json_files(
             "processor_class": "Florence2Processor",
             "extra_special_tokens": {"image_token": IMAGE},
         }
-    return {
+    files = {
         CONFIG: config_values,
         PREPROCESSOR: preprocessor_config(config),
         TOKENIZER_CONFIG: tokenizer_config,
     }
+    if layout == "native":  # the processor published with the weights raises a TypeError at it
+        files[PROCESSOR] = processor_config()
+    return files
 
 
 def _write_tokenizer(tokenizer: Tokenizer, layout: str, path: Path) -> None:

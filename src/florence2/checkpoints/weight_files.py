@@ -118,7 +118,8 @@ class MappedPages:
             lines = _OWN_MEMORY.read_text().splitlines()
         except OSError:
             return cls()
-        addresses = sorted(tensor.data_ptr() for tensor in tensors)
+        dense = (each for each in tensors if each.layout == torch.strided and not each.is_meta)
+        addresses = sorted(tensor.data_ptr() for tensor in dense)
         found = []
         for line in lines:
             span, _, _, _, inode = line.split()[:5]

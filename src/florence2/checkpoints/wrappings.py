@@ -68,9 +68,9 @@ def unwrap(names: Collection[str], count_known: Callable[[Iterable[str]], int]) 
     Args:
         count_known: how many of some names the layout that fits them best has.
     """
-    if count_known(names) == len(names):
-        return Unwrapped({name: name for name in names})
     plain = {name: _without_wrappers(name) for name in names}
+    if [*plain.values()] == [*plain] and count_known(names) == len(names):
+        return Unwrapped(plain)
     heads = Counter(
         name.partition(_ANCHOR)[0] for name in plain.values() if f".{_ANCHOR}" in f".{name}"
     )
