@@ -25,6 +25,7 @@ _SAME_NAMES = (
     "length_penalty",
     "max_new_tokens",
     "min_new_tokens",
+    "repetition_penalty",
     "end_loops",  # of this package alone; other tools read over it
 )
 _ALWAYS_WRITTEN = _SAME_NAMES[:5]
@@ -33,7 +34,6 @@ _COUNTING_START = {"max_length": "max_new_tokens", "min_length": "min_new_tokens
 _UNASKED_MAX_LENGTH = 20
 # Settings that there is no option for, and the values at which they change nothing.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "repetition_penalty": (1.0,),
     "encoder_repetition_penalty": (1.0,),
     "encoder_no_repeat_ngram_size": (0,),
     "begin_suppress_tokens": ([],),
@@ -117,8 +117,9 @@ def _options(stated: _Stated, text: TextConfig) -> tuple[GenerationOptions, list
     draws, unused_draws = _draws(stated)
     values |= draws
     suppressed, unused_words = _suppressed(stated, text.eos_id)
-    if suppressed:
-        values["suppress_tokens"] = suppressed
+    if suppressed:  # ids behind the vocabulary are never written anyway
+        behind = [each for each in suppressed if isinstance(each, int) and each >= text.vocab_size]
+        values["suppress_tokens"] = tuple(each for each in suppressed if each not in behind)
     ids = {"forced_bos_token_id": text.bos_id, "forced_eos_token_id": text.eos_id}
     unused += [key for key, id_ in ids.items() if _is_changed(stated, key, (id_, [id_]))]
     try:
