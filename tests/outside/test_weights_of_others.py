@@ -4,6 +4,7 @@ Each loads with the numbers of the plain checkpoint, or is refused in one senten
 is; `doctor` says the same.
 """
 
+import copy
 import json
 import math
 import shutil
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from florence2 import Florence2
 from florence2.checkpoints import inspect_checkpoint, load_checkpoint, save_checkpoint
+from florence2.cli.main import main
 from florence2.errors import ConfigError, WeightsError
 from tiny_checkpoints import (
     add_side_files,
@@ -381,3 +385,29 @@ def test_a_tokenizer_can_be_named(folder, tmp_path, tokenizer):
         assert inspect_checkpoint(folder, path).loads
     with pytest.raises(WeightsError, match="nowhere' is not a folder"):
         load_checkpoint(folder, tokenizer=tmp_path / "nowhere")
+
+
+def test_commands_take_a_tokenizer(tiny_folder, tmp_path, capsys):
+    """`doctor` and `run` without it say that it is missing; with it they go on."""
+    folder = tmp_path / "tuned"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    asked = ["run", str(tmp_path / "a.png"), "--task", "caption", "--model", str(folder)]
+    asked += ["--max-new-tokens", "5", "--device", "cpu"]
+    named = ["--tokenizer", str(tmp_path / "tokenizer.json")]
+    assert main(asked) == 2
+    assert "has no tokenizer" in capsys.readouterr().err
+    assert main([*asked, *named]) == 0
+    assert main(["doctor", str(folder)]) == 2
+    assert main(["doctor", str(folder), *named]) == 0
+
+
+def test_a_copy_of_a_model_keeps_its_tokenizer(tiny_folder, tmp_path):
+    folder = tmp_path / "tuned"
+    shutil.copytree(tiny_folder, folder)
+    (folder / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    with Florence2.load(str(folder), device="cpu", tokenizer=tmp_path) as model:
+        copied = copy.deepcopy(model)
+        assert copied.processor.tokenizer.vocab_size == model.processor.tokenizer.vocab_size
+        copied.close()
