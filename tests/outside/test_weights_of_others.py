@@ -411,3 +411,10 @@ def test_a_copy_of_a_model_keeps_its_tokenizer(tiny_folder, tmp_path):
         copied = copy.deepcopy(model)
         assert copied.processor.tokenizer.vocab_size == model.processor.tokenizer.vocab_size
         copied.close()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_table_that_was_once_stored_in_less_is_not_called_damaged(folder, state, dtype):
+    """float16 weights, fine-tuned and saved in float32: every value was rounded once."""
+    rounded = {name: tensor.to(dtype).float() for name, tensor in state.items()}
+    assert load_checkpoint(put(folder, rounded)).repairs == ()

@@ -286,11 +286,14 @@ def _sinusoid_repairs(stored: Tensor | None) -> tuple[str, ...]:
     """Compare a stored table with the formula; the model always holds the formula's."""
     if stored is None or stored.ndim != 2:
         return ()
-    expected = sinusoid_table(*stored.shape).to(stored.dtype)
-    # The argument of the sine reaches 99 radians, where libraries differ by 1e-5 in float32.
-    tolerance = max(1e-4, 4 * torch.finfo(stored.dtype).eps)
-    if torch.allclose(stored.double(), expected.double(), rtol=0, atol=tolerance):
-        return ()
+    expected = sinusoid_table(*stored.shape)
+    # It may have been stored in less before; whole models are converted back and forth.
+    for dtype in (stored.dtype, torch.float16, torch.bfloat16):
+        # The argument of the sine reaches 99 radians, where libraries differ by 1e-5 in float32.
+        tolerance = max(1e-4, 4 * torch.finfo(dtype).eps)
+        rounded = expected.to(dtype).double()
+        if torch.allclose(stored.double(), rounded, rtol=0, atol=tolerance):
+            return ()
     return ("the stored temporal sinusoid table is damaged; it was computed anew",)
 
 
