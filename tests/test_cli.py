@@ -38,6 +38,7 @@ def test_flags_are_frozen() -> None:
             [
                 *common,
                 "--adapter",
+                "--tokenizer",
                 "--beams",
                 "--calibration",
                 "--cascade",
@@ -63,6 +64,7 @@ def test_flags_are_frozen() -> None:
             [
                 *common,
                 "--adapter",
+                "--tokenizer",
                 "--alpha",
                 "--batch-size",
                 "--device",
@@ -74,6 +76,8 @@ def test_flags_are_frozen() -> None:
                 "--mode",
                 "--model",
                 "--no-augment",
+                "--no-mirror",
+                "--no-mirror-names",
                 "--output",
                 "--rank",
                 "--seed",
@@ -88,6 +92,7 @@ def test_flags_are_frozen() -> None:
             [
                 *common,
                 "--adapter",
+                "--tokenizer",
                 "--beams",
                 "--count",
                 "--data",
@@ -105,6 +110,7 @@ def test_flags_are_frozen() -> None:
             [
                 *common,
                 "--adapter",
+                "--tokenizer",
                 "--beams",
                 "--count",
                 "--device",
@@ -118,6 +124,7 @@ def test_flags_are_frozen() -> None:
             [
                 *common,
                 "--adapter",
+                "--tokenizer",
                 "--beams",
                 "--device",
                 "--model",
@@ -130,7 +137,7 @@ def test_flags_are_frozen() -> None:
             ]
         ),
         "merge": sorted([*common, "--adapter", "--dtype", "--layout", "--model", "--output"]),
-        "doctor": common,
+        "doctor": sorted([*common, "--tokenizer"]),
     }
 
 

@@ -104,6 +104,7 @@ class Florence2:
         limits: EngineLimits | None = None,
         image_side: int | None = None,
         adapter: str | Path | None = None,
+        tokenizer: str | Path | None = None,
     ) -> Florence2:
         """Load a model by short name, folder, weights file or hub id (`"owner/name@revision"`).
 
@@ -120,6 +121,8 @@ class Florence2:
                 are stretched to it; docs/speed.md tells what it costs.
             adapter: folder or hub id of an adapter of `florence2 train --mode lora` or of PEFT; it
                 is merged into the weights, so that answers take no longer.
+            tokenizer: a `tokenizer.json` or a folder that holds one, for a checkpoint without;
+                None takes the checkpoint's.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
@@ -128,7 +131,7 @@ class Florence2:
         """
         paths = [calibration] if isinstance(calibration, str | Path) else calibration
         calibrations = [Calibration.load(path) for path in paths]
-        loaded = load_runtime(source, device, precision, image_side, adapter)
+        loaded = load_runtime(source, device, precision, image_side, adapter, tokenizer)
         if calibrations and loaded.runtime.config.image_side != loaded.trained_image_side:
             raise ConfigError(
                 f"calibrations were fitted on pictures of {loaded.trained_image_side} pixels;"
@@ -151,6 +154,7 @@ class Florence2:
             "limits": limits,
             "image_side": image_side,
             "adapter": None if adapter is None else absolute_adapter(adapter),
+            "tokenizer": None if tokenizer is None else str(Path(tokenizer).expanduser().resolve()),
         }
         return model
 

@@ -103,6 +103,8 @@ def ask_oracle(both: Pair, options: GenerationOptions) -> tuple[list[list[int]],
         no_repeat_ngram_size=options.no_repeat_ngram_size,
         length_penalty=options.length_penalty,
         early_stopping=options.early_stopping,
+        repetition_penalty=options.repetition_penalty,
+        suppress_tokens=list(options.suppress_tokens) or None,
         forced_bos_token_id=SPECIAL.bos,
         forced_eos_token_id=SPECIAL.eos,
         return_dict_in_generate=True,
@@ -200,6 +202,28 @@ def test_unusual_beams_and_penalties_agree_too(
     answers, scores = ask_ours(pair(num_beams), options)
     assert answers == expected
     assert scores == pytest.approx(expected_scores, rel=SCORE_TOLERANCE, abs=SCORE_TOLERANCE)
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+@pytest.mark.parametrize("factor", [0.7, 1.2, 5.0])
+@pytest.mark.parametrize("suppressed", [(), tuple(range(3, 40))])
+def test_penalties_and_suppressed_tokens_agree_too(
+    num_beams: int, factor: float, suppressed: tuple[int, ...]
+) -> None:
+    plain = GenerationOptions(
+        num_beams=num_beams, max_new_tokens=24, min_new_tokens=6, no_repeat_ngram_size=0
+    )
+    options = replace(plain, repetition_penalty=factor, suppress_tokens=suppressed)
+    num_changed = 0
+    for seed in range(3):
+        expected, expected_scores = ask_oracle(pair(seed), options)
+        answers, scores = ask_ours(pair(seed), options)
+        assert answers == expected
+        if num_beams > 1:
+            close = pytest.approx(expected_scores, rel=SCORE_TOLERANCE, abs=SCORE_TOLERANCE)
+            assert scores == close
+        num_changed += answers != ask_ours(pair(seed), plain)[0]
+    assert num_changed > 0
 
 
 @pytest.mark.parametrize("cases", [greedy_cases, beam_cases])

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from florence2.generation.grammar import State
-from florence2.generation.runtime import Candidate, DecoderInput, Draw, Row, TokenConstraint
+from florence2.generation.runtime import (
+    Candidate,
+    DecoderInput,
+    Draw,
+    Penalty,
+    Row,
+    TokenConstraint,
+)
 from florence2.runtimes import numpy_sampling
 from florence2.runtimes.pytorch import sampling
 from florence2.tasks import AnswerKind
@@ -36,6 +43,11 @@ def constraints(draw: st.DrawFn) -> TokenConstraint:
     return TokenConstraint(None, kept, allowed, VOCABULARY)
 
 
+def penalties() -> st.SearchStrategy[Penalty | None]:
+    tokens = st.lists(st.integers(0, SIZE - 1), min_size=1, max_size=5, unique=True).map(tuple)
+    return st.none() | st.builds(Penalty, tokens, st.sampled_from([0.8, 1.3, 20.0]))
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[list[DecoderInput], int]:
     num_beams = draw(st.integers(1, 4))
@@ -44,7 +56,7 @@ def requests(draw: st.DrawFn) -> tuple[list[DecoderInput], int]:
     for _ in range(draw(st.integers(1, 4))):
         forced = draw(st.sampled_from([None, None, None, EOS]))
         rows = [
-            Row(0, draw(st.floats(-9, 0, width=32)), draw(constraints()))
+            Row(0, draw(st.floats(-9, 0, width=32)), draw(constraints()), draw(penalties()))
             if forced is None
             else Row(0, draw(st.floats(-9, 0, width=32)), TokenConstraint(forced))
             for _ in range(width)

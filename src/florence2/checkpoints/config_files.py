@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from florence2.answers.compat import GENERIC_PHRASES
+from florence2.checkpoints.generation_settings import read_generation, stated_options
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
@@ -59,15 +61,6 @@ _ORIGINAL_VISION_KEYS = _VISION_KEYS | {
 }
 _MAY_BE_ZERO = ("patch_padding", "decoder_start_token_id")
 _LARGEST = 1_000_000  # far beyond any Florence-2; larger numbers are damage
-# The same names in generation_config.json and in GenerationOptions.
-_GENERATION_KEYS = (
-    "num_beams",
-    "no_repeat_ngram_size",
-    "early_stopping",
-    "length_penalty",
-    "max_new_tokens",
-    "end_loops",  # of this package alone; other tools read over it
-)
 # What this package computes one way only; another value would give wrong answers in silence.
 _FIXED_TEXT = {
     "activation_function": "gelu",
@@ -86,12 +79,17 @@ _FIXED_VISION = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What the JSON files of a checkpoint say, put right where they are known to be wrong."""
+    """What the JSON files of a checkpoint say, put right where they are known to be wrong.
+
+    Attributes:
+        unused: sentences on generation settings that there is no option for.
+    """
 
     config: Florence2Config
     generation: GenerationOptions
     repairs: tuple[str, ...]
     notes: tuple[str, ...]
+    unused: tuple[str, ...]
 
 
 def read_settings(files: CheckpointFiles, tokenizer: Tokenizer | None) -> Settings:
@@ -111,24 +109,29 @@ def read_settings(files: CheckpointFiles, tokenizer: Tokenizer | None) -> Settin
     side, notes = _image_side(files)
     path = files.path(GENERATION)
     raw_generation = read_json(path) if path else {}
-    if path is None:
-        notes.append(f"no {GENERATION}: the published generation settings are used")
+    ids = {field: getattr(tokenizer or TextConfig(), field) for field in _ID_KEYS}
     try:
         config = _config(raw, side)
-        generation = _generation(raw_generation)
+        config = replace(config, text=replace(config.text, **ids))
+        generation, taken, unused = read_generation(raw, raw_generation, config.text)
     except ConfigError as error:
         raise ConfigError(f"the settings in {str(files.folder)!r} cannot be: {error}") from error
-    ids = {field: getattr(tokenizer or TextConfig(), field) for field in _ID_KEYS}
+    if taken:
+        notes.append(f"generation settings of {CONFIG} are used: {', '.join(taken)}")
+    if path is None:
+        rest = "other" if taken else "published"
+        notes.append(f"no {GENERATION}: the {rest} generation settings are the published ones")
     places = {
         CONFIG: raw,
         f"text_config in {CONFIG}": _section(raw, "text_config"),
         GENERATION: raw_generation,
     }
     return Settings(
-        config=replace(config, text=replace(config.text, **ids)),
+        config=config,
         generation=generation,
         repairs=_wrong_ids(places, ids),
         notes=tuple(notes),
+        unused=unused,
     )
 
 
@@ -265,15 +268,6 @@ def _wrong_ids(places: Mapping[str, Mapping[str, Any]], ids: Mapping[str, int]) 
     return tuple(repairs)
 
 
-def _generation(raw: Mapping[str, Any]) -> GenerationOptions:
-    """The published settings, changed by what generation_config.json states."""
-    stated = {key: raw[key] for key in _GENERATION_KEYS if raw.get(key) is not None}
-    try:
-        return replace(GenerationOptions(), **stated)
-    except ConfigError as error:
-        raise ConfigError(f"{GENERATION}: {error}") from error
-
-
 # ---- writing
 
 
@@ -295,14 +289,16 @@ def native_config(config: Florence2Config, image_id: int, dtype: str) -> dict[st
     }
 
 
-def original_config(config: Florence2Config, dtype: str) -> dict[str, Any]:
+def original_config(
+    config: Florence2Config, dtype: str, generation: GenerationOptions | None = None
+) -> dict[str, Any]:
     """config.json as Microsoft published it, without the entries that fetch code."""
     if config.vision.mlp_ratio != 4.0 or not config.vision.qkv_bias:
         raise ConfigError(
             f"the original layout cannot express mlp_ratio {config.vision.mlp_ratio!r} with"
             f" qkv_bias {config.vision.qkv_bias!r}, only 4.0 with True; save in the native layout"
         )
-    text, published = config.text, GenerationOptions()
+    text = config.text
     vision = _vision_section(config, _ORIGINAL_VISION_KEYS) | {"model_type": "davit"}
     vision["image_pos_embed"]["type"] = "learned_abs_2d"
     vision["visual_temporal_embedding"]["type"] = "COSINE"
@@ -321,12 +317,8 @@ def original_config(config: Florence2Config, dtype: str) -> dict[str, Any]:
         # The remote code reads its generation settings from here.
         "text_config": _text_section(text)
         | untied
-        | {
-            "forced_bos_token_id": text.bos_id,
-            "num_beams": published.num_beams,
-            "no_repeat_ngram_size": published.no_repeat_ngram_size,
-            "early_stopping": published.early_stopping,
-        },
+        | {"forced_bos_token_id": text.bos_id}
+        | stated_options(generation or GenerationOptions()),
         "vision_config": vision,
     }
 
@@ -352,20 +344,20 @@ def _vision_section(config: Florence2Config, keys: Mapping[str, str]) -> dict[st
     return section
 
 
-def generation_config(text: TextConfig, options: GenerationOptions) -> dict[str, Any]:
-    """generation_config.json for both layouts."""
-    stated = {key: getattr(options, key) for key in _GENERATION_KEYS}
-    if not options.end_loops:
-        del stated["end_loops"]
-    # Other tools do not stop by themselves at the end of the position table.
-    stated["max_new_tokens"] = min(options.max_new_tokens, text.max_position_embeddings)
-    return {
-        **{key: getattr(text, field) for field, key in _ID_KEYS.items()},
-        "decoder_start_token_id": text.decoder_start_id,
-        "forced_bos_token_id": text.bos_id,
-        "forced_eos_token_id": text.eos_id,
-        **stated,
+def processor_config() -> dict[str, Any]:
+    """processor_config.json: how transformers parses answers, without which it refuses to.
+
+    Its patterns are built in, so an empty entry stands for each kind of answer.
+    """
+    kinds: dict[str, Any] = {
+        kind: {}
+        for kind in (
+            *("pure_text", "ocr", "description_with_bboxes", "description_with_polygons"),
+            *("polygons", "bboxes", "description_with_bboxes_or_polygons"),
+        )
     }
+    kinds["phrase_grounding"] = {"banned_grounding_tokens": sorted(GENERIC_PHRASES)}
+    return {"processor_class": "Florence2Processor", "post_processor_config": kinds}
 
 
 def preprocessor_config(config: Florence2Config) -> dict[str, Any]:

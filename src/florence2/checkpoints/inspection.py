@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from florence2.checkpoints.config_files import read_settings
-from florence2.checkpoints.loading import check_vocabulary
+from florence2.checkpoints.loading import check_vocabulary, read_tokenizer
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
@@ -120,11 +120,14 @@ class _Problems(list[str]):
         return outcome
 
 
-def inspect_checkpoint(source: str | Path) -> Inspection:
+def inspect_checkpoint(source: str | Path, tokenizer_path: str | Path | None = None) -> Inspection:
     """Look at a checkpoint without building the model; damage is reported, not raised.
 
-    Reads names, shapes and the few weights whose values are checked (copies of the word
-    embedding and constants). Raises only if there is nothing at `source`, see `find_checkpoint`.
+    Reads all weights once, to find values that are no finite numbers. Raises only if there is
+    nothing at `source`, see `find_checkpoint`.
+
+    Args:
+        tokenizer_path: see `read_tokenizer`.
     """
     path = locate(source)
     problems = _Problems()
@@ -133,11 +136,13 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
     files = attempt(files_at, path, str(source)) or CheckpointFiles(str(source), folder, ())
     folder = files.folder  # an adapter's base may lie elsewhere
     found = Inspection(str(source), str(folder), files=_sizes(files))
-    tokenizer = attempt(Tokenizer.load, folder)
-    settings = attempt(read_settings, files, tokenizer)
+    tokenizer = settings = None
+    if files.weights or files.path(CONFIG):  # else it is no checkpoint, and that was said
+        tokenizer = attempt(read_tokenizer, files, tokenizer_path)
+        settings = attempt(read_settings, files, tokenizer)
     config, notes = None, _notes_on_files(files)
     if settings:
-        config, notes = settings.config, [*settings.notes, *notes]
+        config, notes = settings.config, [*settings.notes, *settings.unused, *notes]
         found = replace(found, repairs=settings.repairs)
     has_torch = find_spec("torch") is not None
     if has_torch:
@@ -168,22 +173,19 @@ def _inspect_weights(
     from florence2.checkpoints.layouts import (
         SHARED,
         check_fit,
-        detect_layout,
         empty_model,
         fit_config,
         follow_head,
-        to_internal,
+        recognise,
     )
     from florence2.checkpoints.weight_files import read_weights
 
     stored = problems.attempt(read_weights, files.weights) or {}
-    layout = problems.attempt(detect_layout, stored.keys()) if stored else None
-    found = replace(
-        found, dtype=_main_dtype(stored.values()), layout=layout.name if layout else None
-    )
-    state = problems.attempt(to_internal, stored, layout) if layout else None
+    found = replace(found, dtype=_main_dtype(stored.values()))
+    state = problems.attempt(recognise, stored) if stored else None
     if state is None:
         return found, config
+    found = replace(found, layout=state.layout.name)
     repairs = state.repairs
     if config:
         config, resized = fit_config(config, state)

@@ -8,9 +8,9 @@ views of the mapped file, the others are converted one by one.
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,14 @@ from torch import Tensor
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
+from florence2.checkpoints.tensor_checks import (
+    check_dtypes,
+    check_finite,
+    check_in_range,
+    is_eight_bit,
+)
 from florence2.checkpoints.weight_files import MappedPages, read_weights
+from florence2.checkpoints.wrappings import refuse_foreign_parts, unwrap
 from florence2.errors import WeightsError, first_few
 from florence2.model.bart import POSITION_OFFSET
 from florence2.model.config import Florence2Config
@@ -74,6 +81,9 @@ class Layout:
         """Whether a public name can occur in a file of this layout."""
         known = public in self.embeddings or self.internal_name(public) is not None
         return known or public.endswith(LOGITS_BIAS)
+
+    def count_known(self, names: Iterable[str]) -> int:
+        return sum(map(self.knows, names))
 
 
 NATIVE = Layout(
@@ -152,7 +162,7 @@ def _rename(name: str, rows: Iterable[tuple[str, str]]) -> str | None:
 
 def detect_layout(names: Collection[str]) -> Layout:
     """The layout that knows most of the names; an error for weights of another model."""
-    counts = {layout.name: sum(map(layout.knows, names)) for layout in LAYOUTS.values()}
+    counts = {name: layout.count_known(names) for name, layout in LAYOUTS.items()}
     best = max(counts, key=counts.__getitem__)
     if 2 * counts[best] <= len(names):
         raise WeightsError(
@@ -164,10 +174,28 @@ def detect_layout(names: Collection[str]) -> Layout:
 
 
 def read_state(paths: Sequence[Path]) -> "InternalState":
-    """Read, recognise and rename the weights of one checkpoint."""
-    stored = read_weights(paths)
-    state = to_internal(stored, detect_layout(stored.keys()))
-    return replace(state, pages=MappedPages.of(stored.values()))
+    """Read, recognise, check and rename the weights of one checkpoint."""
+    return recognise(read_weights(paths))
+
+
+def recognise(stored: Mapping[str, Tensor]) -> "InternalState":
+    """Find the layout of the weights of a checkpoint, whatever wraps their names, and rename them.
+
+    Raises:
+        WeightsError: they are of another model, not merged, packed, or no finite numbers.
+    """
+    refuse_foreign_parts(stored.keys())
+    unwrapped = unwrap(stored.keys(), _most_known)
+    plain = {name: stored[old] for old, name in unwrapped.names.items()}
+    layout = detect_layout(plain.keys())
+    pages = MappedPages.of(stored.values())
+    state = to_internal(plain, layout, pages.release)
+    return replace(state, repairs=(*unwrapped.repairs, *state.repairs), pages=pages)
+
+
+def _most_known(names: Iterable[str]) -> int:
+    present = [*names]
+    return max(layout.count_known(present) for layout in LAYOUTS.values())
 
 
 @dataclass(frozen=True)
@@ -201,9 +229,18 @@ class InternalState:
         return sum(tensor.numel() for tensor in self.tensors.values())
 
 
-def to_internal(stored: Mapping[str, Tensor], layout: Layout) -> InternalState:
-    """Rename a checkpoint, check its copies and constants, and leave them out."""
-    _check_floating(stored, layout)
+def to_internal(
+    stored: Mapping[str, Tensor], layout: Layout, on_read: Callable[[], None] = lambda: None
+) -> InternalState:
+    """Rename a checkpoint, check its values, copies and constants, and leave the latter out.
+
+    Args:
+        on_read: called now and then, when many values were read; may free them.
+    """
+    known = {name: tensor for name, tensor in stored.items() if layout.knows(name)}
+    check_dtypes(known)
+    constants = [name for name in known if layout.internal_name(name) == SINUSOID]
+    check_finite({name: known[name] for name in known if name not in constants}, on_read)
     tensors: dict[str, Tensor] = {}
     unknown = []
     for name, tensor in stored.items():
@@ -222,17 +259,16 @@ def to_internal(stored: Mapping[str, Tensor], layout: Layout) -> InternalState:
         head = stored.get(layout.embeddings[-1], embedding)
         if not same_values(head, embedding):
             tensors[HEAD] = head
-    repairs = _sinusoid_repairs(tensors.pop(SINUSOID, None))
+    repairs = _sinusoid_repairs(tensors.pop(SINUSOID, None)) + _eight_bit_repairs(tensors)
     return InternalState(layout, tensors, tuple(unknown), repairs)
 
 
-def _check_floating(stored: Mapping[str, Tensor], layout: Layout) -> None:
-    known = (name for name in stored if layout.knows(name))
-    if odd := [name for name in known if not stored[name].is_floating_point()]:
-        raise WeightsError(
-            f"{len(odd):,} weights are whole numbers ({first_few(odd)}), as in quantised"
-            " checkpoints; use a float16, bfloat16 or float32 checkpoint"
-        )
+def _eight_bit_repairs(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    dtypes = [tensor.dtype for tensor in tensors.values() if is_eight_bit(tensor.dtype)]
+    if not dtypes:
+        return ()
+    names = first_few(sorted({str(dtype).removeprefix("torch.") for dtype in dtypes}))
+    return (f"{len(dtypes):,} weights are stored in FP8 ({names}); they were converted, exactly",)
 
 
 def _one_embedding(stored: Mapping[str, Tensor], layout: Layout) -> Tensor | None:
@@ -259,6 +295,7 @@ def same_values(one: Tensor, other: Tensor) -> bool:
 
 def _check_no_bias(name: str, bias: Tensor) -> None:
     """Every published file holds zeros, and the native layout has no place for another value."""
+    bias = bias.float()
     if torch.count_nonzero(bias):
         raise WeightsError(
             f"weight {name!r} is not zero (largest value {bias.abs().max().item():.3g}), which no"
@@ -270,11 +307,14 @@ def _sinusoid_repairs(stored: Tensor | None) -> tuple[str, ...]:
     """Compare a stored table with the formula; the model always holds the formula's."""
     if stored is None or stored.ndim != 2:
         return ()
-    expected = sinusoid_table(*stored.shape).to(stored.dtype)
-    # The argument of the sine reaches 99 radians, where libraries differ by 1e-5 in float32.
-    tolerance = max(1e-4, 4 * torch.finfo(stored.dtype).eps)
-    if torch.allclose(stored.double(), expected.double(), rtol=0, atol=tolerance):
-        return ()
+    expected = sinusoid_table(*stored.shape)
+    # It may have been stored in less before; whole models are converted back and forth.
+    for dtype in (stored.dtype, torch.float16, torch.bfloat16):
+        # The argument of the sine reaches 99 radians, where libraries differ by 1e-5 in float32.
+        tolerance = max(1e-4, 4 * torch.finfo(dtype).eps)
+        rounded = expected.to(dtype).double()
+        if torch.allclose(stored.double(), rounded, rtol=0, atol=tolerance):
+            return ()
     return ("the stored temporal sinusoid table is damaged; it was computed anew",)
 
 
@@ -402,23 +442,33 @@ def build_model(
     and one tensor of the file are in memory.
 
     Args:
-        dtype: dtype of all weights; None keeps that of most of them, and float32 where an adapter
-            was added.
+        dtype: dtype of all weights; None keeps that of most of them, but for FP8, and float32 where
+            an adapter was added.
     """
     model, tensors = empty_model(config), state.tensors
     check_fit(model, state)
-    stored = state.stored_dtype
+    stored = kept_dtype(state)
     placed = {}
     for name, _ in model.named_parameters():
         tensor = tensors.pop(name)
         kept = tensor.dtype if name in state.exact else stored
         placed[name] = tensor.to(device=device, dtype=dtype or kept)
+        check_in_range(str(state.layout.public_name(name)), tensor.dtype, placed[name])
     placed |= {
         name: buffer.to(device=device, dtype=dtype or stored)
         for name, buffer in model.named_buffers()
     }
     model.load_state_dict(placed, assign=True)
     return model.eval()
+
+
+def kept_dtype(state: InternalState) -> torch.dtype:
+    """The dtype of a checkpoint; where it is FP8, one that holds all that is stored."""
+    dtype = state.stored_dtype
+    if not is_eight_bit(dtype):
+        return dtype
+    others = {each.dtype for each in state.tensors.values() if not is_eight_bit(each.dtype)}
+    return reduce(torch.promote_types, others, torch.bfloat16)
 
 
 # ---- writing

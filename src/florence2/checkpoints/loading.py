@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.checkpoints.config_files import read_settings
-from florence2.checkpoints.sources import find_checkpoint
+from florence2.checkpoints.sources import (
+    CONFIG,
+    SHORT_NAMES,
+    TOKENIZER,
+    TOKENIZER_PIECES,
+    CheckpointFiles,
+    find_checkpoint,
+    read_json,
+)
 from florence2.errors import WeightsError
 from florence2.generation.options import GenerationOptions
-from florence2.model.config import Florence2Config
+from florence2.model.config import Florence2Config, large
 from florence2.processing.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -19,6 +27,9 @@ if TYPE_CHECKING:
 
     from florence2.checkpoints.weight_files import MappedPages
     from florence2.model.florence2 import Florence2Model
+
+# Of the published word embedding: as published, with `<image>`, and rounded up to a multiple of 64.
+PUBLISHED_ROWS = (51289, 51290, 51328)
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +63,7 @@ def load_checkpoint(
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
     adapter: str | Path | None = None,
+    tokenizer: str | Path | None = None,
 ) -> Checkpoint:
     """Load a checkpoint strictly; every weight has its place and every place its weight.
 
@@ -60,26 +72,27 @@ def load_checkpoint(
         dtype: dtype of all weights; None keeps the stored one, and float32 for what an adapter
             changed.
         adapter: is merged into the weights; see `find_checkpoint`.
+        tokenizer: see `read_tokenizer`.
     """
     from florence2.checkpoints.layouts import build_model, fit_config, follow_head, read_state
 
     files = find_checkpoint(source, adapter)
-    tokenizer = Tokenizer.load(files.folder)
-    settings = read_settings(files, tokenizer)
+    words = read_tokenizer(files, tokenizer)
+    settings = read_settings(files, words)
     state = read_state(files.weights)
     config, resized = fit_config(settings.config, state)
-    check_vocabulary(tokenizer, config)
+    check_vocabulary(words, config)
     if files.adapter is not None:
         from florence2.checkpoints.adapters import merge_adapter
 
         state = merge_adapter(state, files.adapter)
         config = follow_head(config, state)
     repairs = (*settings.repairs, *resized, *state.repairs)
-    for repair in repairs:
+    for repair in (*repairs, *settings.unused):
         logger.warning("checkpoint %s: %s", files.name, repair)
     return Checkpoint(
         model=build_model(config, state, dtype=dtype, device=device),
-        tokenizer=tokenizer,
+        tokenizer=words,
         generation=settings.generation,
         name=files.name,
         layout=state.layout.name,
@@ -87,6 +100,38 @@ def load_checkpoint(
         pages=state.pages,
         adapter=files.adapter,
     )
+
+
+def read_tokenizer(files: CheckpointFiles, tokenizer: str | Path | None = None) -> Tokenizer:
+    """Read the tokenizer of a checkpoint.
+
+    Args:
+        tokenizer: a `tokenizer.json`, or a folder that holds one or `vocab.json` with `merges.txt`;
+            None for the folder of the checkpoint.
+    """
+    if tokenizer is not None:
+        path = Path(tokenizer).expanduser()
+        return Tokenizer.from_file(path) if path.is_file() else Tokenizer.load(path)
+    pieces = TOKENIZER_PIECES[:2]
+    missing = [name for name in pieces if not files.path(name)]
+    if files.path(TOKENIZER) is None and missing:
+        raise WeightsError(
+            f"checkpoint {files.name!r} has no tokenizer: its folder has no {TOKENIZER} and lacks"
+            f" {' and '.join(missing)}; copy {TOKENIZER} from {_origin(files)} into"
+            f" {str(files.folder)!r}, or name one (--tokenizer PATH; tokenizer= in Python)"
+        )
+    return Tokenizer.load(files.folder)
+
+
+def _origin(files: CheckpointFiles) -> str:
+    """Where the tokenizer of a checkpoint can be had."""
+    path = files.path(CONFIG)
+    text = read_json(path).get("text_config") if path else None
+    text = text if isinstance(text, dict) else {}
+    if text.get("vocab_size") in PUBLISHED_ROWS:
+        size = "large" if text.get("d_model") == large().text.d_model else "base"
+        return f"the hub repository {SHORT_NAMES[size]}"
+    return "the model that it was trained from"
 
 
 def check_vocabulary(tokenizer: Tokenizer, config: Florence2Config) -> None:

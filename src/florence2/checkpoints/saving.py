@@ -10,17 +10,19 @@ import tokenizers
 
 from florence2.answers.tokens import BOS, EOS, PAD
 from florence2.checkpoints.config_files import (
-    generation_config,
     native_config,
     original_config,
     preprocessor_config,
+    processor_config,
 )
+from florence2.checkpoints.generation_settings import generation_config
 from florence2.checkpoints.loading import check_vocabulary, trained_vocab_size
 from florence2.checkpoints.sources import (
     CONFIG,
     GENERATION,
     INDEX,
     PREPROCESSOR,
+    PROCESSOR,
     TOKENIZER,
     WEIGHTS,
 )
@@ -76,6 +78,11 @@ def save_checkpoint(
             f"layout {layout!r} is written in one file; leave max_part_bytes {max_part_bytes!r}"
             " out, or choose 'native'"
         )
+    if dtype is not None and (not dtype.is_floating_point or dtype.itemsize == 1):
+        raise ConfigError(
+            f"weights cannot be saved in {dtype}, which cannot be computed with; choose"
+            " torch.float16, torch.bfloat16 or torch.float32"
+        )
     check_vocabulary(tokenizer, model.config)
     folder, weights = Path(folder), _WEIGHTS_OF_LAYOUT[layout]
     _refuse_other_weights(folder, weights if max_part_bytes is None else weights + INDEX)
@@ -83,8 +90,9 @@ def save_checkpoint(
     public = to_public(model, LAYOUTS[layout], vocab_size=rows, dtype=dtype)
     stored = str(dtype or model.shared.weight.dtype).removeprefix("torch.")
     config = with_vocab_size(model.config, rows)
-    contents = _json_files(config, tokenizer, layout, stored)
-    contents[GENERATION] = generation_config(config.text, generation or GenerationOptions())
+    options = generation or GenerationOptions()
+    contents = _json_files(config, tokenizer, layout, stored, options)
+    contents[GENERATION] = generation_config(config.text, options)
 
     with staged(folder) as staging:
         if max_part_bytes is None:
@@ -113,11 +121,15 @@ def _image_id(tokenizer: Tokenizer) -> int:
 
 
 def _json_files(
-    config: Florence2Config, tokenizer: Tokenizer, layout: str, dtype: str
+    config: Florence2Config,
+    tokenizer: Tokenizer,
+    layout: str,
+    dtype: str,
+    generation: GenerationOptions,
 ) -> dict[str, dict[str, Any]]:
     tokenizer_config: dict[str, Any] = {"model_max_length": config.text.max_position_embeddings}
     if layout == "original":
-        config_values = original_config(config, dtype)
+        config_values = original_config(config, dtype, generation)
     else:
         config_values = native_config(config, _image_id(tokenizer), dtype)
         tokenizer_config |= {
@@ -128,11 +140,14 @@ def _json_files(
             "processor_class": "Florence2Processor",
             "extra_special_tokens": {"image_token": IMAGE},
         }
-    return {
+    files = {
         CONFIG: config_values,
         PREPROCESSOR: preprocessor_config(config),
         TOKENIZER_CONFIG: tokenizer_config,
     }
+    if layout == "native":  # the processor published with the weights raises a TypeError at it
+        files[PROCESSOR] = processor_config()
+    return files
 
 
 def _write_tokenizer(tokenizer: Tokenizer, layout: str, path: Path) -> None:

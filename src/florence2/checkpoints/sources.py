@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,35 @@ WEIGHTS = (
     "pytorch_model.bin.index.json",
 )
 INDEX = ".index.json"
-_WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 ADAPTER = "adapter_config.json"  # of the PEFT library
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+_WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_RUN_MODEL = "model"  # where `florence2 train` puts the checkpoint of a run
+# Models in the formats of other programs, by the end of a file name.
+_OTHER_FORMATS = {
+    ".onnx": "ONNX",
+    ".gguf": "GGUF (llama.cpp)",
+    ".ggml": "GGML (llama.cpp)",
+    "tf_model.h5": "TensorFlow",
+    ".h5": "TensorFlow",
+    ".keras": "Keras",
+    "saved_model.pb": "TensorFlow",
+    "model.ckpt.index": "TensorFlow",
+    ".tflite": "TensorFlow Lite",
+    ".msgpack": "Flax",
+    "openvino_model.bin": "OpenVINO",
+    "_model.xml": "OpenVINO",
+    ".engine": "TensorRT",
+    ".plan": "TensorRT",
+    ".mlmodel": "Core ML",
+    ".mlpackage": "Core ML",
+    ".npz": "MLX or NumPy",
+    ".pdparams": "PaddlePaddle",
+    "_model_states.pt": "DeepSpeed (zero_to_fp32.py in that folder makes one file of it)",
+    ".distcp": "PyTorch's distributed checkpoints (torch.distributed.checkpoint.format_utils makes"
+    " one file of it)",
+}
+_NO_WEIGHTS = ("optimizer.", "scheduler.", "rng_state", "training_args.", "scaler.", "adapter_")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT_S = 10.0  # for the first answer of the hub
@@ -93,6 +119,8 @@ def files_at(path: Path, name: str) -> CheckpointFiles:
         return _files_of_adapter(_adapter_folder(path), name)
     folder = path if path.is_dir() else path.parent
     try:
+        if not path.is_dir() and not (folder / CONFIG).exists():
+            _refuse_run_file(path)
         weights = _weights_in(folder, name) if path.is_dir() else (path,)
         for file in weights:
             refuse_placeholder(file)
@@ -194,8 +222,9 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         raise WeightsError(f"checkpoint {str(path)!r} does not exist; give a folder that holds one")
     if path.is_file() and path.suffix not in _WEIGHTS_SUFFIXES:
+        what = f"a {kind} file" if (kind := _format_of([path.name])) else "no weights file"
         raise WeightsError(
-            f"checkpoint {str(path)!r} is no weights file; give a .safetensors or .bin file, or"
+            f"checkpoint {str(path)!r} is {what}; give a .safetensors or .bin file, or"
             " the folder of the checkpoint"
         )
     return path
@@ -214,7 +243,10 @@ def _weights_in(folder: Path, source: str) -> tuple[Path, ...]:
     present = [path.name for path in folder.iterdir()]
     name = best_weights(present)
     if name is None:
-        raise WeightsError(f"checkpoint {source!r} holds no weights: {_why_none(present)}")
+        inside = _checkpoints_inside(folder)
+        below = [f"{path.parent.name}/{path.name}" for path in folder.glob("*/*")]
+        why = f"{inside}; give that folder" if inside else _why_none(present, below)
+        raise WeightsError(f"checkpoint {source!r} holds no weights: {why}")
     if not name.endswith(INDEX):
         return (folder / name,)
     index = read_json(folder / name)
@@ -235,13 +267,67 @@ def best_weights(names: Collection[str]) -> str | None:
     return next((name for name in WEIGHTS if name in names), None)
 
 
-def _why_none(present: Sequence[str]) -> str:
+def _checkpoints_inside(folder: Path) -> str:
+    """Which folder within a folder to give instead, in words; empty if there is none."""
+    folders = [path for path in folder.iterdir() if path.is_dir()]
+    inside = [path for path in folders if best_weights([each.name for each in path.iterdir()])]
+    steps = {
+        int(match[1]): path
+        for path in inside
+        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
+    }
+    if folder / _RUN_MODEL in inside:
+        return f"it is the folder of a run, whose checkpoint is {str(folder / _RUN_MODEL)!r}"
+    if steps:
+        return (
+            f"it is the output of a Trainer with {len(steps):,} checkpoints, the newest of which is"
+            f" {str(steps[max(steps)])!r}"
+        )
+    if inside:
+        names = first_few([str(path) for path in sorted(inside)])
+        return f"there is a checkpoint in the folder {names} inside"
+    return ""
+
+
+def _refuse_run_file(path: Path) -> None:
+    """Point from the state of a training run to the checkpoint that the run wrote."""
+    if (path.parent / _RUN_MODEL / CONFIG).exists():
+        raise WeightsError(
+            f"{str(path)!r} is the state of a training run, whose checkpoint is"
+            f" {str(path.parent / _RUN_MODEL)!r}; give that folder"
+        )
+
+
+def _why_none(present: Sequence[str], below: Sequence[str] = ()) -> str:
+    """Why a folder holds no weights, by the names in it and in the folders in it."""
     if not present:
         return "the folder is empty; fetch the checkpoint into it"
-    odd = [name for name in present if name.endswith(_WEIGHTS_SUFFIXES)]
+    if kind := _format_of([*present, *below]):
+        return (
+            f"it is a model in the format of {kind}; fetch one of {', '.join(WEIGHTS)} of the"
+            " same model"
+        )
+    odd = [
+        name
+        for name in present
+        if name.endswith(_WEIGHTS_SUFFIXES) and not name.startswith(_NO_WEIGHTS)
+    ]
     if odd:
         return f"none of {', '.join(WEIGHTS)}; to use {odd[0]!r}, give the path of that file"
     return f"it has none of {', '.join(WEIGHTS)}; fetch one of them"
+
+
+def _format_of(names: Iterable[str]) -> str | None:
+    """The format of another program that one of the file names has."""
+    return next(
+        (
+            kind
+            for name in sorted(names)
+            for end, kind in _OTHER_FORMATS.items()
+            if name.endswith(end)
+        ),
+        None,
+    )
 
 
 def refuse_placeholder(path: Path) -> None:

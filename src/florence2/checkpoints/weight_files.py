@@ -17,6 +17,7 @@ from torch import Tensor
 
 from florence2.errors import WeightsError, first_few
 
+_WHOLE_MODEL = "vision_tower."  # in names of the weights of a whole model, in both layouts
 _OWN_MEMORY = Path("/proc/self/maps")
 _HEADER_BYTES, _HEADER_BYTES_A_WEIGHT = 256, 160  # of safetensors files, at most
 
@@ -40,6 +41,11 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError) as error:
+        if dtype := re.search(r"Dtype not understood: (\w+)", str(error)):
+            raise WeightsError(
+                f"weights file {str(path)!r} holds numbers of the kind {dtype[1]}, which PyTorch"
+                " does not have; use a float16, bfloat16 or float32 checkpoint"
+            ) from error
         raise WeightsError(
             f"weights file {str(path)!r} is truncated, damaged or not safetensors"
             f" ({_one_line(error)}); fetch it again"
@@ -60,12 +66,32 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"weights file {str(path)!r} is truncated, damaged or not a torch file"
             f" ({_one_line(error)}); fetch it again"
         ) from error
-    if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
+    tensors = _tensors_in(stored)
+    if tensors is None:
         raise WeightsError(
             f"weights file {str(path)!r} holds a {type(stored).__name__} that is not a flat"
             " dictionary of tensors; save the model's state_dict() alone"
         )
-    return dict(stored)
+    return tensors
+
+
+def _tensors_in(stored: Any) -> dict[str, Tensor] | None:
+    """The weights in what a training script saved, None if there are none.
+
+    Those of dictionaries within get the keys in front of their names; what is beside them (counts
+    of steps, the state of the optimizer) is left out.
+    """
+    if not isinstance(stored, Mapping):
+        return None
+    if all(isinstance(value, Tensor) for value in stored.values()):
+        return {str(name): value for name, value in stored.items()}
+    own = {str(name): value for name, value in stored.items() if isinstance(value, Tensor)}
+    found = own if any(_WHOLE_MODEL in name for name in own) else {}
+    for key, inner in stored.items():
+        tensors = _tensors_in(inner)
+        if tensors and any(_WHOLE_MODEL in name for name in tensors):
+            found |= {f"{key}.{name}": tensor for name, tensor in tensors.items()}
+    return found or None
 
 
 def _load_pickle(path: Path) -> Any:
@@ -92,7 +118,8 @@ class MappedPages:
             lines = _OWN_MEMORY.read_text().splitlines()
         except OSError:
             return cls()
-        addresses = sorted(tensor.data_ptr() for tensor in tensors)
+        dense = (each for each in tensors if each.layout == torch.strided and not each.is_meta)
+        addresses = sorted(tensor.data_ptr() for tensor in dense)
         found = []
         for line in lines:
             span, _, _, _, inode = line.split()[:5]

@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", type=Path, help="pictures (default: made up)")
     add_flag(parser, "--model")
     add_flag(parser, "--adapter")
+    add_flag(parser, "--tokenizer")
     parser.add_argument("--task", default="od", help="the question (default: od)")
     parser.add_argument(
         "--precision",
@@ -59,6 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
         tokens=at_least("--tokens", arguments.tokens, 3),
         repeats=at_least("--repeat", arguments.repeat, 1) or 1,
         device=arguments.device,
+        tokenizer=arguments.tokenizer,
         threads=at_least("--threads", arguments.threads, 1),
     )
     rows = measure(job, tell=lambda text: print(f"florence2: {text}", file=sys.stderr))

@@ -14,6 +14,10 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "DIR",
         "help": "adapter of train --mode lora or of PEFT on top of the model: a folder or hub id",
     },
+    "--tokenizer": {
+        "metavar": "PATH",
+        "help": "tokenizer.json or a folder that holds one (default: the model's)",
+    },
     "--device": {"help": "cpu, cuda, cuda:1, ... (default: CUDA where there is one)"},
     "--precision": {
         "help": "float32, bfloat16 or int8: less is faster and less exact (default: float32 on the"

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """Whatever the pictures are."""
-    for flag in ("--model", "--adapter", "--device", "--precision", "--side"):
+    for flag in ("--model", "--adapter", "--tokenizer", "--device", "--precision", "--side"):
         add_flag(parser, flag)
     add_flag(parser, "--beams", default=1, help="beams of the search (default 1: greedy)")
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
@@ -111,6 +111,7 @@ def load_predictor(
         arguments.precision,
         image_side=arguments.side,
         adapter=arguments.adapter,
+        tokenizer=arguments.tokenizer,
     )
     options = replace(model.generation, num_beams=arguments.beams)
     return model.name, Predictor(model.engine, options, max_answer_tokens)

@@ -135,6 +135,7 @@ def load(arguments: argparse.Namespace) -> "Florence2":
             calibration=calibrations,
             image_side=arguments.side,
             adapter=arguments.adapter,
+            tokenizer=arguments.tokenizer,
         )
     finally:
         gc.enable()

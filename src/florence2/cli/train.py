@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " its arguments, with -- in front of those that begin with a dash",
     )
     add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
-    for flag in ("--model", "--adapter", "--side", "--device"):
+    for flag in ("--model", "--adapter", "--tokenizer", "--side", "--device"):
         add_flag(parser, flag, default=argparse.SUPPRESS)
     add("--mode", f"what trains: {', '.join(MODES)} (default full)", metavar="MODE")
     add(

@@ -61,6 +61,7 @@ class Job:
     tokens: int | None = None
     repeats: int = 5
     device: str | None = None
+    tokenizer: str | None = None
     threads: int | None = None
     sides: tuple[int | None, ...] = (None,)
     adapter: str | None = None
@@ -139,7 +140,7 @@ def _measure_model(
 
     if job.threads is not None:
         set_threads(job.threads)
-    model = open_model(job.model, precision, job.device, side, job.adapter)
+    model = open_model(job.model, precision, job.device, side, job.adapter, job.tokenizer)
     runtime = cast("TorchRuntime", model.runtime)
     machine = measure_machine(precision, runtime.device)
     flops, step_bytes = work_of(runtime.config, *itemsizes_of(runtime, precision))
@@ -193,6 +194,7 @@ def open_model(
     device: str | None = None,
     side: int | None = None,
     adapter: str | None = None,
+    tokenizer: str | None = None,
 ) -> Florence2:
     """Load a model, or make one of a published size with random weights.
 
@@ -201,16 +203,18 @@ def open_model(
     from florence2.evaluation.roofline import random_runtime
 
     if name not in RANDOM:
-        return Florence2.load(name, device, precision, image_side=side, adapter=adapter)
+        return Florence2.load(
+            name, device, precision, image_side=side, adapter=adapter, tokenizer=tokenizer
+        )
     if adapter is not None:
         raise ConfigError(f"random weights take no adapter; leave {adapter!r} out")
     if device not in (None, "cpu"):
         raise ConfigError(f"random weights are measured on the CPU; got device {device!r}")
-    tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
+    its_tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer
     config = RANDOM[name]()
     if side is not None:
         config = with_image_side(config, side)
-    return Florence2(random_runtime(config, precision), Processor(tokenizer, config), name=name)
+    return Florence2(random_runtime(config, precision), Processor(its_tokenizer, config), name=name)
 
 
 def _asked(

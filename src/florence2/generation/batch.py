@@ -125,4 +125,9 @@ def answer_limit(config: Florence2Config, options: GenerationOptions) -> int:
             f"num_beams {options.num_beams!r} is too many for a vocabulary of {vocab_size:,}"
             f" tokens; give {vocab_size // 2:,} at most"
         )
+    if unknown := [token for token in options.suppress_tokens if token >= vocab_size]:
+        raise ConfigError(
+            f"suppress_tokens has {unknown[0]!r}, but the vocabulary has only {vocab_size:,}"
+            " tokens; leave it out"
+        )
     return min(options.max_new_tokens, config.text.max_position_embeddings)

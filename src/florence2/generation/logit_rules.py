@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from florence2.generation.grammar import START, AllowedTokens, Grammar, State, TokenClass
 from florence2.generation.options import FinishReason, GenerationOptions, SpecialIds
-from florence2.generation.runtime import TokenConstraint
+from florence2.generation.runtime import Penalty, TokenConstraint
 from florence2.tasks import AnswerKind
 
 # Equal runs in a row that are a loop, and the least number of tokens they have together.
@@ -97,6 +97,8 @@ class LogitRules:
         self.limit = limit  # tokens an answer may have at most
         self._special = special
         self._min_new_tokens = options.min_new_tokens
+        self._repetition_penalty = options.repetition_penalty
+        self._suppressed = options.suppress_tokens
         self._ngram_size = options.no_repeat_ngram_size
         self._end_loops = options.end_loops
 
@@ -135,7 +137,7 @@ class LogitRules:
         """
         if (forced := self.forced_token(step)) is not None:
             return TokenConstraint(forced)
-        banned = state.ngrams.banned()
+        banned = state.ngrams.banned() + self._suppressed
         if step < self._min_new_tokens:
             banned += (self._special.eos,)
         if self._end_loops:
@@ -153,6 +155,13 @@ class LogitRules:
             banned = tuple(token for token in banned if grammar.allows(allowed, token))
             banned = banned if grammar.any_left_after(allowed, banned) else ()
         return TokenConstraint(None, banned, allowed, grammar.vocabulary)
+
+    def penalty(self, tokens: Sequence[int]) -> Penalty | None:
+        """What becomes of the tokens of an answer, and of the start token, if they are repeated."""
+        if self._repetition_penalty == 1:
+            return None
+        written = (*{self._special.decoder_start, *tokens},)
+        return Penalty(written, self._repetition_penalty)
 
     def _allowed(self, grammar: Grammar, state: RuleState, step: int) -> AllowedTokens:
         """The tokens of the grammar; in a loop those of the shortest way to the end."""

@@ -27,6 +27,9 @@ class GenerationOptions:
             positions may allow less.
         min_new_tokens: `</s>` is not written before this many tokens.
         no_repeat_ngram_size: no run of this many tokens occurs twice in an answer; 0 allows all.
+        repetition_penalty: scores of tokens that the answer holds already are made worse by this
+            factor; 1 leaves them.
+        suppress_tokens: ids that are never written, but where they are forced.
         end_loops: `<s>` occurs once, and an answer that goes round in circles is ended. Allows
             repeated words, numbers and coordinates, so set no_repeat_ngram_size=0 with it.
         grammar: keep to the grammar of the task. "repair": an answer that broke it is written
@@ -49,6 +52,8 @@ class GenerationOptions:
     max_new_tokens: int = 1024
     min_new_tokens: int = 0
     no_repeat_ngram_size: int = 3
+    repetition_penalty: float = 1.0
+    suppress_tokens: tuple[int, ...] = ()
     end_loops: bool = False
     grammar: bool | Literal["repair"] = "repair"
     length_penalty: float = 1.0
@@ -63,6 +68,13 @@ class GenerationOptions:
         self._check_integer("min_new_tokens", at_least=0)
         self._check_integer("no_repeat_ngram_size", at_least=0)
         self._check_integer("seed", at_least=0)
+        if not isinstance(self.suppress_tokens, tuple) or not all(
+            isinstance(token, int) and not isinstance(token, bool) and token >= 0
+            for token in self.suppress_tokens
+        ):
+            raise ConfigError(
+                f"suppress_tokens must be token ids from 0 up; got {self.suppress_tokens!r}"
+            )
         if self.min_new_tokens > self.max_new_tokens:
             raise ConfigError(
                 f"min_new_tokens {self.min_new_tokens!r} is above max_new_tokens"
@@ -77,6 +89,7 @@ class GenerationOptions:
                 f"early_stopping {self.early_stopping!r} is unknown; give True, False or 'never'"
             )
         self._check_number("length_penalty", -MAX_LENGTH_PENALTY, MAX_LENGTH_PENALTY)
+        self._check_number("repetition_penalty", MIN_TEMPERATURE, MAX_TEMPERATURE)
         self._check_number("top_p", 0.0, 1.0)
         if self.top_p == 0:
             raise ConfigError("top_p 0 leaves no token to draw; give a number above 0, at most 1")

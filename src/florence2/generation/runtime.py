@@ -52,12 +52,23 @@ class TokenConstraint(NamedTuple):
     vocabulary: Vocabulary | None = None
 
 
+class Penalty(NamedTuple):
+    """Makes tokens worse that were written already: scores above 0 are divided, others multiplied.
+
+    Log-probabilities are what is penalised among beams, logits where one token is chosen.
+    """
+
+    tokens: tuple[int, ...]
+    factor: float
+
+
 class Row(NamedTuple):
     """One running hypothesis: a row of the decoder."""
 
     token: int  # the last one written, which is fed to the decoder
     score: float  # sum of the log-probabilities of its unforced tokens
     constraint: TokenConstraint
+    penalty: Penalty | None = None
 
 
 class Draw(NamedTuple):

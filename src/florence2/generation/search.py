@@ -42,7 +42,8 @@ class Hypothesis:
     def row(self) -> Row:
         """What the decoder needs for the next token."""
         constraint = self.rules.constraint(self.state, len(self.tokens))
-        return Row(self.tokens[-1], self.score, constraint)
+        penalty = self.rules.penalty(self.tokens)
+        return Row(self.tokens[-1], self.score, constraint, penalty)
 
     @property
     def is_dead(self) -> bool:

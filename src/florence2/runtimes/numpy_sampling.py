@@ -12,7 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.generation.runtime import Candidate, DecoderInput, Draw, TokenConstraint
+from florence2.generation.runtime import (
+    Candidate,
+    DecoderInput,
+    Draw,
+    Penalty,
+    TokenConstraint,
+)
 
 Logits = NDArray[np.float32]
 
@@ -57,7 +63,8 @@ def _forced_candidates(logprobs: Logits, request: DecoderInput) -> list[Candidat
 
 def _single_candidate(logits: Logits, logprobs: Logits, request: DecoderInput) -> Candidate:
     row = request.rows[0]
-    masked = np.where(allowed_tokens(row.constraint, len(logits)), logits, -np.inf)
+    scores = penalized(logits, row.penalty)
+    masked = np.where(allowed_tokens(row.constraint, len(logits)), scores, -np.inf)
     token = int(masked.argmax()) if request.draw is None else draw_token(masked, request.draw)
     logprob = float(logprobs[token])
     return Candidate(0, token, logprob, row.score + logprob)
@@ -67,15 +74,27 @@ def _beam_candidates(logprobs: Logits, request: DecoderInput, num_beams: int) ->
     """The best 2 * num_beams continuations over all hypotheses."""
     size = logprobs.shape[-1]
     masks = np.stack([allowed_tokens(row.constraint, size) for row in request.rows])
-    masked = np.where(masks, logprobs, np.float32(-np.inf))
+    penalties = (row.penalty for row in request.rows)
+    scores = np.stack([penalized(*pair) for pair in zip(logprobs, penalties, strict=True)])
+    masked, logprobs = (np.where(masks, each, np.float32(-np.inf)) for each in (scores, logprobs))
     totals = (masked + np.array([row.score for row in request.rows], np.float32)[:, None]).ravel()
     # A partition first: sorting a whole vocabulary costs ten times as much.
     top = np.argpartition(-totals, 2 * num_beams - 1)[: 2 * num_beams]
     top = top[np.argsort(-totals[top], kind="stable")]
     return [
-        Candidate(int(at // size), int(at % size), float(masked.flat[at]), float(totals[at]))
+        Candidate(int(at // size), int(at % size), float(logprobs.flat[at]), float(totals[at]))
         for at in top
     ]
+
+
+def penalized(scores: Logits, penalty: Penalty | None) -> Logits:
+    """Scores of one hypothesis, those worse whose tokens were written already."""
+    if penalty is None:
+        return scores
+    changed, tokens, factor = scores.copy(), list(penalty.tokens), np.float32(penalty.factor)
+    old = scores[tokens]
+    changed[tokens] = np.where(old < 0, old * factor, old / factor)
+    return changed
 
 
 def draw_token(logits: Logits, draw: Draw) -> int:

@@ -44,6 +44,7 @@ def load_runtime(
     precision: Precision | None = None,
     image_side: int | None = None,
     adapter: str | Path | None = None,
+    tokenizer: str | Path | None = None,
 ) -> LoadedRuntime:
     """Load a checkpoint for the device at hand; the arguments are those of `Florence2.load`.
 
@@ -59,7 +60,9 @@ def load_runtime(
     precision = check_precision(precision, chosen)
     # Packed weights are made from the stored ones, layer by layer.
     dtype = None if uses_packed_weights(chosen) else eager_dtype(precision)
-    loaded = load_checkpoint(source, device=chosen, dtype=dtype, adapter=adapter)
+    loaded = load_checkpoint(
+        source, device=chosen, dtype=dtype, adapter=adapter, tokenizer=tokenizer
+    )
     fingerprint = weights_fingerprint(loaded.model)
     trained_side = loaded.model.config.image_side
     if image_side is not None:

@@ -324,7 +324,9 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
         Florence2Error: the model, the data or the options cannot be used, in words.
     """
     device = world.device or choose_device(options.device)
-    loaded = load_checkpoint(options.model, device=device, adapter=options.adapter)
+    loaded = load_checkpoint(
+        options.model, device=device, adapter=options.adapter, tokenizer=options.tokenizer
+    )
     if loaded.adapter is not None and options.mode == "lora":
         raise ConfigError(
             f"mode 'lora' writes an adapter for the checkpoint it starts from, and none holds the"

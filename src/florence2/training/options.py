@@ -48,6 +48,7 @@ class FinetuneOptions:
         data: datasets of any format that `open_dataset` reads.
         output: folder of the run; see `docs/training.md` for what it holds afterwards.
         model: what `Florence2.load` takes.
+        tokenizer: see `Florence2.load`.
         mode: which weights train: all, all but the vision tower, or an adapter.
         tasks: what is asked about each picture; what the dataset is made for if there is none.
         held_out: share of the pictures to measure on, where a dataset has no part "val".
@@ -66,6 +67,7 @@ class FinetuneOptions:
     data: tuple[WeightedPath, ...]
     output: Path
     model: str = "nano"
+    tokenizer: str | None = None
     mode: Mode = "full"
     tasks: tuple[Task, ...] = ()
     held_out: float = 0.2
@@ -111,7 +113,7 @@ class FinetuneOptions:
     def settings(self) -> dict[str, Any]:
         """What decides on the weights that come out, as JSON; the rest may change on a resume."""
         values = asdict(self)
-        for name in ("output", "workers", "device", "merge"):
+        for name in ("output", "tokenizer", "workers", "device", "merge"):
             del values[name]
         values["tasks"] = [task.token for task in self.tasks]
         values["data"] = [[each.path, each.weight] for each in self.data]

@@ -12,7 +12,13 @@ import torch
 from torch import Tensor
 
 from florence2.generation.grammar import AllowedTokens, TokenClass, Vocabulary
-from florence2.generation.runtime import Candidate, DecoderInput, Draw, TokenConstraint
+from florence2.generation.runtime import (
+    Candidate,
+    DecoderInput,
+    Draw,
+    Penalty,
+    TokenConstraint,
+)
 
 MAX_MASKS = 256  # kept for later steps; each has a byte for every token of the vocabulary
 
@@ -34,13 +40,19 @@ def next_candidates(
     }
     # Beams compare sums of log-probabilities. One token alone is chosen by logits, not by
     # log-probabilities, whose rounding can make two logits equal.
-    masks.apply(logits_RV if num_beams == 1 else logprobs_RV, [row.constraint for row in rows])
+    constraints = [row.constraint for row in rows]
+    scores_RV = logits_RV if num_beams == 1 else logprobs_RV
+    if any(row.penalty for row in rows):
+        logprobs_RV = logprobs_RV.clone()
+        penalize(scores_RV, [row.penalty for row in rows])
+        masks.apply(logprobs_RV, constraints)
+    masks.apply(scores_RV, constraints)
     if len(fixed) == len(rows):
         candidates: list[list[Candidate]] = [[] for _ in inputs]
     elif num_beams == 1:
         candidates = _single_candidates(logits_RV, logprobs_RV, inputs)
     else:
-        candidates = _beam_candidates(logprobs_RV, inputs, num_beams)
+        candidates = _beam_candidates(scores_RV, logprobs_RV, inputs, num_beams)
     width = len(rows) // len(inputs)
     for place, each in enumerate(inputs):
         token = forced[place * width]
@@ -53,7 +65,7 @@ def next_candidates(
 
 
 def _beam_candidates(
-    logprobs_RV: Tensor, inputs: Sequence[DecoderInput], num_beams: int
+    scores_RV: Tensor, logprobs_RV: Tensor, inputs: Sequence[DecoderInput], num_beams: int
 ) -> list[list[Candidate]]:
     """The best 2 * num_beams continuations over all hypotheses of a request.
 
@@ -61,7 +73,7 @@ def _beam_candidates(
     """
     vocab_size = logprobs_RV.shape[-1]
     scores = [row.score for each in inputs for row in each.rows]
-    totals_RV = logprobs_RV + logprobs_RV.new_tensor(scores)[:, None]
+    totals_RV = scores_RV + scores_RV.new_tensor(scores)[:, None]
     top_BC = totals_RV.view(len(inputs), -1).topk(2 * num_beams)
     logprobs_BC = logprobs_RV.view(len(inputs), -1).gather(1, top_BC.indices)
     lists = (top_BC.indices.tolist(), logprobs_BC.tolist(), top_BC.values.tolist())
@@ -87,6 +99,17 @@ def _single_candidates(
         [Candidate(0, token, logprob, each.rows[0].score + logprob)]
         for each, token, logprob in zip(inputs, tokens_R.tolist(), logprobs_R.tolist(), strict=True)
     ]
+
+
+def penalize(scores_RV: Tensor, penalties: Sequence[Penalty | None]) -> None:
+    """Make tokens worse that were written already, in place."""
+    for row, penalty in enumerate(penalties):
+        if penalty is not None:
+            tokens = torch.tensor(penalty.tokens, device=scores_RV.device)
+            scores = scores_RV[row, tokens]
+            scores_RV[row, tokens] = torch.where(
+                scores < 0, scores * penalty.factor, scores / penalty.factor
+            )
 
 
 def draw_tokens(logits_RV: Tensor, draw: Draw) -> Tensor:
