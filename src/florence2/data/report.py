@@ -7,7 +7,7 @@ from enum import Enum
 from florence2.answers import format_answer
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
-from florence2.tasks import Task
+from florence2.tasks import Task, task_column
 
 MAX_CASES = 3
 """So many cases of each kind are told in words."""
@@ -39,6 +39,11 @@ class Problem(Enum):
     CROWD = ("crowds left out", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
+    PLACEHOLDER = (
+        "prompts with <image>, which is left out: the picture comes apart",
+        Severity.NOTE,
+    )
+    NUMBER = ("answers given as whole numbers, read as their digits", Severity.NOTE)
     OTHER_TASK = ("records of tasks not asked for", Severity.NOTE)
 
     def __init__(self, words: str, severity: Severity) -> None:
@@ -51,14 +56,14 @@ class ReadReport:
 
     Attributes:
         strict: raise `DataError` at the first loss.
-        num_records: records made, by task.
+        num_records: records made, by task; `None` for prompts without one.
         counts: how often each problem was met.
         cases: the first cases of each problem in words, with file and line or id.
     """
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = strict
-        self.num_records: Counter[Task] = Counter()
+        self.num_records: Counter[Task | None] = Counter()
         self.counts: Counter[Problem] = Counter()
         self.cases: dict[Problem, list[str]] = {}
 
@@ -89,7 +94,8 @@ class ReadReport:
         )
 
     def __str__(self) -> str:
-        tasks = ", ".join(f"{number:,} {task.token}" for task, number in self.num_records.items())
+        counts = self.num_records.items()
+        tasks = ", ".join(f"{number:,} {task_column(task)}" for task, number in counts)
         lines = [f"{self.num_records.total():,} records" + (f": {tasks}" if tasks else "")]
         for problem in Problem:
             if number := self.counts[problem]:

@@ -30,6 +30,8 @@ WORDS = {
     "mean_iou": "mean IoU",
     "all_iou": "IoU of all pixels",
     "word_f1": "F1 of words",
+    "anls": "ANLS",
+    "point_distance": "points, distance in diagonals",
     "names_precision": "names, precision",
     "names_recall": "names, recall",
 }
@@ -127,7 +129,8 @@ def run_suites(
         report.shown[title] = _spread(predictions, measured.per_sample_quality)
         for answer, record in zip(answers, records, strict=True):
             is_broken = answer.is_repaired or answer.result.malformed > 0
-            broken.setdefault(record.task, []).append(float(is_broken))
+            if record.task is not None:
+                broken.setdefault(record.task, []).append(float(is_broken))
         for name, reader in readers.items() if suite.for_readers else ():
             started = time.perf_counter()
             answered = list(zip(reader.answer(records), records, strict=True))
@@ -193,7 +196,8 @@ def _tile(prediction: Prediction) -> Image.Image:
     picture = record.picture()
     if record.region is not None:
         ImageDraw.Draw(picture).rectangle(record.region, outline=RED, width=2)
-    notes = [(record.text_input, GREY)] if record.text_input else []
+    asked = record.prompt or record.text_input
+    notes = [(asked, GREY)] if asked else []
     if isinstance(record.result, Text) and isinstance(answer, Text):
         notes += [(f"truth: {record.result.text}", GREY), (f"answer: {answer.text}", BLACK)]
         return _with_notes([picture], notes)

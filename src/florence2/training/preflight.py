@@ -26,13 +26,13 @@ from florence2.model.config import Florence2Config
 from florence2.model.florence2 import IGNORE_INDEX
 from florence2.processing.images import IMAGE_MEAN, IMAGE_STD
 from florence2.processing.tokenizer import Tokenizer
-from florence2.tasks import Task
+from florence2.tasks import Task, asked_words, task_column
 from florence2.training.batches import Batch
 
 # So many equal answers are hardly chance, and tasks with fewer rows are not judged.
 MIN_ROWS = 8
 
-_SPELLED_LOCATION = re.compile(r"<loc_-?[0-9.]*>?")
+_SPELLED_LOCATION = re.compile(r"<loc(?:_-?[0-9.]*|[0-9]+)>?")
 _EXCERPT = 60  # characters of an answer in a message
 
 _PAGE_WIDTH = 4 * (768 + GAP) + GAP  # four pictures of the published size
@@ -54,7 +54,7 @@ class BatchReport:
     """
 
     rows: int
-    rows_of_tasks: tuple[tuple[Task, int], ...]
+    rows_of_tasks: tuple[tuple[Task | None, int], ...]
     empty_rows: int
     longest_prompt: int
     longest_answer: int
@@ -63,7 +63,8 @@ class BatchReport:
 
     def describe(self) -> str:
         """The findings in plain words, one to a line."""
-        tasks = ", ".join(f"{task.token} {count:,}" for task, count in self.rows_of_tasks)
+        counts = self.rows_of_tasks
+        tasks = ", ".join(f"{task_column(task)} {count:,}" for task, count in counts)
         return "\n".join(
             (
                 f"rows     {self.rows:,} ({tasks})",
@@ -79,7 +80,7 @@ class _Row:
     """One row without its padding."""
 
     place: str
-    task: Task
+    task: Task | None
     prompt_ids: list[int]
     label_ids: list[int]
 
@@ -154,7 +155,7 @@ def _check_rows(rows: Sequence[_Row], tokenizer: Tokenizer, config: Florence2Con
         row, fault = faults[0]
         raise DataError(
             f"{len(faults):,} of {len(rows):,} rows cannot be trained on; the first is {row.place}"
-            f" ({row.task.token}, answer {_excerpt(row.label_ids, tokenizer)!r}): {fault}"
+            f" ({task_column(row.task)}, answer {_excerpt(row.label_ids, tokenizer)!r}): {fault}"
         )
 
 
@@ -202,7 +203,7 @@ def _label_fault(row: _Row, tokenizer: Tokenizer, vocab_size: int) -> str | None
     return _text_fault(ids, row.task, tokenizer)
 
 
-def _text_fault(ids: Sequence[int], task: Task, tokenizer: Tokenizer) -> str | None:
+def _text_fault(ids: Sequence[int], task: Task | None, tokenizer: Tokenizer) -> str | None:
     if spelled := _spelled_location(ids, tokenizer):
         return (
             f"{spelled!r} is spelled in letters, it is no location token: these end at"
@@ -210,7 +211,7 @@ def _text_fault(ids: Sequence[int], task: Task, tokenizer: Tokenizer) -> str | N
             " format_answer"
         )
     result = parse_answer(tokenizer.decode(ids), task, (NUM_BINS, NUM_BINS))
-    if result.malformed:
+    if task is not None and result.malformed:
         return (
             f"the answer breaks the grammar of {task.token} ({result.malformed:,} faults), so"
             " that no parser would read it back; make answers by format_answer"
@@ -234,7 +235,7 @@ def _check_variety(rows: Sequence[_Row], tokenizer: Tokenizer) -> None:
     """Answers that are all empty or all the same teach to ignore the picture."""
     groups = [("all tasks", list(rows))]
     for task in dict.fromkeys(row.task for row in rows):
-        groups.append((f"task {task.token!r}", [row for row in rows if row.task is task]))
+        groups.append((asked_words(task), [row for row in rows if row.task is task]))
     for name, group in groups:
         answers = {tuple(row.label_ids) for row in group}
         whole = len(group) == len(rows)
@@ -293,7 +294,7 @@ def _tile(batch: Batch, index: int, tokenizer: Tokenizer) -> Image.Image:
     answer = tokenizer.decode(labels[labels != IGNORE_INDEX].tolist())
     prompt = tokenizer.decode(batch.prompt_ids[index][batch.prompt_mask[index].bool()].tolist())
     drawn = draw(picture, parse_answer(answer, task, picture.size))
-    above = _note(f"{task.token} {prompt}", drawn.width)
+    above = _note(f"{task_column(task)} {prompt}", drawn.width)
     below = _note(answer, drawn.width)
     tile = Image.new("RGB", (drawn.width, above.height + drawn.height + below.height), _PAPER)
     tile.paste(above, (0, 0))

@@ -19,6 +19,7 @@ from typing import cast
 from PIL import Image
 
 from florence2.engine import Answer, Engine, Request, StageTimer
+from florence2.errors import TaskError
 from florence2.geometry import PixelBox
 from florence2.pipelines.ask import BATCH_SIZE, open_picture, results_of
 from florence2.pipelines.reading.order import read_in_order
@@ -61,7 +62,12 @@ def run_tiled(
         tiles: how to cut; None for tiles of the model's own side.
         batch_size: tiles that are answered side by side.
     """
-    task = Task.parse(request.task)
+    task = request.parsed_task
+    if task is None:
+        raise TaskError(
+            "an answer to a prompt of your own cannot be put together from tiles; leave the tiles"
+            " out, or give the task whose answers it has"
+        )
     if task.needs_region and request.region is not None:
         return run_regions(engine, request, [request.region], windows=True)[0]
     picture = open_picture(request.image)
@@ -118,4 +124,5 @@ def text_of(lines: Quads, blocks: Sequence[int] = ()) -> Text:
         image_size=lines.image_size,
         finish_reason=lines.finish_reason,
         malformed=lines.malformed,
+        repaired=lines.repaired,
     )
