@@ -136,7 +136,7 @@ class Piece(NamedTuple):
         text: as written, tokens and spaces included: all texts in a row are the answer.
         start: where it begins in the answer, in characters.
         points: pixels `(x, y)` of a place, one for each pair of location tokens, two for a box.
-        label: of a place the words before it, without space around them.
+        label: of a place the words before it, without space and commas and the like around them.
         score: of a place how sure the model was of it, in [0, 1], `None` where unknown.
     """
 

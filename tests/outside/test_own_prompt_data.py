@@ -1,6 +1,7 @@
 """Prompts of one's own in data: read, trained, measured and printed to the letter."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from florence2.cli.main import main
 from florence2.cli.train import question_flags
 from florence2.data import Problem, open_dataset
 from florence2.data.formats.jsonl import write_jsonl
+from florence2.data.formats.parquet import write_parquet
 from florence2.data.formats.prefix_suffix import write_prefix_suffix
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
@@ -77,9 +79,15 @@ def test_rows_are_kept_to_the_letter(tmp_path: Path, prefix: str, suffix: object
     assert format_answer(record.result, None) == str(suffix)
     assert report.counts[Problem.OWN_PROMPT] == 1
     assert report.counts[Problem.NUMBER] == (not isinstance(suffix, str))
-    for write, name in ((write_jsonl, "records.jsonl"), (write_prefix_suffix, "again.jsonl")):
-        write([record], tmp_path / name)
-        (again,), _ = read(tmp_path / name, strict=True)
+    (tmp_path / "again").mkdir()
+    writers = (
+        (write_jsonl, "a.jsonl"),
+        (write_prefix_suffix, "b.jsonl"),
+        (write_parquet, "c.parquet"),
+    )
+    for write, name in writers:
+        write([record], tmp_path / "again" / name)
+        (again,), _ = read(tmp_path / "again" / name, strict=True)
         assert (again.prompt, again.task, again.result) == (prefix, None, record.result)
 
 
@@ -124,8 +132,16 @@ def test_locations_of_no_vocabulary_are_refused_not_spelled(
     assert (report.counts[Problem.ANSWER], report.counts[Problem.PROMPT]) == (1, 1)
     (case,) = report.cases[Problem.ANSWER]
     assert token in case and ("PaliGemma" in case) == (token in FOREIGN[:3])
-    with pytest.raises(Florence2Error, match=r"locations|PaliGemma|special tokens"):
-        format_answer(Text(f"a {token}", image_size=SIZE), Task.CAPTION)
+    said = Record(tmp_path / "0.png", Task.CAPTION, "", None, Text("a", image_size=SIZE), "s")
+    records = [
+        replace(said, result=Text(f"a {token}", image_size=SIZE)),
+        replace(said, task=None, prompt="what?", result=parse_answer(f"a {token}", None, SIZE)),
+        replace(said, prompt=f"what is {token}?"),
+    ]
+    write_jsonl(records, tmp_path / "records.jsonl")
+    back, report = read(tmp_path / "records.jsonl")
+    assert back == []
+    assert (report.counts[Problem.ANSWER], report.counts[Problem.PROMPT]) == (2, 1)
 
 
 def test_words_in_angle_brackets_are_words(tmp_path: Path) -> None:

@@ -2,15 +2,7 @@
 
 from collections.abc import Sequence
 
-from florence2.answers.tokens import (
-    FOREIGN_LOCATION,
-    PADDING,
-    POLY_END,
-    POLY_START,
-    SEP,
-    TOKEN,
-    foreign_location_words,
-)
+from florence2.answers.tokens import PADDING, POLY_END, POLY_START, SEP, TOKEN
 from florence2.errors import AnswerError
 from florence2.locations import encode_boxes, encode_points, location_tokens
 from florence2.results import Boxes, Mixed, Polygons, Quads, Text
@@ -24,8 +16,6 @@ def written_text(result: Text) -> str:
             f"text {result.text!r} holds {found!r}, which is put around every answer and is no part"
             " of any; leave it out"
         )
-    if match := FOREIGN_LOCATION.search(result.text):
-        raise AnswerError(f"text {result.text!r} holds {foreign_location_words(match[0])}")
     return result.text
 
 
@@ -90,8 +80,6 @@ class AnswerFormatter:
         match = TOKEN.search(words)
         if tokens := [token for token in PADDING if token in words] + ([match[0]] if match else []):
             raise self._error(f"{tokens[0]!r} inside {words!r}", "words without special tokens")
-        if match := FOREIGN_LOCATION.search(words):
-            raise AnswerError(f"words {words!r} hold {foreign_location_words(match[0])}")
 
     def _box_tokens(self, boxes: Boxes) -> list[str]:
         for box in boxes.xyxy:

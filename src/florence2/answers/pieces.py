@@ -11,6 +11,8 @@ from florence2.geometry import Size
 from florence2.locations import NUM_BINS, decode_points
 from florence2.results import Piece, PieceKind
 
+AROUND_LABELS = " \t\r\n,;:."
+
 
 def pieces_of(tokens: Sequence[Token], image_size: Size) -> tuple[Piece, ...]:
     """Join what an answer was cut into: location tokens that follow each other are one place."""
@@ -20,7 +22,7 @@ def pieces_of(tokens: Sequence[Token], image_size: Size) -> tuple[Piece, ...]:
         run = list(group)
         text, start = "".join(token.text for token in run), run[0].start
         if kind == "words":
-            label = text.strip() or label
+            label = text.strip(AROUND_LABELS) or label
             pieces.append(Piece("words", text, start))
         elif kind == "bin" and len(run) % 2 == 0 and all(token.bin < NUM_BINS for token in run):
             bins = np.reshape([token.bin for token in run], (-1, 2))

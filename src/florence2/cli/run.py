@@ -92,7 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grammar",
         choices=sorted(GRAMMARS),
-        help="keep to the task's grammar: where an answer broke it (repair), always, never",
+        help="keep to the task's grammar: where an answer broke it (repair; default), always, never"
+        " (default with --prompt)",
     )
     parser.add_argument(
         "--end-loops",

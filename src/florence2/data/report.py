@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from florence2.answers import format_answer
+from florence2.answers.tokens import FOREIGN_LOCATION, foreign_location_words
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
 from florence2.tasks import Task, task_column
@@ -80,10 +81,19 @@ class ReadReport:
     def accept(self, record: Record, where: str) -> Iterator[Record]:
         """Yield a record that can be trained on; count one that cannot."""
         try:
-            format_answer(record.result, record.task)
+            target = format_answer(record.result, record.task)
         except Florence2Error as error:
             self.add(Problem.ANSWER, where, error)
             return
+        asked = record.prompt or record.text_input
+        for problem, what, words in (
+            (Problem.PROMPT, "prompt", asked),
+            (Problem.ANSWER, "answer", target),
+        ):
+            if match := FOREIGN_LOCATION.search(words):
+                fault = foreign_location_words(match[0])
+                self.add(problem, where, f"{what} {words!r} holds {fault}")
+                return
         self.num_records[record.task] += 1
         yield record
 

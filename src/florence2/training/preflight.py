@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from florence2.answers import parse_answer
+from florence2.answers.tokens import FOREIGN_LOCATION
 from florence2.drawing import draw
 from florence2.drawing.contact_sheet import GAP, contact_sheet
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
@@ -32,7 +33,7 @@ from florence2.training.batches import Batch
 # So many equal answers are hardly chance, and tasks with fewer rows are not judged.
 MIN_ROWS = 8
 
-_SPELLED_LOCATION = re.compile(r"<loc(?:_-?[0-9.]*|[0-9]+)>?")
+_SPELLED_LOCATION = re.compile(r"<loc_-?[0-9.]*>?")
 _EXCERPT = 60  # characters of an answer in a message
 
 _PAGE_WIDTH = 4 * (768 + GAP) + GAP  # four pictures of the published size
@@ -227,7 +228,8 @@ def _spelled_location(ids: Sequence[int], tokenizer: Tokenizer) -> str | None:
     """A location written with ordinary tokens, looked for between the real ones."""
     first, last = tokenizer.loc_begin, tokenizer.loc_begin + NUM_BINS
     words = [tokenizer.eos_id if first <= each < last else each for each in ids]
-    found = _SPELLED_LOCATION.search(tokenizer.decode(words))
+    text = tokenizer.decode(words)
+    found = _SPELLED_LOCATION.search(text) or FOREIGN_LOCATION.search(text)
     return found[0] if found else None
 
 

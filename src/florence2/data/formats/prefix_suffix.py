@@ -60,7 +60,6 @@ def read_prefix_suffix(
             report.add(Problem.PLACEHOLDER, where, repr(prefix))
         try:
             asked = split_prompt(prompt)
-            _check_locations(prompt, "prefix")
         except TaskError as error:
             report.add(Problem.PROMPT, where, error)
             continue
@@ -126,7 +125,7 @@ def _suffix(row: dict[str, Any], report: ReadReport, where: str) -> str:
 
 def _as_written(suffix: str, size: Size) -> Result:
     """The answer to a prompt that is no task, to the letter."""
-    _check_locations(suffix, "suffix")
+    _check_locations(suffix)
     if found := next((token for token in PADDING if token in suffix), None):
         raise DataError(
             f"suffix {suffix!r} holds {found!r}, which is put around every answer anyway; leave it"
@@ -135,16 +134,15 @@ def _as_written(suffix: str, size: Size) -> Result:
     return parse_answer(suffix, None, size)
 
 
-def _check_locations(text: str, field: str) -> None:
+def _check_locations(suffix: str) -> None:
     """Refuse what is meant as a location and would be spelled in letters."""
-    if match := FOREIGN_LOCATION.search(text):
-        fault = f"{field} {text!r} holds {foreign_location_words(match[0])}"
-        raise TaskError(fault) if field == "prefix" else DataError(fault)
+    if match := FOREIGN_LOCATION.search(suffix):
+        raise DataError(f"suffix {suffix!r} holds {foreign_location_words(match[0])}")
 
 
 def _result(suffix: str, task: Task, size: Size) -> Result:
     """Read a suffix, refusing whatever a model must not learn to write."""
-    _check_locations(suffix, "suffix")
+    _check_locations(suffix)
     result = parse_answer(suffix, task, size)
     if result.malformed:
         raise DataError(

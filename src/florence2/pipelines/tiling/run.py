@@ -72,7 +72,9 @@ def run_tiled(
         return run_regions(engine, request, [request.region], windows=True)[0]
     picture = open_picture(request.image)
     tiles = tiles or Tiles()
-    no_objects = task.answer_kind is AnswerKind.TEXT and task is not Task.OCR
+    no_objects = task.answer_kind is AnswerKind.TEXT
+    if task is Task.OCR and request.prompt is None:  # a prompt is asked with its own task alone
+        no_objects = False
     parts = [] if no_objects else cut(picture.size, engine.processor.image_side, tiles)
     places = [each for each in parts if not _plain(picture.crop(each.box))]
     if len(parts) < 2 or not places:
@@ -80,7 +82,7 @@ def run_tiled(
     if tiles.whole and not task.reads_text:
         places.append(Tile((0, 0, *picture.size)))
     asked = replace(request, min_score=0.0)
-    if task is Task.OCR:
+    if task is Task.OCR:  # words with places can be joined
         asked = replace(asked, task=Task.OCR_WITH_REGION)
 
     def ask(parts: Sequence[PixelBox]) -> list[Result]:
