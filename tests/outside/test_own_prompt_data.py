@@ -330,3 +330,24 @@ def test_a_loaded_model_answers_without_a_task(answering: Path, data: Path) -> N
     with Florence2.load(str(answering), device="cpu") as model:
         result = model.run(data.parent / "0.png", prompt=CLICK[0])
     assert isinstance(result, Text) and result.points.labels == ("click",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        pytest.param([], "there is no question", id="nothing"),
+        pytest.param(["--prompt", " "], "is empty", id="empty"),
+        pytest.param(["--prompt", "a", "--text", "b"], "takes no --text", id="text"),
+        pytest.param(["--prompt", "a", "--region", "1,2,3,4"], "takes no --region", id="region"),
+        pytest.param(["--prompt", "a", "--tiles", "2x2"], "takes no --tiles", id="tiles"),
+        pytest.param(["--prompt", "a", "--min-presence", "0.5"], "--min-presence", id="presence"),
+        pytest.param(["--prompt", "a", "--cascade", "layout"], "takes no --prompt", id="cascade"),
+        pytest.param(["--prompt", "a", "--grammar", "repair"], "needs a task", id="grammar"),
+    ],
+)
+def test_flags_that_do_not_go_with_a_prompt_are_refused(
+    answering: Path, data: Path, capsys, flags, words
+) -> None:
+    picture = str(data.parent / "0.png")
+    assert main(["run", picture, "--model", str(answering), *flags]) == 2
+    assert words in capsys.readouterr().err

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from florence2 import Florence2, GenerationOptions, Piece, Points, Request, Task, TaskError, draw
 from florence2.answers import format_answer, parse_answer
@@ -226,6 +228,22 @@ def test_reading_and_writing_are_inverse_without_a_task(prompt: str) -> None:
     answer = ANSWERS[prompt]
     read = parse_answer(f"<s>{answer}</s>", None, (64, 48))
     assert format_answer(read, None) == answer
+
+
+@given(
+    st.lists(
+        st.sampled_from(["<loc_0>", "<loc_999>", "<loc_1000>", "<loc_007>", "<sep>", "<poly>"])
+        | st.sampled_from(["</poly>", "<s>", "</s>", "<pad>", "<od>", "<loc_", " ", "a", "ü", "\n"])
+    ).map("".join)
+)
+def test_any_answer_is_the_text_of_its_pieces(answer: str) -> None:
+    read = parse_answer(answer, None, (640, 480))
+    assert isinstance(read, Text)
+    assert "".join(piece.text for piece in read.pieces) == read.text == read.answer
+    ends = [0, *(piece.end for piece in read.pieces)]
+    assert ends[:-1] == [piece.start for piece in read.pieces]
+    assert from_dict(json.loads(json.dumps(read.to_dict()))) == read
+    assert parse_answer(format_answer(read, None), None, (640, 480)) == read
 
 
 def test_pieces_are_plain_values() -> None:

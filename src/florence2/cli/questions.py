@@ -67,13 +67,16 @@ class TaskJob:
             return
         if not without_placeholder(self.prompt).strip():
             raise TaskError(f"--prompt {self.prompt!r} is empty; write a question")
-        given: dict[str, object] = {"--text": self.text, "--region or --regions": self.regions}
-        if self.task is None:
-            given |= {"--tiles": self.tiles, "--min-presence": self.min_presence}
-        if surplus := [flag for flag, value in given.items() if value]:
+        sent: dict[str, object] = {"--text": self.text, "--region": self.regions}
+        read: dict[str, object] = {"--tiles": self.tiles, "--min-presence": self.min_presence}
+        if flags := [flag for flag, value in sent.items() if value]:
             raise TaskError(
-                f"--prompt is sent as it is and its answer is printed as it was written, so it"
-                f" takes no {surplus[0]}; leave that out"
+                f"--prompt is sent as it is, so it takes no {flags[0]}; write that into the prompt"
+            )
+        if self.task is None and (flags := [flag for flag, value in read.items() if value]):
+            raise TaskError(
+                f"--prompt without a task takes no {flags[0]}: its answer is printed as it was"
+                " written; leave that out, or give --task too"
             )
 
     @property
