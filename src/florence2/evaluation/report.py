@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
@@ -200,7 +200,10 @@ def _tile(prediction: Prediction) -> Image.Image:
     notes = [(asked, GREY)] if asked else []
     if isinstance(record.result, Text) and isinstance(answer, Text):
         notes += [(f"truth: {record.result.text}", GREY), (f"answer: {answer.text}", BLACK)]
-        return _with_notes([picture], notes)
+        if not any(piece.points for each in (record.result, answer) for piece in each.pieces):
+            return _with_notes([picture], notes)
+        places = [replace(each, text="") for each in (record.result, answer)]  # words stand below
+        return _with_notes([draw(picture, each) for each in places], notes)
     return _with_notes([draw(picture, record.result), draw(picture, answer)], notes)
 
 
