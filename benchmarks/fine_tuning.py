@@ -5,7 +5,7 @@
 Makes 100 pictures of five things in two styles of drawing, none of which training knows (OpenMoji
 and EmojiOne v1, for measuring only), and runs `florence2 train` on them as a user would: all
 weights, then an adapter. 40 pictures are trained on, 60 are held out. Prints the table of
-docs/training.md; the time is of processors.
+docs/results.md; the time is of processors.
 """
 
 import argparse

@@ -38,6 +38,7 @@ def test_flags_are_frozen() -> None:
         "run": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--calibration",
                 "--cascade",
@@ -63,6 +64,7 @@ def test_flags_are_frozen() -> None:
         "train": sorted(
             [
                 *common,
+                "--adapter",
                 "--alpha",
                 "--batch-size",
                 "--device",
@@ -74,6 +76,8 @@ def test_flags_are_frozen() -> None:
                 "--mode",
                 "--model",
                 "--no-augment",
+                "--no-mirror",
+                "--no-mirror-names",
                 "--output",
                 "--rank",
                 "--seed",
@@ -87,6 +91,7 @@ def test_flags_are_frozen() -> None:
         "eval": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--count",
                 "--data",
@@ -103,6 +108,7 @@ def test_flags_are_frozen() -> None:
         "calibrate": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--count",
                 "--device",
@@ -115,6 +121,7 @@ def test_flags_are_frozen() -> None:
         "bench": sorted(
             [
                 *common,
+                "--adapter",
                 "--beams",
                 "--device",
                 "--model",
@@ -126,6 +133,7 @@ def test_flags_are_frozen() -> None:
                 "--tokens",
             ]
         ),
+        "merge": sorted([*common, "--adapter", "--dtype", "--layout", "--model", "--output"]),
         "doctor": common,
     }
 

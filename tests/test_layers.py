@@ -38,7 +38,8 @@ ALSO_FORBIDDEN = {
 TORCH = (
     "model",  # but its config
     "runtimes.pytorch",
-    *("checkpoints.layouts", "checkpoints.saving", "checkpoints.weight_files"),
+    *("checkpoints.adapters", "checkpoints.layouts"),
+    *("checkpoints.saving", "checkpoints.weight_files"),
     "training",
     "evaluation.roofline",
 )

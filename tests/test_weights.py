@@ -281,9 +281,15 @@ def test_any_one_name_of_the_word_embedding_suffices(native, original, layout, k
 
 
 def test_an_untied_copy_is_an_error(native):
-    native["lm_head.weight"] = native["lm_head.weight"] + 1
-    with pytest.raises(WeightsError, match=r"'lm_head.weight' differ, but Florence-2 uses one"):
+    copy = "model.language_model.decoder.embed_tokens.weight"
+    native[copy] = native[copy] + 1
+    with pytest.raises(WeightsError, match=rf"'{copy}' differ, but Florence-2 uses one"):
         to_internal(native, NATIVE)
+
+
+def test_a_model_in_half_precision_is_written_with_an_exact_sinusoid(native):
+    model = build_model(tiny_config(), to_internal(native, NATIVE), dtype=torch.bfloat16)
+    assert to_internal(to_public(model, NATIVE, dtype=torch.float32), NATIVE).repairs == ()
 
 
 def test_a_logits_bias_must_be_zero(original):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from florence2.answers.calibration import Calibration
-from florence2.checkpoints.sources import absolute
+from florence2.checkpoints.sources import absolute, absolute_adapter
 from florence2.engine import Answer, EncodedImage, Engine, EngineLimits, ImageRequest, Request
 from florence2.errors import (
     ConfigError,
@@ -104,12 +104,13 @@ class Florence2:
         calibration: str | Path | Sequence[str | Path] = (),
         limits: EngineLimits | None = None,
         image_side: int | None = None,
+        adapter: str | Path | None = None,
     ) -> Florence2:
         """Load a model by short name, folder, weights file or hub id (`"owner/name@revision"`).
 
         Args:
             source: `"nano"` (inside the package), `"base"`, `"large"`, `"base-ft"`, `"large-ft"`,
-                a path, or a hub id.
+                a path, or a hub id; an adapter's folder stands for its base model with it.
             device: where to compute; None takes CUDA where there is one, else the CPU.
             precision: `"float32"`, `"bfloat16"`, or `"int8"` (CPU only); None takes float32 on
                 the CPU and bfloat16 on CUDA. docs/speed.md tells what each costs and gains.
@@ -118,6 +119,8 @@ class Florence2:
             limits: how much the engine takes on at once.
             image_side: pixels to which pictures are resized; None takes the checkpoint's. Positions
                 are stretched to it; docs/speed.md tells what it costs.
+            adapter: folder or hub id of an adapter of `florence2 train --mode lora` or of PEFT; it
+                is merged into the weights, so that answers take no longer.
 
         Raises:
             WeightsError: the checkpoint cannot be found, is damaged, partial or foreign.
@@ -126,7 +129,7 @@ class Florence2:
         """
         paths = [calibration] if isinstance(calibration, str | Path) else calibration
         calibrations = [Calibration.load(path) for path in paths]
-        loaded = load_runtime(source, device, precision, image_side)
+        loaded = load_runtime(source, device, precision, image_side, adapter)
         if calibrations and loaded.runtime.config.image_side != loaded.trained_image_side:
             raise ConfigError(
                 f"calibrations were fitted on pictures of {loaded.trained_image_side} pixels;"
@@ -135,7 +138,7 @@ class Florence2:
         model = cls(
             loaded.runtime,
             Processor(loaded.tokenizer, loaded.runtime.config),
-            name=str(source),
+            name=str(source) if adapter is None else f"{source} with {adapter}",
             generation=loaded.generation,
             calibrations=calibrations,
             fingerprint=loaded.fingerprint,
@@ -148,6 +151,7 @@ class Florence2:
             "calibration": [str(Path(path).resolve()) for path in paths],
             "limits": limits,
             "image_side": image_side,
+            "adapter": None if adapter is None else absolute_adapter(adapter),
         }
         return model
 

@@ -127,7 +127,8 @@ class _Answered(ABC):
 PieceKind = Literal["words", "point", "box", "points", "tokens"]
 
 
-class Piece(NamedTuple):
+@dataclass(frozen=True)
+class Piece:
     """A stretch of an answer: words, a place in the picture, or other tokens.
 
     Attributes:
@@ -180,7 +181,7 @@ class Text(_Answered):
         super().__post_init__()
         self._set("location_bins", tuple(int(value) for value in self.location_bins))
         location_tokens(self.location_bins)  # refuses bins that have no token
-        self._set("pieces", tuple(Piece(*each) for each in self.pieces))
+        self._set("pieces", tuple(self.pieces))
         _check_scores([self.score, *(piece.score for piece in self.pieces)])
 
     @property

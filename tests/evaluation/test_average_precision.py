@@ -1,16 +1,19 @@
 """Average precision by hand, and against the library of the field."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from florence2.data.records import Ignored
 from florence2.evaluation.average_precision import (
     AveragePrecision,
     BoxRanking,
     Pair,
     ranks,
 )
+from florence2.evaluation.detection import count_boxes, drop_ignored
 from florence2.results import Boxes
 
 SIZE = (256, 256)
@@ -90,7 +93,22 @@ def random_pairs(scored: bool) -> list[Pair]:
     return pairs
 
 
-def by_the_library(pairs: list[Pair], use_labels: bool) -> tuple[float, float]:
+def random_crowds(pairs: list[Pair]) -> list[Ignored | None]:
+    """Large regions of some pictures, of names that found boxes there have, and of others."""
+    rng = np.random.default_rng(1)
+    crowds: list[Ignored | None] = []
+    for _ in pairs:
+        count = int(rng.integers(0, 3))
+        corner = rng.uniform(0, 120, (count, 2))
+        xyxy = np.concatenate([corner, corner + rng.uniform(40, 130, (count, 2))], axis=1)
+        boxes = Boxes(xyxy, tuple(rng.choice(["a", "b", "c"], count)), image_size=SIZE)
+        crowds.append(Ignored(boxes, (True,) * count) if count else None)
+    return crowds
+
+
+def by_the_library(
+    pairs: list[Pair], use_labels: bool, crowds: Sequence[Ignored | None] = ()
+) -> tuple[float, float]:
     coco = pytest.importorskip("faster_coco_eval", reason="the library is not installed")
 
     def number(label: str) -> int:
@@ -106,6 +124,12 @@ def by_the_library(pairs: list[Pair], use_labels: bool) -> tuple[float, float]:
             annotations.append(
                 {"id": len(annotations) + 1, "image_id": picture, "category_id": number(label),
                  "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+            )  # fmt: skip
+        crowd = crowds[picture - 1] if crowds else None
+        for box, label in zip(xywh(crowd.boxes), crowd.boxes.labels, strict=True) if crowd else ():
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": picture, "category_id": number(label),
+                 "bbox": box, "area": box[2] * box[3], "iscrowd": 1}
             )  # fmt: skip
         for box, label, score in zip(xywh(found), found.labels, ranks(found), strict=True):
             results.append(
@@ -132,6 +156,32 @@ def test_it_is_what_the_library_computes(scored: bool, use_labels: bool) -> None
     assert 0.2 < measured.ap < 0.9  # neither is trivial
     theirs = by_the_library(pairs, use_labels)
     assert (measured.ap, measured.ap50) == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize("use_labels", [True, False], ids=["names", "boxes alone"])
+def test_crowds_are_neither_right_nor_wrong(use_labels: bool) -> None:
+    pairs = random_pairs(scored=True)
+    crowds = random_crowds(pairs)
+    measured = BoxRanking(pairs, crowds, use_labels=use_labels).measure()
+    theirs = by_the_library(pairs, use_labels, crowds)
+    assert (measured.ap, measured.ap50) == pytest.approx(theirs, abs=1e-9)
+    assert measured.ap != BoxRanking(pairs, use_labels=use_labels).measure().ap
+
+
+def test_a_perfect_answer_beside_crowds_is_perfect() -> None:
+    """It measured 0.25: what was found in a crowd counted as wrong."""
+    truth = boxes(("cat", CAT))
+    members = [("cat", (100.0 + 9 * at, 100.0, 108.0 + 9 * at, 120.0)) for at in range(4)]
+    found = boxes(("cat", CAT), *members, scores=(0.1, 0.9, 0.9, 0.9, 0.9))
+    crowd = Ignored(boxes(("cat", (98.0, 98.0, 140.0, 122.0))), (True,))
+    assert BoxRanking([(found, truth)], [crowd]).measure().ap == pytest.approx(1.0)
+    assert count_boxes(drop_ignored(found, truth, crowd), truth).f1 == 1.0
+    difficult = Ignored(boxes(members[0]), (False,))  # takes one of them alone
+    kept = drop_ignored(found, truth, difficult)
+    assert len(kept.labels) == 4 and kept.scores == (0.1, 0.9, 0.9, 0.9)
+    other = Ignored(boxes(("dog", (98.0, 98.0, 140.0, 122.0))), (True,))
+    assert drop_ignored(found, truth, other).labels == found.labels
+    assert len(drop_ignored(found, truth, other, use_labels=False).labels) == 1
 
 
 def test_a_weight_of_two_is_the_picture_given_twice() -> None:

@@ -1,4 +1,5 @@
-"""The slow twin of `florence2.generation.batch`: one request, no cache, every step anew.
+"""The slow twin of `florence2.generation.batch`: one request, no KV cache, every step from
+the first token on.
 
 Written to be read and believed; the tests compare `generate` with it. It shares nothing
 with its twin but the options, the grammars and the numbers that tokens are drawn by, so it states
@@ -62,9 +63,15 @@ class _Writer:
         self.special = special
         self.grammar = grammar
         self.limit = min(options.max_new_tokens, model.config.text.max_position_embeddings)
+        self.known: dict[tuple[int, ...], list[float]] = {}
 
     def logprobs(self, tokens: tuple[int, ...]) -> list[float]:
         """The log-probability of every token of the vocabulary after these."""
+        if tokens not in self.known:
+            self.known[tokens] = self.computed(tokens)
+        return self.known[tokens]
+
+    def computed(self, tokens: tuple[int, ...]) -> list[float]:
         written = [[self.special.decoder_start, *tokens]]
         token_ids_1T = torch.tensor(written, device=self.memory_1SD.device)
         logits_V = self.model.decode(token_ids_1T, self.memory_1SD)[0, -1]

@@ -66,7 +66,7 @@ def same(ours: Candidate, other: Candidate) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(asked=requests(), seed=st.integers(0, 10**6))
 def test_both_samplers_choose_the_same_candidates(
     asked: tuple[list[DecoderInput], int], seed: int

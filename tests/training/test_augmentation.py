@@ -1,5 +1,6 @@
 """Changed pictures and changed answers agree pixel by pixel; what a change would spoil is kept."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from florence2.data.records import Record
 from florence2.evaluation.masks import mask_of
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
-from florence2.training.augmentation import augmented, can_cut, can_flip, cut, flipped
+from florence2.training.augmentation import Augmentation, augmented, can_cut, can_flip, cut, flipped
 
 SIZE = (48, 32)
 PLAIN = (120, 120, 120)
@@ -178,3 +179,76 @@ def test_only_questions_about_the_objects_in_sight_are_cut() -> None:
         if can_cut(record)
     ]
     assert kept == [Task.OD, Task.REGION_PROPOSAL, Task.REGION_TO_CATEGORY]
+
+
+SIDES = (
+    *("left", "right", "northeast", "links", "rechts", "gauche", "droite", "izquierda", "derecha"),
+    *("sinistra", "destra", "esquerda", "direita", "vänster", "høyre", "vasen", "lewo", "prawo"),
+    *("vlevo", "balra", "sağ", "kiri", "налево", "правый", "лівий", "左", "右折", "왼쪽", "ซ้าย"),
+)
+AS_WRITTEN = (
+    *(
+        "{}",
+        "turn {}",
+        "turn_{}",
+        "{}_turn",
+        "arrow-{}",
+        "arrow.{}",
+        "TURN_{}",
+        "hand{}2",
+        "pfeil {}",
+    ),
+)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_names_of_sides_are_known_as_people_write_them(side: str) -> None:
+    """There is no word boundary between "_" and a letter, nor inside TurnLeft."""
+    names = [form.format(side) for form in AS_WRITTEN]
+    if side.isascii():
+        names += [f"turn{side.title()}", f"{side}Arrow", f"Keep{side.title()}Now", side.upper()]
+    for name in names:
+        for form in ("NFC", "NFD"):
+            record = asked(Task.OD, labelled("car", unicodedata.normalize(form, name)))
+            assert not can_flip(record), name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("speed limit 60", "number_7", "plate_text", "LicensePlate", "mp3player", "stop sign"),
+        *("Kennzeichen", "b", "12", "车牌", "exit says", "A person beside a STOP board."),
+    ],
+)
+def test_names_with_digits_and_writing_are_known(name: str) -> None:
+    assert not can_flip(asked(Task.OD, labelled("car", name)))
+
+
+def test_other_names_are_mirrored() -> None:
+    names = (
+        *(
+            "car",
+            "train",
+            "portrait",
+            "soldier",
+            "Bright Lamp",
+            "CAR",
+            "TrafficLight",
+            "destination",
+        ),
+        *("sofa", "Auto", "voiture", "машина", "汽车", "trailer", "upright piano"),
+    )
+    for name in names:
+        assert can_flip(asked(Task.OD, labelled(name))), name
+
+
+def test_a_user_can_say_what_is_mirrored() -> None:
+    record = asked(Task.OD, labelled("car", "Guitar"))
+    assert can_flip(record)
+    assert not can_flip(record, Augmentation(fixed_names=("guitar",)))
+    assert not can_flip(record, Augmentation(mirror=False))
+    for seed in range(20):
+        _, seen = augmented(
+            record, painted(), np.random.default_rng(seed), Augmentation(mirror=False)
+        )
+        assert seen.size[0] <= SIZE[0]

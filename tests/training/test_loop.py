@@ -97,7 +97,8 @@ def assert_alike(expected: dict[str, torch.Tensor], found: dict[str, torch.Tenso
 
 
 def test_all_kinds_of_stage_learn(tmp_path: Path) -> None:
-    Trainer(new_model(), replace(new_recipe(DENSE, TEXT, JOINT), save_every=50), tmp_path).run()
+    stages = DENSE, replace(TEXT, steps=25), replace(JOINT, steps=25)
+    Trainer(new_model(), replace(new_recipe(*stages), save_every=50), tmp_path).run()
     cells = column(tmp_path, "dense", "dense_cells")
     assert cells[-1] < 0.8 * cells[0]
     for stage in ("text", "joint"):
@@ -117,7 +118,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("steps", [2, 4, 8, 13, 16, 25])
+@pytest.mark.parametrize("steps", [2, 4, 8, 13, 25])
 def test_a_broken_run_goes_on_like_an_unbroken_one(
     unbroken: Path, tmp_path: Path, steps: int
 ) -> None:
@@ -234,7 +235,7 @@ def test_a_run_of_an_adapter_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_run_starts_from_the_weights_of_another(tmp_path: Path) -> None:
-    recipe = replace(resumable_recipe(), ema_decay=0.5)
+    recipe = replace(resumable_recipe(), stages=(replace(JOINT, steps=6),), ema_decay=0.5)
     Trainer(new_model(), recipe, tmp_path / "first").run()
     wanted = trained_weights(tmp_path / "first")
     for name, weights in (
@@ -286,14 +287,21 @@ def changed_recipes() -> Iterator[tuple[str, Recipe, str]]:
     yield "classes", replace(recipe, loss=other), "another loss.*cells"
 
 
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run that died in its last stage."""
+    folder = tmp_path_factory.mktemp("broken")
+    run_until(Trainer(new_model(), resumable_recipe(), folder), 17)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [pytest.param(recipe, message, id=name) for name, recipe, message in changed_recipes()],
 )
-def test_another_recipe_does_not_go_on(tmp_path: Path, recipe: Recipe, message: str) -> None:
-    run_until(Trainer(new_model(), resumable_recipe(), tmp_path), 17)
+def test_another_recipe_does_not_go_on(broken: Path, recipe: Recipe, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Trainer(new_model(), recipe, tmp_path)
+        Trainer(new_model(), recipe, broken)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from florence2.processing.processor import Processor
 from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Boxes, Text
 from florence2.tasks import Task
+from florence2.training.augmentation import Augmentation
 from florence2.training.mixtures import (
     BLOCK,
     ExampleMaker,
@@ -113,7 +114,7 @@ def test_labels_decode_back_to_the_records(
         boxes = Boxes([[left, top, left + 16, top + 16]], ["box"], image_size=(32, 32))
         records.append(Record(tmp_path / f"{number}.png", Task.OD, "", None, boxes, "test"))
     mixture = Mixture((StoredRecords(records),), (1.0,))
-    examples = MixedExamples(mixture, maker, augment=augment)
+    examples = MixedExamples(mixture, maker, augment=Augmentation() if augment else None)
     tokenizer = maker.processor.tokenizer
     for index in range(24):
         example = examples[index]

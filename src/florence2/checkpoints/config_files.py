@@ -154,7 +154,10 @@ def _config(raw: Mapping[str, Any], image_side: int) -> Florence2Config:
     _check_fixed("text_config", text, _FIXED_TEXT)
     config = Florence2Config(
         vision=VisionConfig(**_fields(vision, keys, defaults.vision)),
-        text=TextConfig(**_fields(text, _TEXT_KEYS, defaults.text)),
+        text=TextConfig(
+            **_fields(text, _TEXT_KEYS, defaults.text),
+            tie_word_embeddings=_is_tied(raw, text if is_original else {}),
+        ),
         image_side=image_side,
     )
     width = vision.get("projection_dim", config.text.d_model)
@@ -163,6 +166,11 @@ def _config(raw: Mapping[str, Any], image_side: int) -> Florence2Config:
             f"projection_dim {width!r} must equal the text width d_model {config.text.d_model!r}"
         )
     return config
+
+
+def _is_tied(*sections: Mapping[str, Any]) -> bool:
+    """Whether the output head is the word embedding: by default, as published."""
+    return all(section.get("tie_word_embeddings") is not False for section in sections)
 
 
 def _lookup(section: Mapping[str, Any], key: str) -> Any:
@@ -271,6 +279,7 @@ def _generation(raw: Mapping[str, Any]) -> GenerationOptions:
 
 def native_config(config: Florence2Config, image_id: int, dtype: str) -> dict[str, Any]:
     """config.json as transformers writes it."""
+    # Of the text part: ties the words of encoder and decoder, which stay tied.
     text = _text_section(config.text) | {"model_type": "bart", "tie_word_embeddings": True}
     vision = _vision_section(config, _NATIVE_VISION_KEYS)
     return {
@@ -279,7 +288,7 @@ def native_config(config: Florence2Config, image_id: int, dtype: str) -> dict[st
         "dtype": dtype,
         "image_token_id": image_id,
         "is_encoder_decoder": True,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": config.text.tie_word_embeddings,
         "text_config": text,
         "vision_config": vision
         | {"model_type": "florence_vision", "activation_function": "gelu", "in_channels": 3},
@@ -299,16 +308,19 @@ def original_config(config: Florence2Config, dtype: str) -> dict[str, Any]:
     vision["visual_temporal_embedding"]["type"] = "COSINE"
     vision["image_feature_source"] = _FIXED_VISION["image_feature_source"]
     ids = {key: getattr(text, field) for field, key in _ID_KEYS.items()}
+    untied = {} if text.tie_word_embeddings else {"tie_word_embeddings": False}
     return {
         "architectures": ["Florence2ForConditionalGeneration"],
         "model_type": "florence2",
         "torch_dtype": dtype,
+        **untied,
         "is_encoder_decoder": True,
         "projection_dim": text.d_model,
         "vocab_size": text.vocab_size,
         **ids,
         # The remote code reads its generation settings from here.
         "text_config": _text_section(text)
+        | untied
         | {
             "forced_bos_token_id": text.bos_id,
             "num_beams": published.num_beams,

@@ -131,6 +131,7 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
     attempt = problems.attempt
     folder = path if path.is_dir() else path.parent
     files = attempt(files_at, path, str(source)) or CheckpointFiles(str(source), folder, ())
+    folder = files.folder  # an adapter's base may lie elsewhere
     found = Inspection(str(source), str(folder), files=_sizes(files))
     tokenizer = attempt(Tokenizer.load, folder)
     settings = attempt(read_settings, files, tokenizer)
@@ -152,7 +153,7 @@ def inspect_checkpoint(source: str | Path) -> Inspection:
         positions=config.text.max_position_embeddings if config else None,
         image_side=config.image_side if config else None,
         problems=tuple(problems),
-        notes=tuple(notes),
+        notes=(*found.notes, *notes),
     )
 
 
@@ -163,12 +164,14 @@ def _inspect_weights(
     problems: _Problems,
 ) -> tuple[Inspection, Florence2Config | None]:
     """Add what needs torch, check that it fits the configuration, and put its sizes there."""
+    from florence2.checkpoints.adapters import merge_adapter
     from florence2.checkpoints.layouts import (
         SHARED,
         check_fit,
         detect_layout,
         empty_model,
         fit_config,
+        follow_head,
         to_internal,
     )
     from florence2.checkpoints.weight_files import read_weights
@@ -186,6 +189,9 @@ def _inspect_weights(
         config, resized = fit_config(config, state)
         repairs += resized
         problems.attempt(check_fit, empty_model(config), state)
+    if files.adapter and (merged := problems.attempt(merge_adapter, state, files.adapter)):
+        found = replace(found, notes=(_adapter_note(files.adapter),))
+        config = config and follow_head(config, merged)
     shared = state.tensors.get(SHARED)
     found = replace(
         found,
@@ -194,6 +200,16 @@ def _inspect_weights(
         repairs=found.repairs + repairs,
     )
     return found, config
+
+
+def _adapter_note(folder: Path) -> str:
+    from florence2.checkpoints.adapters import read_adapter
+
+    adapter = read_adapter(folder)
+    ranks = sorted({each.rank for each in adapter.products.values()})
+    what = f"LoRA of rank {', '.join(map(str, ranks))} on {len(adapter.products):,} modules"
+    whole = f" and {len(adapter.copies):,} whole weights" if adapter.copies else ""
+    return f"this is its base model with the adapter in {str(folder)!r}: {what}{whole}"
 
 
 def _size(config: Florence2Config) -> str:
@@ -236,6 +252,8 @@ def _notes_on_files(files: CheckpointFiles) -> list[str]:
 def _notes_on_sizes(config: Florence2Config, tokenizer: Tokenizer) -> list[str]:
     notes = []
     text = config.text
+    if not text.tie_word_embeddings:
+        notes.append("the output head is a matrix of its own, not the word embedding")
     if (filler := text.vocab_size - tokenizer.vocab_size) > 0:
         notes.append(
             f"the word embedding has {filler:,} rows more than the tokenizer has tokens; they are"

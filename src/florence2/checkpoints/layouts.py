@@ -26,7 +26,7 @@ from florence2.model.config import Florence2Config
 from florence2.model.florence2 import Florence2Model
 from florence2.model.projector import sinusoid_table
 
-SHARED = "shared.weight"
+SHARED, HEAD = "shared.weight", "lm_head.weight"
 SINUSOID = "projector.visual_temporal_embed.pos_idx_to_embed"
 LOGITS_BIAS = "final_logits_bias"  # last part of its public names
 _POSITION_TABLES = ("text_encoder.embed_positions.weight", "text_decoder.embed_positions.weight")
@@ -52,7 +52,8 @@ class Layout:
     Attributes:
         rows: pairs of templates, ours and the public one.
         embeddings: public names of the word embedding; the first is its own, the others are
-            copies that some files hold and others leave out.
+            copies that some files hold and others leave out. The last is the output head, which
+            may also be another matrix.
         transposed: public names stored as the transpose of ours.
     """
 
@@ -83,6 +84,7 @@ NATIVE = Layout(
         ("shared.weight", "model.language_model.shared.weight"),
         ("text_encoder.{rest}", "model.language_model.encoder.{rest}"),
         ("text_decoder.{rest}", "model.language_model.decoder.{rest}"),
+        (HEAD, "lm_head.weight"),
     ),
     embeddings=(
         "model.language_model.shared.weight",
@@ -116,6 +118,7 @@ ORIGINAL = Layout(
         ("shared.weight", "language_model.model.shared.weight"),
         ("text_encoder.{rest}", "language_model.model.encoder.{rest}"),
         ("text_decoder.{rest}", "language_model.model.decoder.{rest}"),
+        (HEAD, "language_model.lm_head.weight"),
     ),
     embeddings=(
         "language_model.model.shared.weight",
@@ -176,6 +179,7 @@ class InternalState:
         unknown: public names that the layout does not have.
         repairs: sentences on what was put right.
         pages: of the file, as far as it is mapped.
+        exact: names whose dtype is kept where none is asked for: sums with an adapter.
     """
 
     layout: Layout
@@ -183,10 +187,17 @@ class InternalState:
     unknown: tuple[str, ...]
     repairs: tuple[str, ...]
     pages: MappedPages = field(default_factory=MappedPages)
+    exact: frozenset[str] = frozenset()
+
+    @property
+    def stored_dtype(self) -> torch.dtype:
+        """That of the word embedding in the file, or of another weight if an adapter is in it."""
+        names = (name for name in (SHARED, *self.tensors) if name not in self.exact)
+        return self.tensors[next(names, SHARED)].dtype
 
     @property
     def num_parameters(self) -> int:
-        """Trained values, the tied word embedding counted once."""
+        """Trained values, a tied word embedding counted once."""
         return sum(tensor.numel() for tensor in self.tensors.values())
 
 
@@ -208,6 +219,9 @@ def to_internal(stored: Mapping[str, Tensor], layout: Layout) -> InternalState:
             tensors[internal] = tensor.t().contiguous() if turned else tensor
     if (embedding := _one_embedding(stored, layout)) is not None:
         tensors[SHARED] = embedding
+        head = stored.get(layout.embeddings[-1], embedding)
+        if not same_values(head, embedding):
+            tensors[HEAD] = head
     repairs = _sinusoid_repairs(tensors.pop(SINUSOID, None))
     return InternalState(layout, tensors, tuple(unknown), repairs)
 
@@ -222,18 +236,25 @@ def _check_floating(stored: Mapping[str, Tensor], layout: Layout) -> None:
 
 
 def _one_embedding(stored: Mapping[str, Tensor], layout: Layout) -> Tensor | None:
-    """The word embedding, after all its copies were found equal."""
+    """The word embedding, after all its copies but the output head were found equal."""
     present = [name for name in layout.embeddings if name in stored]
     for copy in present[1:]:
-        first, other = stored[present[0]], stored[copy]
-        same_memory = first.data_ptr() == other.data_ptr() and first.shape == other.shape
-        if not same_memory and not torch.equal(first, other):
+        if copy == layout.embeddings[-1]:
+            continue
+        if not same_values(stored[present[0]], stored[copy]):
             raise WeightsError(
                 f"weights {present[0]!r} and {copy!r} differ, but Florence-2 uses one matrix for"
                 " both; the checkpoint was saved with the tie broken: delete the untrained one of"
                 " the two, or save it again from the training script"
             )
     return stored[present[0]] if present else None
+
+
+def same_values(one: Tensor, other: Tensor) -> bool:
+    """Whether two weights are one; the values of shared memory need not be read."""
+    if one.data_ptr() == other.data_ptr() and one.shape == other.shape:
+        return True
+    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _check_no_bias(name: str, bias: Tensor) -> None:
@@ -281,7 +302,22 @@ def fit_config(
             f" tables hold {positions:,}; the weights were followed"
         )
         config = replace(config, text=replace(config.text, max_position_embeddings=positions))
-    return config, tuple(repairs)
+    untied = HEAD in state.tensors
+    if untied == config.text.tie_word_embeddings:
+        repairs.append(
+            "config.json says that the output head is the word embedding, but the weights hold"
+            " another one; the weights were followed"
+            if untied
+            else "config.json says tie_word_embeddings false but the weights hold no output head"
+            " of other values; the word embedding is the head"
+        )
+    return follow_head(config, state), tuple(repairs)
+
+
+def follow_head(config: Florence2Config, state: InternalState) -> Florence2Config:
+    """The configuration with a head of its own where the weights have one."""
+    text = replace(config.text, tie_word_embeddings=HEAD not in state.tensors)
+    return replace(config, text=text)
 
 
 # ---- into a model
@@ -366,17 +402,20 @@ def build_model(
     and one tensor of the file are in memory.
 
     Args:
-        dtype: dtype of all weights; None keeps that of the word embedding.
+        dtype: dtype of all weights; None keeps that of most of them, and float32 where an adapter
+            was added.
     """
     model, tensors = empty_model(config), state.tensors
     check_fit(model, state)
-    target = dtype or tensors[SHARED].dtype
-    placed = {
-        name: tensors.pop(name).to(device=device, dtype=target)
-        for name, _ in model.named_parameters()
-    }
+    stored = state.stored_dtype
+    placed = {}
+    for name, _ in model.named_parameters():
+        tensor = tensors.pop(name)
+        kept = tensor.dtype if name in state.exact else stored
+        placed[name] = tensor.to(device=device, dtype=dtype or kept)
     placed |= {
-        name: buffer.to(device=device, dtype=target) for name, buffer in model.named_buffers()
+        name: buffer.to(device=device, dtype=dtype or stored)
+        for name, buffer in model.named_buffers()
     }
     model.load_state_dict(placed, assign=True)
     return model.eval()
@@ -398,7 +437,8 @@ def to_public(
     published files hold; they share one memory.
 
     Args:
-        vocab_size: rows of the word embedding to write, see `resized_embedding`; None keeps.
+        vocab_size: rows of the word embedding and of an output head to write, see
+            `resized_embedding`; None keeps.
         dtype: dtype to write, None keeps.
     """
     state = model.state_dict()
@@ -410,14 +450,16 @@ def to_public(
         )
     public = {}
     for name, tensor in state.items():
-        if name == SHARED and vocab_size is not None:
+        if name == SINUSOID:
+            tensor = sinusoid_table(*tensor.shape)  # exact in whatever dtype is written
+        if name in (SHARED, HEAD) and vocab_size is not None:
             tensor = resized_embedding(tensor, vocab_size)
         stored_name = str(layout.public_name(name))
         tensor = tensor.t() if stored_name in layout.transposed else tensor
-        public[stored_name] = tensor.to(device="cpu", dtype=dtype or tensor.dtype).contiguous()
+        public[stored_name] = tensor.to("cpu", dtype or state[name].dtype).contiguous()
     if layout is ORIGINAL:
         shared = public[layout.embeddings[0]]
-        public |= dict.fromkeys(layout.embeddings, shared)
+        public = dict.fromkeys(layout.embeddings, shared) | public
         public[f"language_model.{LOGITS_BIAS}"] = shared.new_zeros(1, len(shared))
     return public
 

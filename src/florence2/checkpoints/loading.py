@@ -29,6 +29,7 @@ class Checkpoint:
 
     Attributes:
         name: what the user asked for.
+        adapter: folder of the adapter that was merged into the weights.
         layout: `native` or `original`, how the weights were stored.
         repairs: what was wrong in the files and put right; each was logged as a warning.
         pages: of the weights file, which the model's weights are views of where their dtype was
@@ -42,6 +43,7 @@ class Checkpoint:
     layout: str
     repairs: tuple[str, ...]
     pages: MappedPages
+    adapter: Path | None = None
 
 
 def load_checkpoint(
@@ -49,21 +51,29 @@ def load_checkpoint(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
+    adapter: str | Path | None = None,
 ) -> Checkpoint:
     """Load a checkpoint strictly; every weight has its place and every place its weight.
 
     Args:
         source: see `find_checkpoint`.
-        dtype: dtype of all weights; None keeps the stored one.
+        dtype: dtype of all weights; None keeps the stored one, and float32 for what an adapter
+            changed.
+        adapter: is merged into the weights; see `find_checkpoint`.
     """
-    from florence2.checkpoints.layouts import build_model, fit_config, read_state
+    from florence2.checkpoints.layouts import build_model, fit_config, follow_head, read_state
 
-    files = find_checkpoint(source)
+    files = find_checkpoint(source, adapter)
     tokenizer = Tokenizer.load(files.folder)
     settings = read_settings(files, tokenizer)
     state = read_state(files.weights)
     config, resized = fit_config(settings.config, state)
     check_vocabulary(tokenizer, config)
+    if files.adapter is not None:
+        from florence2.checkpoints.adapters import merge_adapter
+
+        state = merge_adapter(state, files.adapter)
+        config = follow_head(config, state)
     repairs = (*settings.repairs, *resized, *state.repairs)
     for repair in repairs:
         logger.warning("checkpoint %s: %s", files.name, repair)
@@ -75,6 +85,7 @@ def load_checkpoint(
         layout=state.layout.name,
         repairs=repairs,
         pages=state.pages,
+        adapter=files.adapter,
     )
 
 

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ WEIGHTS = (
 )
 INDEX = ".index.json"
 _WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
-_ADAPTER = "adapter_config.json"
+ADAPTER = "adapter_config.json"  # of the PEFT library
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT_S = 10.0  # for the first answer of the hub
@@ -48,11 +49,13 @@ class CheckpointFiles:
         name: what the user asked for.
         folder: holds the configuration and the tokenizer.
         weights: the weights file, or its parts in the order of their names.
+        adapter: folder of an adapter that belongs into these weights.
     """
 
     name: str
     folder: Path
     weights: tuple[Path, ...]
+    adapter: Path | None = None
 
     def path(self, name: str) -> Path | None:
         """The file of that name in the folder, None if there is none."""
@@ -60,23 +63,34 @@ class CheckpointFiles:
         return path if path.is_file() else None
 
 
-def find_checkpoint(source: str | Path) -> CheckpointFiles:
+def find_checkpoint(source: str | Path, adapter: str | Path | None = None) -> CheckpointFiles:
     """Find a checkpoint, fetching it from the hub if need be, and check that its files are there.
 
     Args:
         source: one of
             a folder, or one weights file beside its `config.json` (a `Path` is always this);
+            the folder of an adapter, which names its base model;
             `nano`, the model inside this package;
             `base`, `large`, `base-ft`, `large-ft`, the published models;
             a hub id `owner/name`. Short names and hub ids take `@revision` behind them: a
             branch, a tag or a commit. Write `./base` for a folder that is called like a short
             name.
+        adapter: folder or hub id of an adapter that PEFT or `florence2 train` wrote.
     """
-    return files_at(locate(source), str(source))
+    path = locate(source)
+    if adapter is None or not is_adapter(path):
+        files = files_at(path, str(source))
+        return files if adapter is None else replace(files, adapter=locate_adapter(adapter))
+    raise WeightsError(
+        f"checkpoint {str(source)!r} is an adapter itself, so {str(adapter)!r} cannot be added;"
+        " merge it into its base with florence2 merge, and give what that writes"
+    )
 
 
 def files_at(path: Path, name: str) -> CheckpointFiles:
-    """The files of a checkpoint that lies in a folder, or of one weights file."""
+    """The files of a checkpoint that lies in a folder, of one weights file, or of an adapter."""
+    if is_adapter(path):
+        return _files_of_adapter(_adapter_folder(path), name)
     folder = path if path.is_dir() else path.parent
     try:
         weights = _weights_in(folder, name) if path.is_dir() else (path,)
@@ -87,6 +101,63 @@ def files_at(path: Path, name: str) -> CheckpointFiles:
             f"checkpoint {name!r} cannot be read ({error.strerror}); check the rights of its files"
         ) from error
     return CheckpointFiles(name, folder, weights)
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether this is an adapter, without the weights of a model beside it."""
+    folder = _adapter_folder(path)
+    if path.is_file() and folder == path:
+        return False
+    found = (folder / ADAPTER).is_file()
+    return found and not (path == folder and best_weights([each.name for each in folder.iterdir()]))
+
+
+def _adapter_folder(path: Path) -> Path:
+    return path.parent if path.name in (ADAPTER, *ADAPTER_WEIGHTS) else path
+
+
+def locate_adapter(source: str | Path) -> Path:
+    """The folder of an adapter; hub ids are fetched.
+
+    Raises:
+        WeightsError: there is no adapter.
+    """
+    name, _, revision = str(source).partition("@")
+    path = Path(source).expanduser()
+    is_hub_id = isinstance(source, str) and _HUB_ID.fullmatch(name) and not name.startswith(".")
+    if is_hub_id and not path.exists():
+        path = _from_hub(name, revision or None, str(source), adapter=True)
+    folder = _adapter_folder(path)
+    if not (folder / ADAPTER).is_file():
+        what = f"has no {ADAPTER}" if path.exists() else "does not exist"
+        raise WeightsError(
+            f"adapter {str(source)!r} {what}; give the folder that florence2 train --mode lora or"
+            " PEFT wrote"
+        )
+    return folder
+
+
+def _files_of_adapter(folder: Path, name: str) -> CheckpointFiles:
+    """The files of the model that an adapter was made for, with it."""
+    settings = read_json(folder / ADAPTER)
+    base, revision = settings.get("base_model_name_or_path"), settings.get("revision")
+    advice = "give that with the adapter: adapter=DIR in Python, --adapter DIR in commands"
+    if not isinstance(base, str) or not base:
+        raise WeightsError(
+            f"checkpoint {name!r} does not name its base model: it is a LoRA adapter, and its"
+            f" {ADAPTER} has no base_model_name_or_path; choose the base model, and {advice}"
+        )
+    try:
+        is_hub_id = _HUB_ID.fullmatch(base) and not os.path.exists(base)
+        path = locate(f"{base}@{revision}" if is_hub_id and isinstance(revision, str) else base)
+        if is_adapter(path):
+            raise WeightsError("it is an adapter too; merge it first with florence2 merge")
+        return replace(files_at(path, name), adapter=folder)
+    except WeightsError as error:
+        raise WeightsError(
+            f"checkpoint {name!r} is an adapter of {base!r}, which cannot be used here ({error});"
+            f" if its base model lies elsewhere, {advice}"
+        ) from error
 
 
 def locate(source: str | Path) -> Path:
@@ -111,6 +182,12 @@ def absolute(source: str | Path) -> str:
     named = name == NANO or name.partition("@")[0] in SHORT_NAMES
     path = os.path.expanduser(name)
     return os.path.abspath(path) if not named and os.path.exists(path) else name
+
+
+def absolute_adapter(source: str | Path) -> str:
+    """An adapter as another process finds it; hub ids as they are."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else str(source)
 
 
 def _existing(path: Path) -> Path:
@@ -161,11 +238,6 @@ def best_weights(names: Collection[str]) -> str | None:
 def _why_none(present: Sequence[str]) -> str:
     if not present:
         return "the folder is empty; fetch the checkpoint into it"
-    if _ADAPTER in present:
-        return (
-            "it is a LoRA adapter, which holds changes to a model; merge it into its base model"
-            " first"
-        )
     odd = [name for name in present if name.endswith(_WEIGHTS_SUFFIXES)]
     if odd:
         return f"none of {', '.join(WEIGHTS)}; to use {odd[0]!r}, give the path of that file"
@@ -209,9 +281,15 @@ def read_json(path: Path) -> dict[str, Any]:
 # ---- the hub
 
 
-def wanted_files(listing: Sequence[str]) -> list[str]:
-    """The files of a hub repository that are needed, with one format of weights only."""
+def wanted_files(listing: Sequence[str], adapter: bool = False) -> list[str]:
+    """The files of a hub repository that are needed, with one format of weights only.
+
+    Args:
+        adapter: of an adapter, which may lie beside a model.
+    """
     weights = best_weights(listing)
+    if ADAPTER in listing and (adapter or weights is None):
+        return [name for name in (ADAPTER, *ADAPTER_WEIGHTS) if name in listing]
     if weights is None:
         raise WeightsError(f"it holds no weights: {_why_none(listing)}")
     wanted = [CONFIG, GENERATION, PREPROCESSOR, PROCESSOR, weights]
@@ -223,7 +301,7 @@ def wanted_files(listing: Sequence[str]) -> list[str]:
     return [name for name in wanted if name in listing]
 
 
-def _from_hub(repo: str, revision: str | None, source: str) -> Path:
+def _from_hub(repo: str, revision: str | None, source: str, adapter: bool = False) -> Path:
     """The local folder of a hub repository: fetched if the hub answers, else as cached."""
     from huggingface_hub import HfApi, constants, errors, snapshot_download
 
@@ -234,7 +312,7 @@ def _from_hub(repo: str, revision: str | None, source: str) -> Path:
     where = constants.ENDPOINT
     try:
         info = HfApi().model_info(repo, revision=revision, timeout=_TIMEOUT_S)
-        wanted = wanted_files([file.rfilename for file in info.siblings or ()])
+        wanted = wanted_files([file.rfilename for file in info.siblings or ()], adapter)
         return Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
     except WeightsError as error:
         raise WeightsError(f"hub repository {repo!r}{at} cannot be used: {error}") from None
@@ -273,10 +351,11 @@ def _cached(repo: str, revision: str | None) -> Path | None:
     from huggingface_hub import errors, try_to_load_from_cache
 
     try:
-        config = try_to_load_from_cache(repo, CONFIG, revision=revision)
+        found = [try_to_load_from_cache(repo, n, revision=revision) for n in (CONFIG, ADAPTER)]
     except errors.HFValidationError:  # the request that follows reports it
         return None
-    if not isinstance(config, str):
+    folder = next((Path(each).parent for each in found if isinstance(each, str)), None)
+    if folder is None:
         return None
-    folder = Path(config).parent
-    return folder if best_weights([path.name for path in folder.iterdir()]) else None
+    names = [path.name for path in folder.iterdir()]
+    return folder if best_weights(names) or ADAPTER in names else None

@@ -29,6 +29,7 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="*", type=Path, help="pictures (default: made up)")
     add_flag(parser, "--model")
+    add_flag(parser, "--adapter")
     parser.add_argument("--task", default="od", help="the question (default: od)")
     parser.add_argument(
         "--precision",
@@ -49,6 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     job = Job(
         model=arguments.model,
+        adapter=arguments.adapter,
         task=Task.parse(arguments.task),
         precisions=precisions(arguments.precision, arguments.device),  # type: ignore[arg-type]
         beams=tuple(numbers("--beams", arguments.beams)),

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="what to ask, where the dataset leaves a choice")
     parser.add_argument("--split", help="train, val or test, where it is divided")
     parser.add_argument("--count", type=int, metavar="N", help="pictures at most (default: all)")
-    for flag in ("--model", "--beams", "--device"):
+    for flag in ("--model", "--adapter", "--beams", "--device"):
         add_flag(parser, flag)
 
 
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.evaluation.calibration_fit import fit
     from florence2.evaluation.predict import Predictor
 
-    model = Florence2.load(arguments.model, device=arguments.device)
+    model = Florence2.load(arguments.model, device=arguments.device, adapter=arguments.adapter)
     beams = model.generation.num_beams if arguments.beams is None else arguments.beams
     options = replace(model.generation, num_beams=beams)
     pairs = list(ask(Predictor(model.engine, options, None), records))
@@ -82,12 +82,21 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
 
 
 def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":
-    """Yield what the model finds, and what is true; report pictures that cannot be read."""
+    """Yield what the model finds, and what is true; report pictures that cannot be read.
+
+    What lies in a region to ignore is left out of what was found.
+    """
+    from florence2.evaluation.detection import drop_ignored
+    from florence2.results import as_boxes
+
     for record, answer in zip(records, predictor.try_predict(records), strict=True):
         if isinstance(answer, Florence2Error):
             print(f"florence2: left out: {answer}", file=sys.stderr)
         else:
-            yield answer.result, record.result
+            found = answer.result
+            if record.ignored is not None:
+                found = drop_ignored(as_boxes(found), as_boxes(record.result), record.ignored)
+            yield found, record.result
 
 
 def table(measured: dict[str, Any]) -> str:

@@ -10,6 +10,10 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "nano (in the package), base, large, base-ft, large-ft, a folder, a file or a hub"
         " id (default nano)",
     },
+    "--adapter": {
+        "metavar": "DIR",
+        "help": "adapter of train --mode lora or of PEFT on top of the model: a folder or hub id",
+    },
     "--device": {"help": "cpu, cuda, cuda:1, ... (default: CUDA where there is one)"},
     "--precision": {
         "help": "float32, bfloat16 or int8: less is faster and less exact (default: float32 on the"

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """Whatever the pictures are."""
-    for flag in ("--model", "--device", "--precision", "--side"):
+    for flag in ("--model", "--adapter", "--device", "--precision", "--side"):
         add_flag(parser, flag)
     add_flag(parser, "--beams", default=1, help="beams of the search (default 1: greedy)")
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
@@ -92,6 +92,8 @@ def measure(
     line, table = json.dumps(content, ensure_ascii=False), markdown(report)
     print(line)
     print(table, end="", file=sys.stderr)
+    for reason in report.left_out.values():
+        print(f"florence2: left out: {reason}", file=sys.stderr)
     write(arguments, report, line, table)
     return 0
 
@@ -104,7 +106,11 @@ def load_predictor(
     from florence2.evaluation.predict import Predictor
 
     model = Florence2.load(
-        arguments.model, arguments.device, arguments.precision, image_side=arguments.side
+        arguments.model,
+        arguments.device,
+        arguments.precision,
+        image_side=arguments.side,
+        adapter=arguments.adapter,
     )
     options = replace(model.generation, num_beams=arguments.beams)
     return model.name, Predictor(model.engine, options, max_answer_tokens)

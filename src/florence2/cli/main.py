@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "ask about pictures",
     "train": "fine-tune a model on your own pictures, or run a recipe",
     "eval": "measure a model on a dataset of your own",
+    "merge": "write a checkpoint that holds an adapter",
     "calibrate": "make scores mean what they say, from a dataset with true answers",
     "bench": "measure how fast this machine answers, and what bounds it",
     "doctor": "explain a checkpoint: what it is, what was repaired, what is wrong",

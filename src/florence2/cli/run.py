@@ -143,6 +143,7 @@ def load(arguments: argparse.Namespace) -> "Florence2":
             arguments.precision,
             calibration=calibrations,
             image_side=arguments.side,
+            adapter=arguments.adapter,
         )
     finally:
         gc.enable()

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " its arguments, with -- in front of those that begin with a dash",
     )
     add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
-    for flag in ("--model", "--side", "--device"):
+    for flag in ("--model", "--adapter", "--side", "--device"):
         add_flag(parser, flag, default=argparse.SUPPRESS)
     add("--mode", f"what trains: {', '.join(MODES)} (default full)", metavar="MODE")
     add(
@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--learning-rate", "peak learning rate (default: by model and mode)", type=float)
     add("--held-out", "share of pictures to measure on (default 0.2)", type=float)
     add("--no-augment", "show pictures as they are", action="store_true")
+    add("--no-mirror", "mirror no picture", action="store_true")
+    add("--no-mirror-names", "names that a mirror makes wrong, with commas, beside those it knows")
     add("--rank", "of the adapter in mode lora (default 16)", type=int)
     add("--alpha", "strength of the adapter (default 32)", type=float)
     add("--targets", "linears to adapt, with commas (default: text parts and projector)")
@@ -134,6 +136,10 @@ def finetune_options(sources: Sequence[str], given: dict[str, Any]) -> FinetuneO
         values["targets"] = tuple(name.strip() for name in values["targets"].split(","))
     if values.pop("no_augment", False):
         values["augment"] = False
+    if values.pop("no_mirror", False):
+        values["mirror"] = False
+    if "no_mirror_names" in values:
+        values["no_mirror_names"] = tuple(map(str.strip, values["no_mirror_names"].split(",")))
     return FinetuneOptions(data=tuple(map(WeightedPath.parse, sources)), **values)
 
 
@@ -174,9 +180,8 @@ def tell(outcome: "Outcome", trained_on: "Sequence[Record]") -> None:
         print(f"held out  {name:<28}{was:>8.3f}  ->{value:>8.3f}", file=sys.stderr)
     made = outcome.checkpoint or outcome.adapter
     print(f"written   {made}", file=sys.stderr)
-    if outcome.checkpoint is not None:
-        asked = shlex.join(["PICTURE", *question_flags(trained_on), "--model", str(made)])
-        print(f"try       florence2 run {asked}", file=sys.stderr)
+    asked = shlex.join(["PICTURE", *question_flags(trained_on), "--model", str(made)])
+    print(f"try       florence2 run {asked}", file=sys.stderr)
 
 
 def question_flags(records: "Sequence[Record]") -> list[str]:

@@ -1,13 +1,13 @@
 """Labelled objects of one picture, and the records that can be asked about them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from florence2.data.ordering import canonical
-from florence2.data.records import Record
+from florence2.data.records import Ignored, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
 from florence2.geometry import (
@@ -34,16 +34,33 @@ class LabelledObject:
     label: str
     box: Box
     parts: tuple[Array, ...] = ()
+    is_ignored: bool = False  # difficult, or a group: neither right nor wrong to find
+    is_crowd: bool = False  # ignored, and stands for any number of objects
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
-    """A picture file and the objects in it."""
+    """A picture file and what its annotations say.
+
+    Attributes:
+        objects: those that could be read, the ignored ones too.
+        num_lost: objects of the file that no object here stands for, so that nobody can say what
+            else is in the picture.
+    """
 
     path: Path
     size: Size
     objects: tuple[LabelledObject, ...]
     source: str
+    num_lost: int = 0
+
+    @classmethod
+    def of(
+        cls, path: Path, size: Size, objects: Sequence[LabelledObject | None], source: str
+    ) -> "LabelledPicture":
+        """A picture with the objects that were read; `None` for each that was lost."""
+        kept = tuple(item for item in objects if item is not None)
+        return cls(path, size, kept, source, len(objects) - len(kept))
 
 
 def checked_object(
@@ -113,16 +130,36 @@ def object_records(
     """Make the records of each task about one picture, in the model's own order.
 
     A picture without objects is a record of object detection and of region proposal, with nothing
-    to find; no other task can be asked about it.
+    to find; no other task can be asked about it. A picture of which an object was lost gives no
+    record of a task that asks for all objects, or for all of a name: it would teach that the lost
+    one is not there. Where objects are to be ignored, such records say where.
     """
-    if not picture.objects:
+    objects = tuple(item for item in picture.objects if not item.is_ignored)
+    ignored = _ignored(picture)
+    if picture.num_lost:
+        lost = f"{picture.num_lost:,} of {picture.num_lost + len(picture.objects):,} objects"
+        report.add(Problem.INCOMPLETE, picture.source, f"{lost} lost")
+    elif not picture.objects:
         report.add(Problem.EMPTY, picture.source, "no objects")
     for task in tasks:
-        for text_input, region, result in OBJECT_TASKS[task](picture):
+        asks_all = task in COMPLETE_TASKS
+        if asks_all and picture.num_lost:
+            continue
+        for text_input, region, result in OBJECT_TASKS[task](replace(picture, objects=objects)):
+            if ignored and isinstance(result, Polygons) and text_input in ignored.boxes.labels:
+                continue  # no measure of masks knows what to ignore
             record = Record(
-                picture.path, task, text_input, region, canonical(result, task), picture.source
+                *(picture.path, task, text_input, region, canonical(result, task), picture.source),
+                ignored=ignored if asks_all else None,
             )
             yield from report.accept(record, picture.source)
+
+
+def _ignored(picture: LabelledPicture) -> Ignored | None:
+    ignored = [item for item in picture.objects if item.is_ignored]
+    if not ignored:
+        return None
+    return Ignored(_boxes(ignored, picture.size), tuple(item.is_crowd for item in ignored))
 
 
 Question = tuple[str, Box | None, Result]
@@ -186,6 +223,14 @@ OBJECT_TASKS: Mapping[Task, Callable[[LabelledPicture], Iterator[Question]]] = {
     Task.REGION_TO_CATEGORY: _category,
 }
 """The tasks that boxes, class names and outlines answer."""
+
+COMPLETE_TASKS = frozenset(
+    {
+        *(Task.OD, Task.REGION_PROPOSAL, Task.OPEN_VOCABULARY_DETECTION),
+        Task.REFERRING_EXPRESSION_SEGMENTATION,
+    }
+)
+"""Those whose answer says that nothing else is there, or nothing else of the name."""
 
 
 def chosen_tasks(

@@ -10,8 +10,21 @@ from PIL import Image
 from florence2.errors import DataError
 from florence2.geometry import Box
 from florence2.processing.images import open_image
-from florence2.results import Result, check_fits
+from florence2.results import Boxes, Result, check_fits
 from florence2.tasks import Task, without_placeholder
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Regions that are neither right nor wrong to find: crowds, difficult and group-of objects.
+
+    Attributes:
+        boxes: where they are, and what is there.
+        crowds: of each, whether it stands for any number of objects.
+    """
+
+    boxes: Boxes
+    crowds: tuple[bool, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +40,7 @@ class Record:
         source: where the record comes from, for tracing a bad one.
         prompt: a question in a checkpoint's own words, sent as it is in place of the task's
             sentence; a task then tells only how the answer is written. `None` for the task's.
+        ignored: where more is than the answer says, if so. Such a record measures and teaches not.
     """
 
     image: NDArray[np.uint8] | Path
@@ -36,6 +50,7 @@ class Record:
     result: Result
     source: str
     prompt: str | None = None
+    ignored: "Ignored | None" = None
 
     def __post_init__(self) -> None:
         check_fits(self.result, self.task)

@@ -36,8 +36,10 @@ class Problem(Enum):
     PROMPT = ("prompts that no task understands", Severity.LOSS)
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
+    SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
-    CROWD = ("crowds left out", Severity.NOTE)
+    INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
+    IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
     PLACEHOLDER = (

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from florence2.answers import parse_answer
 from florence2.data.files import field_of
-from florence2.data.records import Record
+from florence2.data.records import Ignored, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Box, Size
-from florence2.results import Text, from_dict
+from florence2.results import Boxes, Text, from_dict
 from florence2.tasks import Task, task_column
 
 Picture = Path | NDArray[np.uint8]
@@ -28,6 +28,15 @@ def record_row(record: Record) -> dict[str, Any]:
         "result": record.result.to_dict(),
         "source": record.source,
         "prompt": record.prompt,
+    } | ({"ignored": _ignored_row(record.ignored)} if record.ignored else {})
+
+
+def _ignored_row(ignored: Ignored) -> dict[str, Any]:
+    boxes = ignored.boxes
+    return {
+        "xyxy": boxes.xyxy.tolist(),
+        "labels": list(boxes.labels),
+        "crowds": list(ignored.crowds),
     }
 
 
@@ -47,7 +56,23 @@ def row_record(row: dict[str, Any], picture: Picture, size: Size, where: str) ->
     source = field_of(row, "source", where)
     if to_the_letter and isinstance(result, Text) and not result.pieces:
         result = parse_answer(result.text, None, size)  # its places are told in the text alone
-    return Record(picture, task, text_input, region, result, source, prompt)
+    ignored = _ignored(row.get("ignored"), size)
+    return Record(picture, task, text_input, region, result, source, prompt, ignored)
+
+
+def _ignored(given: Any, size: Size) -> Ignored | None:
+    if given is None:
+        return None
+    try:
+        boxes = Boxes(given["xyxy"], given["labels"], image_size=size)
+        crowds = tuple(bool(each) for each in given["crowds"])
+        if len(crowds) != len(boxes.labels):
+            raise ValueError("as many crowds as labels")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"field 'ignored' is {given!r}; give xyxy, labels and crowds, or null ({error})"
+        ) from error
+    return Ignored(boxes, crowds)
 
 
 def _region(given: Any) -> Box | None:

@@ -6,14 +6,18 @@ weight, so an interval costs no matching of boxes, and a training machine needs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.data.records import Ignored
+from florence2.evaluation.detection import ignored_overlap
 from florence2.geometry import Array, box_iou
 from florence2.results import Boxes
 
 Pair = tuple[Boxes, Boxes]  # found, truth
+Judged = tuple[Boxes, Boxes, Ignored | None]  # found, truth, what is neither
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -36,11 +40,13 @@ class _Name:
     Attributes:
         pictures: `(D,)`, the number of the picture of each.
         right: `(T, D)`, whether it meets a true box at each threshold.
+        counts: `(T, D)`, whether it is right or wrong; what meets a region to ignore is neither.
         true_boxes: `(N,)`, how many each picture has.
     """
 
     pictures: NDArray[np.intp]
     right: NDArray[np.bool_]
+    counts: NDArray[np.bool_]
     true_boxes: NDArray[np.intp]
 
     def precision(self, weights: Array) -> Array:
@@ -50,7 +56,7 @@ class _Name:
             return np.full(len(IOU_THRESHOLDS), np.nan)
         weight = weights[self.pictures]
         right = np.cumsum(self.right * weight, axis=1)
-        precision = right / (np.cumsum(weight) + np.spacing(1))
+        precision = right / (np.cumsum(self.counts * weight, axis=1) + np.spacing(1))
         # A curve that only falls, read at fixed recalls; 0 where recall does not get.
         curve = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         curve = np.column_stack([curve, np.zeros(len(curve))])
@@ -63,15 +69,28 @@ class BoxRanking:
 
     Boxes are ranked by their scores over all pictures; where a picture has none, by the order
     in which they were written.
+
+    Args:
+        ignored: of each picture, regions that are neither right nor wrong to find.
     """
 
-    def __init__(self, pairs: Sequence[Pair], *, use_labels: bool = True) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        ignored: Sequence[Ignored | None] = (),
+        *,
+        use_labels: bool = True,
+    ) -> None:
+        rows = [(*pair, each) for pair, each in zip_longest(pairs, ignored)]
         if not use_labels:
-            pairs = [(_nameless(found), _nameless(truth)) for found, truth in pairs]
-        self._count = len(pairs)
+            rows = [
+                (_nameless(found), _nameless(truth), each and _nameless_ignored(each))
+                for found, truth, each in rows
+            ]
+        self._count = len(rows)
         self._names = [
-            _matched(pairs, label)
-            for label in sorted({label for _, truth in pairs for label in truth.labels})
+            _matched(rows, label)
+            for label in sorted({label for _, truth, _ in rows for label in truth.labels})
         ]
 
     def measure(self, weights: Array | None = None) -> AveragePrecision:
@@ -97,12 +116,17 @@ def _nameless(boxes: Boxes) -> Boxes:
     return replace(boxes, labels=(ANYTHING,) * len(boxes.labels))
 
 
-def _matched(pairs: Sequence[Pair], label: str) -> _Name:
+def _nameless_ignored(ignored: Ignored) -> Ignored:
+    return replace(ignored, boxes=_nameless(ignored.boxes))
+
+
+def _matched(rows: Sequence[Judged], label: str) -> _Name:
     """Match the boxes of one name, picture by picture."""
     pictures: list[int] = []
     scores: list[float] = []
     right = [np.zeros((len(IOU_THRESHOLDS), 0), np.bool_)]
-    for number, (found, truth) in enumerate(pairs):
+    counts = [np.zeros((len(IOU_THRESHOLDS), 0), np.bool_)]
+    for number, (found, truth, ignored) in enumerate(rows):
         mine = [row for row, name in enumerate(found.labels) if name == label]
         theirs = [row for row, name in enumerate(truth.labels) if name == label]
         if not mine:
@@ -111,25 +135,55 @@ def _matched(pairs: Sequence[Pair], label: str) -> _Name:
         mine = sorted(mine, key=lambda row: -ranked[row])[:MAX_BOXES]
         pictures += [number] * len(mine)
         scores += [ranked[row] for row in mine]
-        right.append(_right(box_iou(found.xyxy[mine], truth.xyxy[theirs])))
+        overlaps = box_iou(found.xyxy[mine], truth.xyxy[theirs])
+        its_right, its_counts = _judged(overlaps, *_regions(found.xyxy[mine], ignored, label))
+        right.append(its_right)
+        counts.append(its_counts)
     order = np.argsort(-np.array(scores), kind="stable")
     return _Name(
         pictures=np.array(pictures, np.intp)[order],
         right=np.concatenate(right, axis=1)[:, order],
-        true_boxes=np.array([truth.labels.count(label) for _, truth in pairs]),
+        counts=np.concatenate(counts, axis=1)[:, order],
+        true_boxes=np.array([truth.labels.count(label) for _, truth, _ in rows]),
     )
 
 
-def _right(overlaps: Array) -> NDArray[np.bool_]:
-    """Give each found box, best first, the free true box that it overlaps most: `(T, D)`."""
-    right = np.zeros((len(IOU_THRESHOLDS), len(overlaps)), np.bool_)
-    if not overlaps.shape[1]:
-        return right
-    thresholds = np.arange(len(IOU_THRESHOLDS))
-    free = np.ones((len(IOU_THRESHOLDS), overlaps.shape[1]), np.bool_)
-    for row, overlap in enumerate(overlaps):
-        left = np.where(free, overlap, -1.0)
-        best = left.argmax(axis=1)
-        right[:, row] = left[thresholds, best] >= IOU_THRESHOLDS
-        free[thresholds[right[:, row]], best[right[:, row]]] = False
-    return right
+def _regions(xyxy: Array, ignored: Ignored | None, label: str) -> tuple[Array, NDArray[np.bool_]]:
+    """Overlaps `(D, G)` with the regions to ignore of a name, and which are crowds `(G,)`."""
+    if ignored is None:
+        return np.zeros((len(xyxy), 0)), np.zeros(0, np.bool_)
+    of_name = np.array([name == label for name in ignored.boxes.labels], dtype=bool)
+    overlaps = ignored_overlap(xyxy, ignored)[:, of_name]
+    return overlaps, np.array(ignored.crowds, dtype=bool)[of_name]
+
+
+def _judged(
+    overlaps: Array, regions: Array, crowds: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Give each found box, best first, the free true box that it overlaps most.
+
+    One that gets none may meet a region to ignore: a crowd takes any number, others one each.
+
+    Returns:
+        `right` and `counts`, `(T, D)`.
+    """
+    num_found = len(overlaps)
+    right = np.zeros((len(IOU_THRESHOLDS), num_found), np.bool_)
+    counts = np.ones_like(right)
+    for step, threshold in enumerate(IOU_THRESHOLDS):
+        free, open_regions = np.ones(overlaps.shape[1], bool), np.ones(regions.shape[1], bool)
+        for row in range(num_found):
+            if (best := _best(overlaps[row], free, threshold)) is not None:
+                right[step, row], free[best] = True, False
+            elif (best := _best(regions[row], open_regions, threshold)) is not None:
+                counts[step, row], open_regions[best] = False, crowds[best]
+    return right, counts
+
+
+def _best(overlaps: Array, free: NDArray[np.bool_], threshold: float) -> int | None:
+    """The free one that is overlapped most, if it is overlapped enough."""
+    if not free.any():
+        return None
+    left = np.where(free, overlaps, -1.0)
+    best = int(left.argmax())
+    return best if left[best] >= threshold else None

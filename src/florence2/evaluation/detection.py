@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from florence2.geometry import box_iou
+from florence2.data.records import Ignored
+from florence2.geometry import Array, box_area, box_iou
 from florence2.results import Boxes
 
 
@@ -57,6 +58,39 @@ def match_boxes(
         overlaps[:, column] = 0.0
         right[int(row)] = True
     return right
+
+
+def drop_ignored(
+    found: Boxes, truth: Boxes, ignored: Ignored | None, *, use_labels: bool = True
+) -> Boxes:
+    """Found boxes without those that are neither right nor wrong.
+
+    These meet no true box at IoU 0.5, and lie with at least half of their area in a crowd of their
+    name, or meet another region to ignore at IoU 0.5. The others keep their order.
+    """
+    if ignored is None or not len(found.labels):
+        return found
+    right = match_boxes(found, truth, use_labels=use_labels)
+    overlaps = ignored_overlap(found.xyxy, ignored)
+    if use_labels:
+        names = np.array(ignored.boxes.labels, dtype=object)
+        overlaps = np.where(np.array(found.labels, dtype=object)[:, None] == names, overlaps, 0.0)
+    unclear = overlaps.max(axis=1) >= 0.5
+    return found.select([row for row, met in enumerate(right) if met or not unclear[row]])
+
+
+def ignored_overlap(xyxy: Array, ignored: Ignored) -> Array:
+    """How much boxes `(D, 4)` overlap regions `(G, 4)` to ignore: `(D, G)`, in [0, 1].
+
+    The IoU, but for crowds the share of the box that lies in the crowd, as COCO has it.
+    """
+    overlaps = box_iou(xyxy, ignored.boxes.xyxy)
+    crowds = np.array(ignored.crowds, dtype=bool)
+    low = np.maximum(xyxy[:, None, :2], ignored.boxes.xyxy[None, crowds, :2])
+    high = np.minimum(xyxy[:, None, 2:], ignored.boxes.xyxy[None, crowds, 2:])
+    inside = np.clip(high - low, 0, None).prod(axis=-1)
+    overlaps[:, crowds] = inside / np.maximum(box_area(xyxy), 1e-12)[:, None]
+    return overlaps
 
 
 def count_boxes(

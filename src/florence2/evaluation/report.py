@@ -7,8 +7,11 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
+from florence2.data.records import Record
 from florence2.drawing import draw
 from florence2.drawing.fonts import TextRenderer
+from florence2.engine import Answer
+from florence2.errors import ImageError
 from florence2.evaluation.intervals import Interval, mean
 from florence2.evaluation.predict import Answerer, Prediction, Predictor
 from florence2.evaluation.suites import Skipped, Suite
@@ -70,12 +73,14 @@ class Report:
         malformed: share of the model's answers that broke the grammar of their task, those included
             that were repaired by writing them once more within it.
         shown: for each suite of the model, answers from the best to the worst.
+        left_out: pictures that cannot be read, with the reason; nothing about them is measured.
     """
 
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     malformed: dict[Task, Interval] = field(default_factory=dict)
     shown: dict[str, list[Prediction]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON without the pictures."""
@@ -83,6 +88,7 @@ class Report:
             "rows": [row.to_dict() for row in self.rows],
             "malformed": {task.token: share.to_dict() for task, share in self.malformed.items()},
             "skipped": [vars(each) for each in self.skipped],
+            "left_out": self.left_out,
         }
 
 
@@ -120,9 +126,9 @@ def run_suites(
         if isinstance(suite, Skipped):
             report.skipped.append(suite)
             continue
-        records = suite.records(count)
+        asked = suite.records(count)
         started = time.perf_counter()
-        answers = predictor.predict(records)
+        records, answers = _answered(predictor, asked, report.left_out)
         predictions = [(each.result, record) for each, record in zip(answers, records, strict=True)]
         measured = add_row(suite, model_name, predictions, started)
         title = f"{suite.group}, {suite.material}"
@@ -137,6 +143,25 @@ def run_suites(
             add_row(suite, name, answered, started)
     report.malformed = {task: mean(broken[task]) for task in Task if task in broken}
     return report
+
+
+def _answered(
+    predictor: Predictor, asked: Sequence[Record], left_out: dict[str, str]
+) -> tuple[list[Record], list[Answer]]:
+    """The records whose pictures can be read, with their answers; and why others cannot."""
+    records: list[Record] = []
+    answers: list[Answer] = []
+    for record, outcome in zip(asked, predictor.try_predict(asked), strict=True):
+        if isinstance(outcome, Answer):
+            records.append(record)
+            answers.append(outcome)
+        elif isinstance(outcome, ImageError):
+            left_out[str(record.image)] = str(outcome)
+        else:
+            raise outcome
+    if asked and not records:
+        raise ImageError(f"no picture can be read; the first: {next(iter(left_out.values()))}")
+    return records, answers
 
 
 def _spread(predictions: list[Prediction], qualities: list[float]) -> list[Prediction]:

@@ -50,6 +50,7 @@ class Job:
         tokens: length of every answer; None lets the model end them.
         repeats: times each picture is asked about, after one time that does not count.
         sides: of pictures in pixels, None the model's own; the reference is float32 at the first.
+        adapter: see `Florence2.load`.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Job:
     device: str | None = None
     threads: int | None = None
     sides: tuple[int | None, ...] = (None,)
+    adapter: str | None = None
 
 
 @dataclass
@@ -137,7 +139,7 @@ def _measure_model(
 
     if job.threads is not None:
         set_threads(job.threads)
-    model = open_model(job.model, precision, job.device, side)
+    model = open_model(job.model, precision, job.device, side, job.adapter)
     runtime = cast("TorchRuntime", model.runtime)
     machine = measure_machine(precision, runtime.device)
     flops, step_bytes = work_of(runtime.config, *itemsizes_of(runtime, precision))
@@ -186,7 +188,11 @@ def _measure_model(
 
 
 def open_model(
-    name: str, precision: Precision, device: str | None = None, side: int | None = None
+    name: str,
+    precision: Precision,
+    device: str | None = None,
+    side: int | None = None,
+    adapter: str | None = None,
 ) -> Florence2:
     """Load a model, or make one of a published size with random weights.
 
@@ -195,7 +201,9 @@ def open_model(
     from florence2.evaluation.roofline import random_runtime
 
     if name not in RANDOM:
-        return Florence2.load(name, device, precision, image_side=side)
+        return Florence2.load(name, device, precision, image_side=side, adapter=adapter)
+    if adapter is not None:
+        raise ConfigError(f"random weights take no adapter; leave {adapter!r} out")
     if device not in (None, "cpu"):
         raise ConfigError(f"random weights are measured on the CPU; got device {device!r}")
     tokenizer = Florence2.load("nano", device="cpu").processor.tokenizer

@@ -7,12 +7,14 @@ answers is chosen. What breaks the grammar of a task counts as far as it can be 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import cast
 
 import numpy as np
 
+from florence2.data.records import Ignored
 from florence2.evaluation.average_precision import BoxRanking, Pair
-from florence2.evaluation.detection import count_boxes
+from florence2.evaluation.detection import count_boxes, drop_ignored
 from florence2.evaluation.intervals import Interval, bootstrap, mean, ratio
 from florence2.evaluation.masks import mask_overlap
 from florence2.evaluation.predict import Prediction
@@ -67,13 +69,14 @@ def measure_words(answered: Sequence[Prediction]) -> Metrics:
 def measure_detection(answered: Sequence[Prediction]) -> Metrics:
     """Boxes with names: F1 and AP, and both for the boxes alone."""
     pairs = _box_pairs(answered)
-    named = _matching(pairs)
-    bare = _matching(pairs, use_labels=False)
+    ignored = [record.ignored for _, record in answered]
+    named = _matching(pairs, ignored)
+    bare = _matching(pairs, ignored, use_labels=False)
     own = all(found.scores is not None and None not in found.scores for found, _ in pairs)
-    bare_precision = _average_precision(pairs, use_labels=False)
+    bare_precision = _average_precision(pairs, ignored, use_labels=False)
     numbers = {
         **named.numbers,
-        **_average_precision(pairs, use_labels=True),
+        **_average_precision(pairs, ignored, use_labels=True),
         "box_f1": bare.numbers["f1"],
         **{f"box_{name}": value for name, value in bare_precision.items()},
     }
@@ -90,7 +93,8 @@ def measure_dense_captions(answered: Sequence[Prediction]) -> Metrics:
 
 def measure_proposals(answered: Sequence[Prediction]) -> Metrics:
     """Boxes without names."""
-    return _matching(_box_pairs(answered), use_labels=False)
+    ignored = [record.ignored for _, record in answered]
+    return _matching(_box_pairs(answered), ignored, use_labels=False)
 
 
 def measure_open_detection(answered: Sequence[Prediction]) -> Metrics:
@@ -100,7 +104,8 @@ def measure_open_detection(answered: Sequence[Prediction]) -> Metrics:
         [name for name in split_classes(record.text_input) if name not in truth.labels]
         for (_, record), (_, truth) in zip(answered, pairs, strict=True)
     ]
-    return _with_rejection(_matching(pairs), pairs, absent)
+    ignored = [record.ignored for _, record in answered]
+    return _with_rejection(_matching(pairs, ignored), pairs, absent)
 
 
 def measure_grounding(
@@ -201,9 +206,16 @@ MEASURES: Mapping[Task | None, Measure] = {
 }
 
 
-def _matching(pairs: Sequence[Pair], *, use_labels: bool = True) -> Metrics:
-    """Precision, recall and F1 at IoU 0.5."""
-    counts = [count_boxes(found, truth, use_labels=use_labels) for found, truth in pairs]
+def _matching(
+    pairs: Sequence[Pair], ignored: Sequence[Ignored | None] = (), *, use_labels: bool = True
+) -> Metrics:
+    """Precision, recall and F1 at IoU 0.5; what is to be ignored is neither right nor wrong."""
+    counts = [
+        count_boxes(
+            drop_ignored(found, truth, each, use_labels=use_labels), truth, use_labels=use_labels
+        )
+        for (found, truth), each in zip_longest(pairs, ignored)
+    ]
     right = [each.right_boxes for each in counts]
     found = [each.found_boxes for each in counts]
     truth = [each.true_boxes for each in counts]
@@ -217,8 +229,10 @@ def _matching(pairs: Sequence[Pair], *, use_labels: bool = True) -> Metrics:
     return Metrics(numbers, qualities)
 
 
-def _average_precision(pairs: Sequence[Pair], *, use_labels: bool) -> dict[str, Interval]:
-    ranking = BoxRanking(pairs, use_labels=use_labels)
+def _average_precision(
+    pairs: Sequence[Pair], ignored: Sequence[Ignored | None], *, use_labels: bool
+) -> dict[str, Interval]:
+    ranking = BoxRanking(pairs, ignored, use_labels=use_labels)
 
     def of(pictures: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[float, float]:
         found = ranking.measure(np.bincount(pictures, minlength=len(pairs)).astype(float))

@@ -80,7 +80,10 @@ class VisionConfig:
 
 @dataclass(frozen=True)
 class TextConfig:
-    """BART encoder-decoder, post-norm, learned positions, tied word embedding."""
+    """BART encoder-decoder, post-norm, learned positions, tied word embedding.
+
+    `tie_word_embeddings` is false for fine-tunes whose output head is a matrix of its own.
+    """
 
     vocab_size: int = 51289
     d_model: int = 768
@@ -99,6 +102,7 @@ class TextConfig:
     pad_id: int = 1
     eos_id: int = 2
     decoder_start_id: int = 2
+    tie_word_embeddings: bool = True
 
     def __post_init__(self) -> None:
         for heads in (self.encoder_heads, self.decoder_heads):
@@ -216,6 +220,11 @@ def nano(vocab_size: int) -> Florence2Config:
 def with_vocab_size(config: Florence2Config, vocab_size: int) -> Florence2Config:
     """The same configuration with another number of word-embedding rows."""
     return replace(config, text=replace(config.text, vocab_size=vocab_size))
+
+
+def with_own_head(config: Florence2Config) -> Florence2Config:
+    """The same configuration with an output head that is not the word embedding."""
+    return replace(config, text=replace(config.text, tie_word_embeddings=False))
 
 
 def with_image_side(config: Florence2Config, image_side: int) -> Florence2Config:

@@ -3,6 +3,7 @@
     pixels -- vision_tower -- projector --> image tokens --+
     prompt ids -- shared embedding ------------------------+-- text_encoder --> memory
     answer ids -- shared embedding -- text_decoder(memory) -- shared embedding --> logits
+                                                              (or an lm_head of its own)
 
 Shapes: `B` batch of requests, `R` decoder rows (a multiple of `B`), `I` image tokens, `L` prompt
 length, `S` = I + L, `T` target length, `D` width, `V` vocabulary.
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from florence2.model.bart import TextDecoder, TextEncoder
 from florence2.model.cache import Cache, PromptCache
-from florence2.model.config import Florence2Config
+from florence2.model.config import Florence2Config, with_own_head
 from florence2.model.davit import VisionTower
 from florence2.model.projector import Projector
 
@@ -32,6 +33,9 @@ class Florence2Model(nn.Module):
         self.shared = nn.Embedding(config.text.vocab_size, config.text.d_model)
         self.text_encoder = TextEncoder(config.text)
         self.text_decoder = TextDecoder(config.text)
+        self.lm_head: nn.Module | None = None
+        if not config.text.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.text.d_model, config.text.vocab_size, bias=False)
 
     @property
     def device(self) -> torch.device:
@@ -87,8 +91,20 @@ class Florence2Model(nn.Module):
         return self.logits(self.text_decoder(self.shared(token_ids_RT), cache))
 
     def logits(self, hidden_RTD: Tensor) -> Tensor:
-        """Hidden states to logits through the tied word embedding, which has no bias."""
-        return F.linear(hidden_RTD, self.shared.weight)
+        """Hidden states to logits through the tied word embedding or the head; no bias."""
+        if self.lm_head is None:
+            return F.linear(hidden_RTD, self.shared.weight)
+        logits: Tensor = self.lm_head(hidden_RTD)
+        return logits
+
+    def untie_head(self) -> None:
+        """Give the output a copy of the word embedding, which then changes without it."""
+        if self.lm_head is None:
+            vocab_size, width = self.shared.weight.shape
+            head = nn.Linear(width, vocab_size, bias=False, device="meta")
+            head.weight = nn.Parameter(self.shared.weight.detach().clone(), requires_grad=False)
+            self.lm_head = head.train(self.training)
+            self.config = with_own_head(self.config)
 
     def decoder_inputs(self, labels_BT: Tensor) -> Tensor:
         """Labels shifted right behind the start token; ignored positions become padding."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from florence2.checkpoints.loading import load_checkpoint
@@ -41,6 +43,7 @@ def load_runtime(
     device: str | torch.device | None = None,
     precision: Precision | None = None,
     image_side: int | None = None,
+    adapter: str | Path | None = None,
 ) -> LoadedRuntime:
     """Load a checkpoint for the device at hand; the arguments are those of `Florence2.load`.
 
@@ -56,7 +59,7 @@ def load_runtime(
     precision = check_precision(precision, chosen)
     # Packed weights are made from the stored ones, layer by layer.
     dtype = None if uses_packed_weights(chosen) else eager_dtype(precision)
-    loaded = load_checkpoint(source, device=chosen, dtype=dtype)
+    loaded = load_checkpoint(source, device=chosen, dtype=dtype, adapter=adapter)
     fingerprint = weights_fingerprint(loaded.model)
     trained_side = loaded.model.config.image_side
     if image_side is not None:
@@ -103,7 +106,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
 
 def check_precision(precision: Precision | None, device: torch.device) -> Precision:
     """The precision to compute in; raises where this device cannot."""
-    from florence2.runtimes.pytorch.packed.linears import can_quantize
+    from florence2.runtimes.pytorch.packed.linears import can_pack_bfloat16, can_quantize
 
     on_cpu = device.type == "cpu"
     if precision is None:
@@ -114,10 +117,17 @@ def check_precision(precision: Precision | None, device: torch.device) -> Precis
         raise ConfigError(
             f"precision {precision!r} is unknown on device {str(device)!r}; choose one of {names}"
         )
+    held = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    held = f" while ONEDNN_MAX_CPU_ISA={held} holds it back" if held else ""
     if precision == "int8" and not can_quantize():
         raise ConfigError(
-            "precision 'int8' needs a processor with VNNI (x86 from 2019 on) and a PyTorch with"
-            " oneDNN, which this machine has not; choose 'bfloat16' or 'float32'"
+            "precision 'int8' needs a processor with AVX-512 VNNI (x86 servers from 2019 on) and a"
+            f" PyTorch with oneDNN, which this machine has not{held}; choose 'float32'"
+        )
+    if precision == "bfloat16" and uses_packed_weights(device) and not can_pack_bfloat16():
+        raise ConfigError(
+            "precision 'bfloat16' needs a processor with AVX-512, which this machine has"
+            f" not{held}; choose 'float32', which is faster here"
         )
     return precision
 

@@ -4,8 +4,7 @@ Pictures are mirrored, cut and brightened. A record that a change would make wro
 is: texts cannot be mirrored, "left" would have to become "right", an object cut in half is none.
 """
 
-import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from florence2.data.records import Record
 from florence2.geometry import Box, PixelBox, box_area, clip_boxes
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
+from florence2.training.one_sided import one_sided_names
 
 R = TypeVar("R", bound=Result)
 
@@ -28,19 +28,25 @@ BRIGHTNESS = (0.8, 1.25)  # also of contrast
 
 CUT_TASKS = frozenset({Task.OD, Task.REGION_PROPOSAL, Task.REGION_TO_CATEGORY})
 
-# Words that change their meaning in a mirror, in the languages of Latin letters that we know, and
-# words that announce a text to be read.
-_ONE_SIDED = re.compile(
-    r"\b(?:left|right|west|east|clockwise|anti-?clockwise|counter-?clockwise|mirror|revers"
-    r"|links|rechts|gauche|droite|izquierd|derech|sinistr|destr|esquerd|direit"
-    r"|text|letter|word|reads|reading|says|saying|spell|writ)\w*"
-    r'|["“”„«»]',
-    re.IGNORECASE,
-)
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How pictures are changed.
+
+    Attributes:
+        mirror: whether pictures are mirrored at all.
+        fixed_names: names that are not, beside those that `is_one_sided` knows.
+    """
+
+    mirror: bool = True
+    fixed_names: tuple[str, ...] = ()
 
 
 def augmented(
-    record: Record, picture: Image.Image, rng: np.random.Generator
+    record: Record,
+    picture: Image.Image,
+    rng: np.random.Generator,
+    how: Augmentation = Augmentation(),
 ) -> tuple[Record, Image.Image]:
     """Change a picture at random, and the record with it.
 
@@ -50,7 +56,7 @@ def augmented(
     """
     if rng.random() < CUT_SHARE and can_cut(record):
         record, picture = _cut_somewhere(record, picture, rng)
-    if rng.random() < FLIP_SHARE and can_flip(record):
+    if rng.random() < FLIP_SHARE and can_flip(record, how):
         record, picture = flipped(record), ImageOps.mirror(picture)
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast):
         picture = enhancer(picture).enhance(float(rng.uniform(*BRIGHTNESS)))
@@ -60,16 +66,20 @@ def augmented(
 # ---- mirroring
 
 
-def can_flip(record: Record) -> bool:
+def can_flip(record: Record, how: Augmentation = Augmentation()) -> bool:
     """Tell whether the answer about the mirrored picture is the mirrored answer."""
-    if record.task is None or record.task.reads_text or record.prompt is not None:
+    own = record.task is None or record.prompt is not None
+    if not how.mirror or own or (record.task and record.task.reads_text):
         return False  # the words of an own prompt may ask to read
     if isinstance(record.result, Text) and record.result.location_bins:
         return False
-    names = _names(record.result)
-    if any(len(name) <= 2 or name.isdigit() for name in names):
-        return False  # letters and digits as classes: the mirror of b is d
-    return not any(_ONE_SIDED.search(words) for words in (record.text_input, *names))
+    return not one_sided_names(names_in(record), how.fixed_names)
+
+
+def names_in(record: Record) -> tuple[str, ...]:
+    """The words of a record: what it asks about, and what its answer names."""
+    asked = (record.text_input,) if record.text_input else ()
+    return asked + _names(record.result)
 
 
 def flipped(record: Record) -> Record:
@@ -110,7 +120,7 @@ def _in_order(result: Result, record: Record) -> Result:
 def _names(result: Result) -> tuple[str, ...]:
     match result:
         case Text():
-            return (result.text,)
+            return (result.text,) if result.text else ()
         case Boxes() | Polygons() | Quads():
             return tuple(label for label in result.labels if label)
         case Mixed():

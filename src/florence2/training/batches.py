@@ -1,5 +1,7 @@
 """Examples, batches of them, and who makes them: what the training loop consumes."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -15,6 +17,9 @@ from florence2.model.florence2 import IGNORE_INDEX
 from florence2.tasks import Task
 from florence2.training.stage import Stage
 from florence2.training.targets import pad_ids
+
+PREFETCHED = 4  # items that each worker makes ahead
+SHARED_MEMORY = "/dev/shm"
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,22 @@ class Batch:
         return _mapped(self, Tensor.pin_memory)
 
 
-def _mapped(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+class PipedBatch(Batch):
+    """A batch that a worker process sends as bytes through its pipe, not through shared memory."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _batch_of_arrays, (dict(vars(_mapped(self, Tensor.numpy))),)
+
+
+def _batch_of_arrays(given: dict[str, Any]) -> Batch:
+    def restored(value: Any) -> Any:
+        return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+    extras = {name: restored(value) for name, value in given.pop("extras").items()}
+    return Batch(**{name: restored(value) for name, value in given.items()}, extras=extras)
+
+
+def _mapped(batch: Batch, change: Callable[[Tensor], Any]) -> Batch:
     """A copy of a batch, each tensor in it changed."""
     changed: dict[str, Any] = {
         each.name: change(value)
@@ -102,6 +122,7 @@ class Batches(Dataset[Batch]):
     pieces: int = 1
     rank: int = 0
     size: int = 1
+    piped: bool = False  # whether workers send them through their pipes
 
     def __post_init__(self) -> None:
         if self.stage.batch_size < self.pieces * self.size:
@@ -122,7 +143,14 @@ class Batches(Dataset[Batch]):
             first + part * self.stage.batch_size // parts,
             first + (part + 1) * self.stage.batch_size // parts,
         )
-        return collate([self.examples[row] for row in rows], self.pad_id)
+        batch = collate([self.examples[row] for row in rows], self.pad_id)
+        return PipedBatch(**vars(batch)) if self.piped else batch
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory an item takes."""
+        pictures = -(-self.stage.batch_size // (self.pieces * self.size))
+        return pictures * 4 * 3 * self.stage.image_side**2
 
 
 def batch_loader(
@@ -131,13 +159,20 @@ def batch_loader(
     worker_init: Callable[[int], None] | None = None,
     pin_memory: bool = False,
 ) -> Iterator[Batch]:
-    """The pieces of this process, one after another, made ahead of time."""
+    """The pieces of this process, one after another, made ahead of time.
+
+    Workers hand them over in shared memory where there is room for twice as many as are made ahead,
+    with 64 MB to spare; containers often have as little as that in all.
+    """
+    needed = 2 * workers * PREFETCHED * batches.nbytes + 64_000_000
+    if workers and os.path.isdir(SHARED_MEMORY):
+        batches = replace(batches, piped=shutil.disk_usage(SHARED_MEMORY).free < needed)
     return iter(
         DataLoader(
             batches,
             batch_size=None,
             num_workers=workers,
-            prefetch_factor=4 if workers else None,
+            prefetch_factor=PREFETCHED if workers else None,
             # A forked worker hangs in the thread pools of its parent.
             multiprocessing_context="spawn" if workers else None,
             worker_init_fn=worker_init,

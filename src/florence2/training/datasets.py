@@ -1,17 +1,20 @@
 """What a user names becomes sources to train on and held-out records to measure on."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from florence2.answers import format_answer
 from florence2.data import open_dataset
 from florence2.data.image_files import PictureFolder
 from florence2.data.records import Record
-from florence2.data.report import ReadReport
+from florence2.data.report import MAX_CASES, ReadReport
+from florence2.data.survey import PictureFacts, copy_groups, survey
 from florence2.errors import DataError, TaskError
 from florence2.tasks import Task
 from florence2.training.mixtures import ExampleMaker, Mixture, StoredRecords
@@ -81,17 +84,29 @@ class Reader:
         """Records to train on and to measure on, and what was read in words."""
         val, val_report = self._val(path)
         train, report = self._records(path, "train" if val else None)
+        facts = self._survey((*train, *val))
+        train, val, damaged = without_damaged(train, val, facts)
+        groups = copy_groups(facts)
         if val:
             how = "its part 'val'"
         else:
-            train, val = hold_out(train, self.held_out, self.seed)
+            train, val = hold_out(train, self.held_out, self.seed, groups)
             how = f"{self.held_out:.0%} of the pictures"
+        teaches = [record for record in train if record.ignored is None]
+        unclear = len(train) - len(teaches)
+        train = tuple(teaches)
         if not train:
             raise DataError(f"dataset {path!r} has no record to train on:\n{report}")
         fits, words = self._fitting(train)
         if not fits:
             raise DataError(f"no record of dataset {path!r} can be trained on: {words[0]}")
+        words += [*damaged, *copies_told(train, val, groups, own_parts=val_report is not None)]
         val = tuple(self._fitting(val)[0])
+        if unclear:
+            words.append(
+                f"{unclear:,} left out: they hold crowds, groups or difficult objects, so their"
+                " answers do not say all that is there"
+            )
         told = [str(report), *([f"part 'val': {val_report}"] if val_report else []), *words]
         split = f"{len(fits):,} to train on, {len(val):,} held out" + (f" ({how})" if val else "")
         return tuple(fits), val, "\n  ".join([split, *"\n".join(told).splitlines()])
@@ -114,6 +129,14 @@ class Reader:
             for record in dataset
         )
         return records, dataset.report
+
+    def _survey(self, records: Sequence[Record]) -> dict[Path, PictureFacts]:
+        """A look at every picture, before hours of training end at a damaged one."""
+        paths = dict.fromkeys(_path(record) for record in records)
+        bar = partial(
+            tqdm, desc="looking at pictures", total=len(paths), unit=" pictures", disable=None
+        )
+        return survey(paths, bar)
 
     def _fitting(self, records: Iterable[Record]) -> tuple[list[Record], list[str]]:
         """The records that the model can read and write, and in words which it cannot."""
@@ -147,20 +170,76 @@ class Reader:
         return None
 
 
+def _path(record: Record) -> Path:
+    assert isinstance(record.image, Path), "pictures without a file got one"
+    return record.image
+
+
+def without_damaged(
+    train: Sequence[Record], val: Sequence[Record], facts: Mapping[Path, PictureFacts]
+) -> tuple[tuple[Record, ...], tuple[Record, ...], list[str]]:
+    """Records whose pictures can be decoded, and in words which cannot."""
+    errors = {path: each.error for path, each in facts.items() if each.error}
+    kept = [
+        tuple(record for record in records if _path(record) not in errors)
+        for records in (train, val)
+    ]
+    told = [f"{len(errors):,} damaged pictures left out:"] if errors else []
+    told += [f"  {error}" for error in list(errors.values())[:MAX_CASES]]
+    if len(errors) > MAX_CASES:
+        told.append(f"  and {len(errors) - MAX_CASES:,} more")
+    return kept[0], kept[1], told
+
+
+def copies_told(
+    train: Sequence[Record], val: Sequence[Record], groups: Mapping[Path, Path], *, own_parts: bool
+) -> list[str]:
+    """How many pictures are copies of others, and whether copies stand on both sides, in words."""
+    pictures = {_path(record) for record in (*train, *val)}
+    sizes = Counter(groups[path] for path in pictures)
+    copies = sum(count - 1 for count in sizes.values())
+    if not copies:
+        return []
+    learnt = {groups[_path(record)] for record in train}
+    both = sum(groups[path] in learnt for path in {_path(record) for record in val})
+    told = f"{copies:,} of {len(pictures):,} pictures are copies of others, or nearly so"
+    if not both:
+        return [f"{told}; copies stay on one side"]
+    why = "the parts of the dataset share them" if own_parts else "all pictures are alike"
+    return [f"{told}; {both:,} held out are also trained on, since {why}: held-out numbers flatter"]
+
+
 def hold_out(
-    records: Sequence[Record], share: float, seed: int
+    records: Sequence[Record],
+    share: float,
+    seed: int,
+    groups: Mapping[Path, Path] | None = None,
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     """Divide records into those to train on and those to measure on, by pictures.
 
-    All records about a picture go to the same side. The choice depends on the order of the
-    pictures and the seed alone.
+    All records about a picture go to the same side, and so do pictures of one group. The choice
+    depends on the order of the pictures and the seed alone.
+
+    Args:
+        groups: each picture to the one that stands for its group, see `copy_groups`; where there is
+            a single group, pictures are drawn one by one.
     """
     pictures = list(dict.fromkeys(str(record.image) for record in records))
     count = min(max(round(share * len(pictures)), 1), MAX_HELD_OUT, len(pictures) - 1)
     if share == 0 or count < 1:
         return tuple(records), ()
-    drawn = np.random.default_rng([seed, _HELD_OUT]).permutation(len(pictures))[:count]
-    chosen = {pictures[index] for index in drawn}
+    members: dict[str, list[str]] = {}
+    for picture in pictures:
+        group = str(groups.get(Path(picture), picture)) if groups else picture
+        members.setdefault(group, []).append(picture)
+    if len(members) == 1:
+        members = {picture: [picture] for picture in pictures}
+    drawn = np.random.default_rng([seed, _HELD_OUT]).permutation(len(members))
+    chosen: set[str] = set()
+    for index in drawn[:-1]:  # one group at least is trained on
+        chosen.update(list(members.values())[index])
+        if len(chosen) >= count:
+            break
     return (
         tuple(record for record in records if str(record.image) not in chosen),
         tuple(record for record in records if str(record.image) in chosen),

@@ -6,6 +6,7 @@ Finetuning.run() ----> Outcome: checkpoint or adapter, and the numbers before an
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -16,6 +17,7 @@ import torch
 
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.loading import Checkpoint, load_checkpoint
+from florence2.checkpoints.sources import SHORT_NAMES, absolute
 from florence2.data.image_files import PictureFolder
 from florence2.errors import ConfigError, warn_moved
 from florence2.model.davit import Block
@@ -23,6 +25,7 @@ from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
 from florence2.tasks import task_column
+from florence2.training.augmentation import Augmentation, can_flip, names_in
 from florence2.training.batches import Batch, Batches
 from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
 from florence2.training.datasets import Reader, TrainingData
@@ -32,6 +35,7 @@ from florence2.training.held_out import HeldOut
 from florence2.training.lora import Lora, LoraConfig
 from florence2.training.losses import AnswerLoss
 from florence2.training.mixtures import ExampleMaker, MixedExamples
+from florence2.training.one_sided import one_sided_names
 from florence2.training.options import FinetuneOptions, first_difference
 from florence2.training.peft_files import save_lora
 from florence2.training.preflight import check_batches, preview
@@ -145,7 +149,28 @@ class Finetuning:
 
     def examples(self) -> MixedExamples:
         """What is trained on."""
-        return MixedExamples(self.data.mixture, self.maker, augment=self.options.augment)
+        return MixedExamples(self.data.mixture, self.maker, augment=self.augmentation)
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        options = self.options
+        return Augmentation(options.mirror, options.no_mirror_names) if options.augment else None
+
+    def mirroring(self) -> str:
+        """How many records are mirrored, and which names are not, in words."""
+        how, records = self.augmentation, self.data.stored
+        if how is None or not how.mirror:
+            return "no picture is mirrored"
+        kept = [record for record in records if not can_flip(record, how)]
+        names = Counter(
+            name for record in kept for name in one_sided_names(names_in(record), how.fixed_names)
+        )
+        told = ", ".join(repr(name[:40]) for name, _ in names.most_common(8))
+        more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+        why = f"; not those that name {told}{more}" if names else ""
+        others = sum(not one_sided_names(names_in(record), how.fixed_names) for record in kept)
+        why += f"; not {others:,} that read text or have a prompt of their own" if others else ""
+        return f"{len(records) - len(kept):,} of {len(records):,} records are mirrored{why}"
 
     def settings(self) -> dict[str, Any]:
         """Everything that a run must have in common with the one that it goes on with."""
@@ -172,8 +197,8 @@ class Finetuning:
 
     def first_batches(self) -> list[Batch]:
         """This process's part of the batches that the run will begin with."""
-        share = {"rank": self.world.rank, "size": self.world.size}
-        batches = Batches(self.examples(), self.stage, self.model.config.text.pad_id, **share)
+        pad_id, world = self.model.config.text.pad_id, self.world
+        batches = Batches(self.examples(), self.stage, pad_id, rank=world.rank, size=world.size)
         count = -(-PREFLIGHT_ROWS // self.stage.batch_size)
         return [batches[number] for number in range(min(count, self.stage.steps))]
 
@@ -195,6 +220,7 @@ class Finetuning:
         stage = self.stage
         lines = (
             self.data.summary,
+            self.mirroring(),
             trainable_report(self.model).describe(),
             report.describe(),
             f"preview  {path}: look whether the boxes and words are right",
@@ -260,7 +286,8 @@ class Finetuning:
     def _export(self, folder: Path, before: dict[str, float]) -> Outcome:
         adapter = checkpoint = None
         if self.lora is not None:
-            adapter = save_lora(self.lora, folder / ADAPTER, base=self.options.model)
+            base = SHORT_NAMES.get(self.options.model) or absolute(self.options.model)
+            adapter = save_lora(self.lora, folder / ADAPTER, base=base)
         if self.lora is None or self.options.merge:
             if self.lora is not None:
                 self.lora.merge()
@@ -298,7 +325,12 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
         Florence2Error: the model, the data or the options cannot be used, in words.
     """
     device = world.device or choose_device(options.device)
-    loaded = load_checkpoint(options.model, device=device)
+    loaded = load_checkpoint(options.model, device=device, adapter=options.adapter)
+    if loaded.adapter is not None and options.mode == "lora":
+        raise ConfigError(
+            f"mode 'lora' writes an adapter for the checkpoint it starts from, and none holds the"
+            f" adapter {str(loaded.adapter)!r}; run florence2 merge, and start from what it writes"
+        )
     model = loaded.model
     side = options.side or model.config.image_side
     model.config = replace(model.config, image_side=side)

@@ -91,9 +91,12 @@ def trainable_report(model: Florence2Model) -> TrainableReport:
 
 
 def part_of(name: str) -> str:
-    """The part that a parameter or module belongs to, by its name in the model."""
+    """The part that a parameter or module belongs to, by its name in the model.
+
+    An output head of its own is the decoder's.
+    """
     first = name.partition(".")[0]
-    return "embedding" if first == "shared" else first
+    return {"shared": "embedding", "lm_head": "text_decoder"}.get(first, first)
 
 
 def _check_known(part: str) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from florence2.data.records import Record
 from florence2.engine import Engine
-from florence2.evaluation.detection import count_all
+from florence2.evaluation.detection import count_all, drop_ignored
 from florence2.evaluation.predict import Predictor
 from florence2.evaluation.text import character_error_rate
 from florence2.evaluation.written import point_distances
@@ -25,8 +25,6 @@ from florence2.training.targets import answer_loss, location_sigma
 
 BATCH = 16
 ROOM = 1.5  # how much longer than the longest true answer an answer may get
-
-Pair = tuple[Result, Result]  # found, truth
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,7 @@ class HeldOut:
                 for result, record in zip(found, self.records, strict=True)
                 if record.task is task
             ]
-            pairs = [(result, record.result) for result, record in answered]
-            own_prompt = any(record.prompt for _, record in answered)
-            for name, value in _measures(task, pairs, own_prompt):
+            for name, value in _measures(task, answered):
                 numbers[f"{task_name(task)}_{name}"] = value
         return numbers
 
@@ -107,23 +103,35 @@ def model_engine(model: Florence2Model, processor: Processor) -> Engine:
 
 
 def _measures(
-    task: Task | None, pairs: Sequence[Pair], own_prompt: bool
+    task: Task | None, answered: Sequence[tuple[Result, Record]]
 ) -> Iterator[tuple[str, float]]:
     if task is None:
+        pairs = [(found, record.result) for found, record in answered]
         yield from _written_measures([cast(tuple[Text, Text], pair) for pair in pairs])
         return
-    if isinstance(pairs[0][1], Text):
-        if task.is_caption and not own_prompt:
+    if isinstance(answered[0][1].result, Text):
+        if task.is_caption and not any(record.prompt for _, record in answered):
             return  # a caption may be right in other words: the loss has to tell
-        texts = [(_words(found), _words(truth)) for found, truth in pairs]
+        texts = [(_words(found), _words(record.result)) for found, record in answered]
         if task.reads_text:
             yield "cer", character_error_rate(texts)
         yield "exact", sum(found == truth for found, truth in texts) / len(texts)
         return
-    boxes = [(_boxes(found), _boxes(truth)) for found, truth in pairs]
-    if any(label for _, truth in boxes for label in truth.labels):
-        yield "f1", count_all(boxes).f1
-    yield "box_f1", count_all(boxes, use_labels=False).f1
+    if any(label for _, record in answered for label in _boxes(record.result).labels):
+        yield "f1", count_all(_box_pairs(answered, use_labels=True)).f1
+    nameless = _box_pairs(answered, use_labels=False)
+    yield "box_f1", count_all(nameless, use_labels=False).f1
+
+
+def _box_pairs(
+    answered: Sequence[tuple[Result, Record]], *, use_labels: bool
+) -> list[tuple[Boxes, Boxes]]:
+    """What was found but for what is to be ignored, and what is true."""
+    pairs = ((_boxes(found), _boxes(record.result), record) for found, record in answered)
+    return [
+        (drop_ignored(found, truth, record.ignored, use_labels=use_labels), truth)
+        for found, truth, record in pairs
+    ]
 
 
 def _written_measures(pairs: Sequence[tuple[Text, Text]]) -> Iterator[tuple[str, float]]:

@@ -71,6 +71,7 @@ class LoraLinear(nn.Module):
         super().__init__()
         self.weight = linear.weight
         self.bias = linear.bias
+        self.rank, self.alpha = config.rank, config.alpha
         self.scaling = config.scaling
         self.dropout = config.dropout
         place = {"device": linear.weight.device, "dtype": torch.float32}
@@ -101,14 +102,25 @@ class Lora:
     Attributes:
         config: with `targets` as they were given.
         layers: the adapted linears by their name in the model.
+
+    Args:
+        others: settings of linears that have their own, by their name in the model.
     """
 
-    def __init__(self, model: Florence2Model, config: LoraConfig):
+    def __init__(
+        self,
+        model: Florence2Model,
+        config: LoraConfig,
+        others: Mapping[str, LoraConfig] | None = None,
+    ):
         if any(isinstance(module, LoraLinear) for module in model.modules()):
             raise ConfigError("a LoRA adapter is attached already; merge or remove it first")
         self.model, self.config = model, config
         self._plain = target_linears(model, config.targets)
-        self.layers = {name: LoraLinear(each, config) for name, each in self._plain.items()}
+        others = others or {}
+        self.layers = {
+            name: LoraLinear(each, others.get(name, config)) for name, each in self._plain.items()
+        }
         self._placed: dict[str, nn.Module] = dict(self._plain)
         self._trained = [each for each in model.parameters() if each.requires_grad]
         self._attach()
@@ -176,6 +188,8 @@ def target_linears(model: Florence2Model, targets: Iterable[str]) -> dict[str, n
 
 def _matches(target: str, name: str) -> bool:
     part, _, ending = target.partition(".")
+    if name == "lm_head" and not ending:
+        return target == name  # an output head is adapted where it is asked for by its name
     if part not in PARTS:
         return f".{name}".endswith(f".{target}")
     return part_of(name) == part and f".{name}".endswith(f".{ending}" if ending else "")

@@ -19,7 +19,7 @@ from florence2.data.records import Record
 from florence2.errors import ConfigError, DataError
 from florence2.processing.images import preprocess
 from florence2.processing.processor import Processor
-from florence2.training.augmentation import augmented
+from florence2.training.augmentation import Augmentation, augmented
 from florence2.training.batches import Example
 from florence2.training.targets import TargetEncoder
 
@@ -123,7 +123,9 @@ class ExampleMaker:
 class MixedExamples(Dataset[Example]):
     """The examples of a mixture."""
 
-    def __init__(self, mixture: Mixture, maker: ExampleMaker, *, augment: bool = False):
+    def __init__(
+        self, mixture: Mixture, maker: ExampleMaker, *, augment: Augmentation | None = None
+    ):
         self.mixture, self.maker, self.augment = mixture, maker, augment
 
     def __getitem__(self, index: int) -> Example:
@@ -134,7 +136,7 @@ class MixedExamples(Dataset[Example]):
                 f"the picture of record {record.source!r} has {picture.size} pixels, its answer is"
                 f" for {record.result.image_size}; was the file changed?"
             )
-        if self.augment:
+        if self.augment is not None:
             rng = np.random.default_rng([self.mixture.seed, _CHANGES, index])
-            record, picture = augmented(record, picture, rng)
+            record, picture = augmented(record, picture, rng, self.augment)
         return self.maker.example(record, picture)

@@ -54,8 +54,11 @@ class FinetuneOptions:
         steps, epochs: how long; at most one of the two.
         side: pixels to which pictures are resized.
         augment: mirror, cut and brighten pictures where the answer stays right.
+        mirror: whether mirroring is among these.
+        no_mirror_names: names whose records are not mirrored, beside those with sides or writing.
         rank, alpha, targets: of the adapter, see `LoraConfig`.
         merge: with an adapter, also write the checkpoint that contains it.
+        adapter: an earlier one, which is merged into the model before the start.
         workers: processes that read pictures.
         device: see `Florence2.load`.
     """
@@ -73,10 +76,13 @@ class FinetuneOptions:
     side: int | None = None
     seed: int = 0
     augment: bool = True
+    mirror: bool = True
+    no_mirror_names: tuple[str, ...] = ()
     rank: int = 16
     alpha: float = 32.0
     targets: tuple[str, ...] = ()
     merge: bool = False
+    adapter: str | None = None
     workers: int = 1
     device: str | None = None
 
@@ -110,6 +116,7 @@ class FinetuneOptions:
         values["tasks"] = [task.token for task in self.tasks]
         values["data"] = [[each.path, each.weight] for each in self.data]
         values["targets"] = list(self.targets)
+        values["no_mirror_names"] = list(self.no_mirror_names)
         return values
 
 

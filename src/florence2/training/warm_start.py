@@ -5,7 +5,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from florence2.checkpoints.layouts import SHARED, describe_differences, read_state, shapes
+from florence2.checkpoints.adapters import merge_adapter
+from florence2.checkpoints.layouts import HEAD, SHARED, describe_differences, read_state, shapes
 from florence2.checkpoints.sources import find_checkpoint
 from florence2.errors import WeightsError
 from florence2.model.florence2 import Florence2Model
@@ -22,8 +23,8 @@ def load_initial_weights(model: Florence2Model, weights: str | Path | Mapping[st
 
     Args:
         weights: folder of a run or its checkpoint file; or a checkpoint as `load_checkpoint` reads
-            it, whose rows of the word embedding behind the model's vocabulary are left out; or a
-            state dict.
+            it, whose rows of the word embedding and head behind the model's vocabulary are left
+            out; or a state dict.
     """
     if isinstance(weights, str | Path):
         path = Path(weights)
@@ -47,9 +48,13 @@ def _is_run(path: Path) -> bool:
 
 
 def _checkpoint_weights(model: Florence2Model, source: Path) -> dict[str, Tensor]:
-    tensors = dict(read_state(find_checkpoint(str(source)).weights).tensors)
-    if SHARED in tensors:
-        tensors[SHARED] = tensors[SHARED][: len(model.shared.weight)]
+    files = find_checkpoint(str(source))
+    state = read_state(files.weights)
+    if files.adapter is not None:
+        state = merge_adapter(state, files.adapter)
+    tensors = dict(state.tensors)
+    for name in tensors.keys() & {SHARED, HEAD}:
+        tensors[name] = tensors[name][: len(model.shared.weight)]
     # Computed tables, which no layout is trusted with.
     return dict(model.named_buffers()) | tensors
 

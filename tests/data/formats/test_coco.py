@@ -19,6 +19,7 @@ from small_datasets import (
 
 from florence2.data import Problem
 from florence2.data.formats.coco import write_coco
+from florence2.data.objects import COMPLETE_TASKS
 from florence2.data.records import Record
 from florence2.errors import DataError
 from florence2.results import Boxes, Polygons, Text
@@ -109,11 +110,62 @@ def test_holes_are_filled_and_counted(folder: Path) -> None:
     assert counts(report) == {Problem.HOLES: 1}
 
 
-def test_crowds_are_left_out_and_counted(folder: Path) -> None:
-    crowd = {**CAT, "id": 2, "iscrowd": 1, "segmentation": {"size": [20, 40], "counts": [800]}}
-    (record,), report = read(write_coco_file(folder / "a.json", CAT, crowd), strict=True)
+@pytest.mark.parametrize("flag", ["iscrowd", "isgroup", "ignore"])
+def test_crowds_and_groups_are_to_be_ignored(folder: Path, flag) -> None:
+    crowd = {**CAT, "id": 2, flag: 1, "bbox": [0, 0, 20, 20]}
+    file = write_coco_file(folder / "a.json", CAT, crowd)
+    (record,), report = read(file, strict=True)
     assert found(record) == [("cat", [1, 2, 11, 7])]
-    assert counts(report) == {Problem.CROWD: 1}
+    assert record.ignored is not None and record.ignored.crowds == (flag == "iscrowd",)
+    assert record.ignored.boxes.xyxy.tolist() == [[0, 0, 20, 20]]
+    assert counts(report) == {Problem.IGNORED: 1}
+    (region,), _ = read(file, tasks=[Task.REGION_TO_CATEGORY])
+    assert region.ignored is None
+
+
+def test_a_picture_that_holds_only_a_crowd_does_not_show_nothing(folder: Path) -> None:
+    (record,), report = read(write_coco_file(folder / "a.json", {**CAT, "iscrowd": 1}))
+    assert found(record) == [] and record.ignored is not None
+    assert Problem.EMPTY not in counts(report)
+
+
+@pytest.mark.parametrize("field", ["image_id", "category_id", "id"])
+def test_ids_may_be_text(folder: Path, field: str) -> None:
+    for changed in (str(CAT[field]), float(CAT[field])):
+        (record,), report = read(write_coco_file(folder / "a.json", {**CAT, field: changed}))
+        assert found(record) == [("cat", [1, 2, 11, 7])]
+        assert not report.counts
+
+
+def test_an_equal_id_with_other_content_is_another_object(folder: Path) -> None:
+    rows = [{**CAT, "id": 0}, {**CAT, "id": 0, "category_id": 5}, {**CAT, "id": 0}]
+    (record,), report = read(write_coco_file(folder / "a.json", *rows))
+    assert sorted(record.result.labels) == ["ant", "cat"]
+    assert counts(report) == {Problem.DUPLICATE: 1}
+
+
+@pytest.mark.parametrize("odd", [{"a": 1}, [1], None, True, ""])
+@pytest.mark.parametrize("field", ["image_id", "category_id", "id"])
+def test_odd_ids_are_told_not_raised(folder: Path, field: str, odd) -> None:
+    records, report = read(write_coco_file(folder / "a.json", CAT, {**CAT, field: odd}))
+    assert len(records) == (field == "id")  # else an object of some picture is lost
+    assert bool(report.counts) == (field != "id")
+
+
+def test_an_annotation_of_no_picture_may_be_of_any(folder: Path) -> None:
+    """The second picture, without annotations, cannot be said to show nothing."""
+    images = [IMAGE, {**IMAGE, "id": 2}]
+    file = write_coco_file(folder / "a.json", CAT, {**CAT, "image_id": None}, images=images)
+    records, report = read(file)
+    assert records == []
+    assert counts(report) == {Problem.ROW: 1, Problem.INCOMPLETE: 2}
+
+
+def test_shares_are_told_and_multiplied(folder: Path) -> None:
+    rows = [{**CAT, "bbox": [0.25, 0.5, 0.5, 0.5]}, {**CAT, "id": 2, "bbox": [0, 0, 1, 1]}]
+    (record,), report = read(write_coco_file(folder / "a.json", *rows))
+    assert found(record) == [("cat", [0, 0, 40, 20]), ("cat", [10, 10, 30, 20])]
+    assert counts(report) == {Problem.SHARES: 1}
 
 
 def test_boxes_are_cut_at_the_edge_and_counted(folder: Path) -> None:
@@ -146,9 +198,7 @@ def test_a_box_is_taken_from_the_outline_where_it_is_missing(folder: Path) -> No
         pytest.param({"category_id": 4}, Problem.LABEL, "no class", id="class"),
         pytest.param({"category_id": None}, Problem.LABEL, "no class", id="no class"),
         pytest.param({"category_id": 8}, Problem.LABEL, "is empty", id="empty name"),
-        pytest.param({"image_id": 9}, Problem.ROW, "no image", id="image"),
         pytest.param({"image_id": [1]}, Problem.ROW, "no image", id="image list"),
-        pytest.param({"id": 1}, Problem.DUPLICATE, "given twice", id="duplicate"),
         pytest.param({"segmentation": 3}, Problem.ROW, "run lengths", id="outline"),
         pytest.param({"segmentation": [[1, 2, 3]]}, Problem.ROW, "no list of x", id="odd"),
         pytest.param({"segmentation": [3]}, Problem.ROW, "no list of x", id="number"),
@@ -160,16 +210,25 @@ def test_a_box_is_taken_from_the_outline_where_it_is_missing(folder: Path) -> No
         ),
     ],
 )
-def test_a_bad_object_is_counted_and_the_others_are_read(folder, row, problem, words) -> None:
+def test_a_picture_with_a_lost_object_claims_nothing(folder, row, problem, words) -> None:
+    """Its other objects answer what is asked about regions, and nothing about the whole."""
     classes = [*CLASSES, {"id": 8, "name": " "}]
     rows = [CAT, {**CAT, "id": 2, **row}]
     file = write_coco_file(folder / "a.json", *rows, categories=classes)
-    (record,), report = read(file)
-    assert found(record) == [("cat", [1, 2, 11, 7])]
-    assert counts(report) == {problem: 1}
+    records, report = read(file, tasks=[*COMPLETE_TASKS, Task.REGION_TO_CATEGORY])
+    assert [record.task for record in records] == [Task.REGION_TO_CATEGORY]
+    assert records[0].result == Text("cat", image_size=SIZE)
+    assert counts(report) == {problem: 1, Problem.INCOMPLETE: 1}
     assert words in report.cases[problem][0]
     with pytest.raises(DataError, match="strict"):
         read(file, strict=True)
+
+
+def test_an_annotation_of_a_picture_that_is_not_listed_is_told_alone(folder: Path) -> None:
+    file = write_coco_file(folder / "a.json", CAT, {**CAT, "id": 2, "image_id": 9})
+    (record,), report = read(file)
+    assert found(record) == [("cat", [1, 2, 11, 7])]
+    assert counts(report) == {Problem.ROW: 1}
 
 
 @pytest.mark.parametrize(
@@ -191,7 +250,6 @@ def test_a_bad_part_is_dropped_alone(folder: Path, outline, problem) -> None:
 @pytest.mark.parametrize(
     ("image", "problem", "words"),
     [
-        pytest.param({"id": 1}, Problem.DUPLICATE, "given twice", id="duplicate"),
         pytest.param({"id": None}, Problem.ROW, "an id", id="no id"),
         pytest.param({"file_name": "none.png"}, Problem.PICTURE, "not there", id="missing"),
         pytest.param({"file_name": None}, Problem.ROW, "give a text", id="no name"),
@@ -208,6 +266,15 @@ def test_a_bad_picture_is_counted_and_the_others_are_read(folder, image, problem
     assert len(records) == 1
     assert counts(report) == {problem: 1, Problem.EMPTY: 1}
     assert words in report.cases[problem][0]
+
+
+def test_an_image_id_given_twice_leaves_both_out(folder: Path) -> None:
+    """Whose the annotations are is open; they were all given to the first."""
+    write_picture(folder / "2.png")
+    images = [IMAGE, {**IMAGE, "file_name": "2.png"}]
+    records, report = read(write_coco_file(folder / "a.json", CAT, images=images))
+    assert records == []
+    assert counts(report) == {Problem.DUPLICATE: 2}
 
 
 def test_bad_classes_are_counted(folder: Path) -> None:
@@ -327,8 +394,9 @@ sides = st.floats(0.01, 9.99)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(sides, sides, sides, sides), max_size=3))
 def test_boxes_come_back(tmp_path: Path, picture: Path, rows) -> None:
+    rows = [*rows, (0.0, 0.0, 120.0, 80.0)]  # else all may lie within a pixel, as shares do
     xyxy = np.array([[x, y, x + w, y + h] for x, y, w, h in rows], float).reshape(-1, 4)
-    boxes = Boxes(xyxy, ["abc"[row] for row in range(len(rows))], image_size=(120, 80))
+    boxes = Boxes(xyxy, ["abcdefgh"[row] for row in range(len(rows))], image_size=(120, 80))
     write_coco([Record(picture, Task.OD, "", None, boxes, "s")], tmp_path / "a.json")
     (record,), _ = read(tmp_path / "a.json", strict=True)
     assert isinstance(record.result, Boxes)

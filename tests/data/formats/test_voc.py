@@ -8,6 +8,7 @@ from small_datasets import SIZE, counts, detected, found, read, write_picture, w
 
 from florence2.data import Problem
 from florence2.data.formats.voc import write_voc
+from florence2.data.objects import COMPLETE_TASKS
 from florence2.data.records import Record
 from florence2.errors import DataError
 from florence2.results import Text
@@ -33,13 +34,38 @@ def write_dataset(folder: Path, *objects: str, **options) -> Path:
 
 
 def test_the_whole_picture_is_the_whole_picture(tmp_path: Path) -> None:
-    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part><difficult>1</difficult>"
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part><difficult>0</difficult>"
     folder = write_dataset(
         tmp_path, item("猫", 1, 1, 40, 20, more=part), item("ant", "3.5", 2, 3.5, 2)
     )
     (record,), report = read(folder, strict=True)
     assert found(record) == [("ant", [2.5, 1, 3.5, 2]), ("猫", [0, 0, 40, 20])]
     assert not report.counts
+
+
+def test_difficult_objects_are_to_be_ignored(tmp_path: Path) -> None:
+    hard = item("cat", 1, 1, 9, 9, more="<difficult>1</difficult>")
+    (record,), report = read(write_dataset(tmp_path, hard, item("ant", 3, 2, 8, 8)))
+    assert found(record) == [("ant", [2, 1, 8, 8])]
+    assert record.ignored is not None and record.ignored.crowds == (False,)
+    assert record.ignored.boxes.labels == ("cat",)
+    assert counts(report) == {Problem.IGNORED: 1}
+
+
+def test_outlines_and_turned_boxes_are_read(tmp_path: Path) -> None:
+    corners = "<x1>1</x1><y1>2</y1><x2>11</x2><y2>2</y2><x3>1</x3><y3>7</y3>"
+    polygon = f"<object><name>cat</name><polygon>{corners}</polygon></object>"
+    turned = (
+        "<object><name>ant</name><robndbox><cx>20</cx><cy>10</cy><w>8</w><h>4</h>"
+        f"<angle>{np.pi / 2}</angle></robndbox></object>"
+    )
+    tasks = [Task.OD, Task.REGION_TO_SEGMENTATION]
+    records, report = read(write_dataset(tmp_path, polygon, turned), tasks=tasks, strict=True)
+    assert not report.counts
+    assert found(records[0]) == [
+        ("ant", [18, 6, 22, 14]), ("cat", [1, 2, 11, 7]),
+    ]  # fmt: skip
+    assert len(records) == 3
 
 
 def test_files_that_count_from_0_are_cut_at_the_edge(tmp_path: Path) -> None:
@@ -76,15 +102,16 @@ def test_annotations_may_lie_beside_pictures(tmp_path: Path) -> None:
     [
         pytest.param(item(" ", 1, 1, 2, 2), Problem.LABEL, "is empty", id="no name"),
         pytest.param(item("a", 1, 1, "x", 2), Problem.ROW, "xmax is 'x'", id="words"),
-        pytest.param("<object><name>a</name></object>", Problem.ROW, "None", id="no box"),
+        pytest.param("<object><name>a</name></object>", Problem.ROW, "none of", id="no box"),
         pytest.param(item("a", 9, 1, 8, 2), Problem.NO_AREA, "no area", id="flat"),
         pytest.param(item("a", 50, 1, 60, 2), Problem.OUTSIDE, "outside", id="outside"),
     ],
 )
-def test_a_bad_object_is_counted_and_the_others_are_read(tmp_path, bad, problem, words) -> None:
-    (record,), report = read(write_dataset(tmp_path, bad, item("cat", 1, 1, 2, 2)))
-    assert found(record) == [("cat", [0, 0, 2, 2])]
-    assert counts(report) == {problem: 1}
+def test_a_picture_with_a_lost_object_claims_nothing(tmp_path, bad, problem, words) -> None:
+    folder = write_dataset(tmp_path, bad, item("cat", 1, 1, 2, 2))
+    (record,), report = read(folder, tasks=[*COMPLETE_TASKS, Task.REGION_TO_CATEGORY])
+    assert record.task is Task.REGION_TO_CATEGORY
+    assert counts(report) == {problem: 1, Problem.INCOMPLETE: 1}
     (case,) = report.cases[problem]
     assert case.startswith("1.xml, object ") and words in case
 

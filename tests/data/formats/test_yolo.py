@@ -10,6 +10,7 @@ from small_datasets import SIZE, counts, detected, found, read, write_picture, w
 
 from florence2.data import Problem
 from florence2.data.formats.yolo import write_yolo
+from florence2.data.objects import COMPLETE_TASKS
 from florence2.data.records import Record
 from florence2.errors import DataError
 from florence2.results import Boxes, Polygons, Text
@@ -70,20 +71,36 @@ def test_a_picture_without_labels_shows_nothing(tmp_path: Path, labels) -> None:
         pytest.param(f"7 {CENTRE}", Problem.LABEL, "class 7", id="class"),
         pytest.param(f"-1 {CENTRE}", Problem.LABEL, "class -1", id="negative class"),
         pytest.param(f"0.5 {CENTRE}", Problem.LABEL, "class 0.5", id="half a class"),
-        pytest.param(f"1 {CENTRE}", Problem.DUPLICATE, "twice", id="duplicate"),
         pytest.param("0 0.5 0.5 0 0.5", Problem.NO_AREA, "no area", id="flat"),
         pytest.param("0 20 10 20 10", Problem.OUTSIDE, "outside", id="pixels"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_a_bad_line_is_counted_and_the_others_are_read(tmp_path, line, problem, words) -> None:
-    (record,), report = read(write_dataset(tmp_path, f"1 {CENTRE}\n{line}\n"))
-    assert found(record) == [("größe", CENTRE_BOX)]
-    assert counts(report) == {problem: 1}
+def test_a_picture_with_a_lost_line_claims_nothing(tmp_path, line, problem, words) -> None:
+    write_dataset(tmp_path, f"1 {CENTRE}\n{line}\n")
+    records, report = read(tmp_path, tasks=[*COMPLETE_TASKS, Task.REGION_TO_CATEGORY])
+    assert [(each.task, each.result.text) for each in records] == [
+        (Task.REGION_TO_CATEGORY, "größe")
+    ]
+    assert counts(report) == {problem: 1, Problem.INCOMPLETE: 1}
     (case,) = report.cases[problem]
     assert case.startswith("1.txt, line 2: ") and words in case
     with pytest.raises(DataError, match=r"1\.txt, line 2"):
         read(tmp_path, strict=True)
+
+
+def test_an_equal_line_is_the_same_object(tmp_path: Path) -> None:
+    (record,), report = read(write_dataset(tmp_path, f"1 {CENTRE}\n1 {CENTRE}\n"))
+    assert found(record) == [("größe", CENTRE_BOX)]
+    assert counts(report) == {Problem.DUPLICATE: 1}
+
+
+@pytest.mark.parametrize("divider", [",", ", ", ";", "\t", " , "])
+def test_values_are_divided_as_people_do(tmp_path: Path, divider: str) -> None:
+    line = divider.join(["0", *CENTRE.split()])
+    (record,), report = read(write_dataset(tmp_path, line), strict=True)
+    assert found(record) == [("cat", CENTRE_BOX)]
+    assert not report.counts
 
 
 def test_boxes_beyond_the_edge_are_cut_and_counted(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 Boxes are `x, y, width, height` in pixels, continuous, so nothing is added or taken off. An outline
 is a list of polygons, or a mask as run lengths, whose parts become polygons. Crowds (`iscrowd`)
-stand for objects that nobody told apart; they are left out and counted.
+and groups (`isgroup`) stand for objects that nobody told apart; they are to be ignored. Ids may be
+numbers or numbers as text. Boxes of a file whose sides are all at most 1 are shares of the picture.
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
 CAPTION_FILES = ("captions_*.json", "*.json")
 
 Row = dict[str, Any]
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 def coco_patterns(tasks: Sequence[Task]) -> list[str]:
@@ -59,7 +64,7 @@ def read_coco(
     file = find_file(path, coco_patterns(tasks), split)
     data = _load(file)
     rows = [row for row in data["annotations"] if isinstance(row, dict)]
-    by_image = _by_image(data, report, file.name)
+    by_image, lost = _by_image(data, report, file.name)
     captions = any("caption" in row for row in rows[:1])
     what = f"file {str(file)!r}"
     allowed = CAPTION_TASKS if captions else tuple(OBJECT_TASKS)
@@ -67,6 +72,9 @@ def read_coco(
     if captions and len(tasks) > 1:
         raise DataError(f"{what} holds captions of one kind; choose one task, not {tasks!r}")
     names = {} if captions else _class_names(data, report, file.name)
+    shares = not captions and _are_shares(rows)
+    if shares:
+        report.add(Problem.SHARES, file.name, "all sides of boxes are at most 1")
     folders = _picture_folders(file)
     for image in _images(data, report, file.name):
         found_rows = by_image.get(image["id"], [])
@@ -76,9 +84,10 @@ def read_coco(
         if captions:
             yield from _caption_records(found_rows, *found, tasks[0], report, where)
             continue
-        objects = [_object(row, names, found[1], report, file.name) for row in found_rows]
-        kept = tuple(item for item in objects if item is not None)
-        yield from object_records(LabelledPicture(*found, kept, where), tasks, report)
+        scale = found[1] if shares else (1, 1)
+        objects = [_object(row, names, found[1], scale, report, file.name) for row in found_rows]
+        picture = LabelledPicture.of(*found, [*objects, *lost.get(image["id"], ())], where)
+        yield from object_records(picture, tasks, report)
 
 
 def _load(file: Path) -> Row:
@@ -95,36 +104,55 @@ def _load(file: Path) -> Row:
 
 
 def _images(data: Row, report: ReadReport, file: str) -> Iterator[Row]:
-    """Yield the images that have an id of their own."""
-    seen = set()
+    """Yield the images that have an id of their own, with the id as `_key` writes it."""
+    keys = Counter(_key(image.get("id")) for image in data["images"] if isinstance(image, dict))
     for index, image in enumerate(data["images"]):
-        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
+        key = _key(image.get("id")) if isinstance(image, dict) else None
+        if key is None:
             report.add(Problem.ROW, f"{file}, images[{index}]", "this is no object with an id")
-        elif image["id"] in seen:
-            report.add(Problem.DUPLICATE, file, f"image id {image['id']!r} is given twice")
+        elif keys[key] > 1:
+            what = f"image id {key!r} is given {keys[key]} times: whose its annotations are is open"
+            report.add(Problem.DUPLICATE, f"{file}, images[{index}]", what)
         else:
-            seen.add(image["id"])
-            yield image
+            yield {**image, "id": key}
 
 
-def _by_image(data: Row, report: ReadReport, file: str) -> dict[Any, list[Row]]:
-    """Group annotations by image, leaving out repeated ids and those of no image."""
-    known = {row.get("id") for row in data["images"] if isinstance(row, dict)}
-    seen = set()
+def _key(given: Any) -> int | str | None:
+    """An id as files refer to it: 7, 7.0 and "7" are one; `None` for what is no id."""
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    text = str(given).strip().removesuffix(".0")
+    return int(text) if _WHOLE.fullmatch(text) else text or None
+
+
+def _by_image(
+    data: Row, report: ReadReport, file: str
+) -> tuple[dict[Any, list[Row]], dict[Any, list[None]]]:
+    """Group annotations by image; and for each image one `None` for each that was lost.
+
+    An annotation of an image that the file does not list is of no picture here. One that names no
+    image may be of any picture, so all lose one.
+    """
+    known = {_key(row.get("id")) for row in data["images"] if isinstance(row, dict)} - {None}
+    first: dict[Any, Row] = {}
     groups: dict[Any, list[Row]] = {}
+    lost: dict[Any, list[None]] = {}
     for index, row in enumerate(data["annotations"]):
         where = f"{file}, annotations[{index}]"
-        image_id = row.get("image_id") if isinstance(row, dict) else None
-        if not isinstance(image_id, (int, str)) or image_id not in known:
+        image_id = _key(row.get("image_id")) if isinstance(row, dict) else None
+        if image_id is None or image_id not in known:
             report.add(Problem.ROW, where, f"this belongs to no image; image_id is {image_id!r}")
+            if image_id is None:
+                for each in known:
+                    lost.setdefault(each, []).append(None)
             continue
-        if (name := row.get("id")) is not None:
-            if name in seen:
-                report.add(Problem.DUPLICATE, where, f"annotation id {name!r} is given twice")
-                continue
-            seen.add(name)
+        name = _key(row.get("id"))
+        # An equal id with other content is another object.
+        if name is not None and first.setdefault(name, row) is not row and first[name] == row:
+            report.add(Problem.DUPLICATE, where, f"annotation {name!r} is given twice")
+            continue
         groups.setdefault(image_id, []).append(row)
-    return groups
+    return groups, lost
 
 
 def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
@@ -136,10 +164,12 @@ def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
         where = f"{file}, categories[{index}]"
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
             report.add(Problem.LABEL, where, f"{row!r} has no name")
-        elif row.get("id") in names:
-            report.add(Problem.DUPLICATE, where, f"class id {row.get('id')!r} is given twice")
+        elif (key := _key(row.get("id"))) is None:
+            report.add(Problem.LABEL, where, f"{row['id']!r} is no id" if "id" in row else "no id")
+        elif key in names:
+            report.add(Problem.DUPLICATE, where, f"class id {key!r} is given twice")
         else:
-            names[row.get("id")] = row["name"]
+            names[key] = row["name"]
     return names
 
 
@@ -177,32 +207,48 @@ def _caption_records(
 
 
 def _object(
-    row: Row, names: dict[Any, str], size: Size, report: ReadReport, file: str
+    row: Row, names: dict[Any, str], size: Size, scale: Size, report: ReadReport, file: str
 ) -> LabelledObject | None:
+    """One object, or `None` where it was lost; `scale` multiplies boxes."""
     where = f"{file}, annotation {row.get('id')!r}"
-    if row.get("iscrowd"):
-        report.add(Problem.CROWD, where, "iscrowd is set")
-        return None
-    class_id = row.get("category_id")
-    if not isinstance(class_id, (int, str)) or class_id not in names:
-        report.add(Problem.LABEL, where, f"category_id {class_id!r} is no class of this file")
+    is_crowd = bool(row.get("iscrowd"))
+    is_ignored = is_crowd or bool(row.get("isgroup") or row.get("isGroupOf") or row.get("ignore"))
+    class_id = _key(row.get("category_id"))
+    if class_id not in names:
+        given = row.get("category_id")
+        report.add(Problem.LABEL, where, f"category_id {given!r} is no class of this file")
         return None
     try:
-        parts = _parts(row.get("segmentation"), size, report, where)
-        box = _box(row.get("bbox"))
+        box = _box(row.get("bbox"), scale)
+        # The outline of a crowd is asked by nobody; what is around it is enough.
+        parts = [] if is_crowd and box else _parts(row.get("segmentation"), size, report, where)
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
         return None
-    return checked_object(names[class_id], box, parts, size, report, where)
+    item = checked_object(names[class_id], box, parts, size, report, where)
+    if item is not None and is_ignored:
+        report.add(Problem.IGNORED, where, "a crowd" if is_crowd else "a group, or to be ignored")
+        return replace(item, is_ignored=True, is_crowd=is_crowd)
+    return item
 
 
-def _box(given: Any) -> Box | None:
+def _are_shares(rows: Sequence[Row]) -> bool:
+    """Whether the boxes of a file are shares of the pictures: none reaches beyond 1."""
+    boxes = [row["bbox"] for row in rows if isinstance(row.get("bbox"), list) and row["bbox"]]
+    try:
+        sides = np.array(boxes, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return sides.ndim == 2 and bool((sides <= 1.0).all() and (sides % 1 != 0).any())
+
+
+def _box(given: Any, scale: Size) -> Box | None:
     if not given:
         return None
     if not isinstance(given, list) or len(given) != 4:
         raise DataError(f"bbox is {given!r}; give x, y, width, height")
     x, y, width, height = (number(value, "a side of bbox") for value in given)
-    return x, y, x + width, y + height
+    return x * scale[0], y * scale[1], (x + width) * scale[0], (y + height) * scale[1]
 
 
 def _parts(given: Any, size: Size, report: ReadReport, where: str) -> list[Array]:

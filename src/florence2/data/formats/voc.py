@@ -3,13 +3,18 @@
 VOC counts pixels from 1 and includes the last, so the box of a whole picture of 500 x 375 pixels is
 1, 1, 500, 375. In continuous coordinates that is 0, 0, 500, 375: one is taken off x_min and y_min
 only, and put back on writing. Files that count from 0 come one pixel too far to the upper left;
-where they touch the edge, the report counts boxes as cut. Objects marked difficult are kept.
+where they touch the edge, the report counts boxes as cut. Objects marked difficult are to be
+ignored, as in VOC's own measure. Outlines (`polygon`, of Roboflow) and turned boxes (`robndbox`, of
+roLabelImg) count in continuous pixels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
 
 from florence2.data.files import choose_split, number, read_text
 from florence2.data.image_files import PICTURE_SUFFIXES, PictureFolder, named_picture
@@ -25,7 +30,7 @@ from florence2.data.objects import (
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
-from florence2.geometry import Size
+from florence2.geometry import Array, Box, Size
 from florence2.results import Boxes
 from florence2.tasks import Task
 
@@ -85,9 +90,8 @@ def _records_of(
     found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, annotated)
     if found is None:
         return
-    objects = (_object(item, found[1], report, file.name) for item in tree.iter("object"))
-    kept = tuple(item for item in objects if item is not None)
-    yield from object_records(LabelledPicture(*found, kept, file.name), tasks, report)
+    objects = [_object(item, found[1], report, file.name) for item in tree.iter("object")]
+    yield from object_records(LabelledPicture.of(*found, objects, file.name), tasks, report)
 
 
 def _annotated_size(tree: Element) -> Size | None:
@@ -103,13 +107,44 @@ def _object(item: Element, size: Size, report: ReadReport, file: str) -> Labelle
     label = item.findtext("name") or ""
     where = f"{file}, object {label.strip()!r}"
     try:
-        x_min, y_min, x_max, y_max = (
-            number(item.findtext(f"bndbox/{side}"), side) for side in SIDES
-        )
+        box, parts = _box(item), _outline(item)
+        if box is None and not parts:
+            raise DataError("it has none of bndbox, polygon and robndbox")
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
         return None
-    return checked_object(label, (x_min - 1, y_min - 1, x_max, y_max), (), size, report, where)
+    found = checked_object(label, box, parts, size, report, where)
+    if found is not None and (item.findtext("difficult") or "").strip() in ("1", "true", "True"):
+        report.add(Problem.IGNORED, where, "it is marked difficult")
+        return replace(found, is_ignored=True)
+    return found
+
+
+def _box(item: Element) -> Box | None:
+    if item.find("bndbox") is None:
+        return None
+    x_min, y_min, x_max, y_max = (number(item.findtext(f"bndbox/{side}"), side) for side in SIDES)
+    return x_min - 1, y_min - 1, x_max, y_max
+
+
+def _outline(item: Element) -> list[Array]:
+    """The corners of a polygon, x1 y1 x2 y2 ..., or of a box that is turned about its centre."""
+    polygon, turned = item.find("polygon"), item.find("robndbox")
+    if polygon is not None:
+        sides = {side.tag: number(side.text, side.tag) for side in polygon}
+        count = len(sides) // 2
+        if sides.keys() != {f"{axis}{at}" for axis in "xy" for at in range(1, count + 1)}:
+            raise DataError(f"a polygon has {', '.join(sides)}; give x1, y1, x2, y2, ...")
+        corners = [(sides[f"x{at}"], sides[f"y{at}"]) for at in range(1, count + 1)]
+        return [np.array(corners, dtype=np.float64)]
+    if turned is not None:
+        names = ("cx", "cy", "w", "h", "angle")
+        cx, cy, width, height, angle = (number(turned.findtext(name), name) for name in names)
+        across = width / 2 * np.array([np.cos(angle), np.sin(angle)])
+        down = height / 2 * np.array([-np.sin(angle), np.cos(angle)])
+        signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        return [np.array([(cx, cy) + x * across + y * down for x, y in signs])]
+    return []
 
 
 def write_voc(records: Iterable[Record], folder: Path) -> None:

@@ -6,6 +6,7 @@ the pictures are, or in `classes.txt`. The labels of `images/a.jpg` are in `labe
 the picture. A picture without a label file shows no object, as the trainers of YOLO have it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -41,6 +42,7 @@ from florence2.tasks import Task
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "*.yaml", "*.yml")
 NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
 SPLITS = ("train", "val", "test")
+_DIVIDERS = re.compile(r"\s*[\s,;]\s*")
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,16 @@ def read_yolo(
         size = checked_size(picture, report, picture.name)
         if size is None:
             continue
-        objects: tuple[LabelledObject, ...] = ()
+        objects: list[LabelledObject | None] = []
         if label_file := _label_file(picture):
             try:
                 text = read_text(label_file)
             except Florence2Error as error:
                 report.add(Problem.ROW, label_file.name, error)
                 continue
-            objects = tuple(_objects(text, label_file.name, layout, size, report))
+            objects = list(_objects(text, label_file.name, layout, size, report))
         yield from object_records(
-            LabelledPicture(picture, size, objects, picture.name), tasks, report
+            LabelledPicture.of(picture, size, objects, picture.name), tasks, report
         )
 
 
@@ -181,11 +183,12 @@ def _label_file(picture: Path) -> Path | None:
 
 def _objects(
     text: str, name: str, layout: _Layout, size: Size, report: ReadReport
-) -> Iterator[LabelledObject]:
+) -> Iterator[LabelledObject | None]:
+    """Yield the objects of a label file, and `None` for each that was lost."""
     seen = set()
     for line_number, line in enumerate(text.splitlines(), start=1):
         where = f"{name}, line {line_number}"
-        values = line.split()
+        values = _DIVIDERS.split(line.strip()) if line.strip() else []
         if not values:
             continue
         if tuple(values) in seen:
@@ -197,12 +200,14 @@ def _objects(
             box, points = _placed(shares, layout.keypoints, size)
         except Florence2Error as error:
             report.add(Problem.ROW, where, error)
+            yield None
             continue
         label = layout.names.get(int(class_number)) if class_number.is_integer() else None
         if label is None:
             report.add(Problem.LABEL, where, f"class {values[0]} has no name")
-        elif item := checked_object(label, box, points, size, report, where):
-            yield item
+            yield None
+        else:
+            yield checked_object(label, box, points, size, report, where)
 
 
 def _placed(

@@ -120,7 +120,7 @@ def translated(result: Result, tile: Tile, image_size: Size) -> Result:
             changes["location_bins"] = encode_points(points, image_size).ravel().tolist()
             left, top = origin.tolist()
             changes["pieces"] = tuple(
-                piece._replace(points=tuple((x + left, y + top) for x, y in piece.points))
+                replace(piece, points=tuple((x + left, y + top) for x, y in piece.points))
                 for piece in result.pieces
             )
         case Mixed():

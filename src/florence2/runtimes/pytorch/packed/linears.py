@@ -9,6 +9,7 @@ Shapes: `M` rows, `K` inputs, `N` outputs; leading axes are free.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -24,9 +25,38 @@ def can_pack() -> bool:
     return bool(torch.backends.mkldnn.is_available()) and hasattr(_dnn, "_linear_pointwise")
 
 
+@cache
+def can_pack_bfloat16() -> bool:
+    """Whether oneDNN computes bfloat16 on this processor, and as it is held to by its settings.
+
+    Asked by packing: what it needs (AVX-512, or AVX-NE-CONVERT) differs from release to release.
+    """
+    if not can_pack():
+        return False
+    try:
+        convolution = nn.Conv2d(16, 16, 3, padding=1)
+        Convolution(convolution, 4, torch.bfloat16)(torch.zeros(1, 4, 4, 16, dtype=torch.bfloat16))
+        Linear(torch.zeros(16, 16), None, torch.bfloat16)(torch.zeros(1, 16, dtype=torch.bfloat16))
+        return True
+    except RuntimeError:
+        return False
+
+
+@cache
 def can_quantize() -> bool:
-    """Whether products of 8-bit integers are fast here; without VNNI they are emulated."""
-    return can_pack() and bool(torch.cpu._is_vnni_supported())
+    """Whether products of 8-bit integers are fast here, and right.
+
+    Without VNNI they are emulated, and sums of two products saturate at 16 bits. A setting may hold
+    oneDNN to less than the processor can, so a large product is computed and looked at.
+    """
+    if not (can_pack_bfloat16() and torch.cpu._is_vnni_supported()):
+        return False
+    weight_NK = torch.full((16, 32), 127.0)
+    x_MK = torch.arange(96.0, 128.0)[None]  # the scale is 1: nothing is rounded
+    try:
+        return torch.allclose(QuantizedLinear(weight_NK, None).rows(x_MK), x_MK @ weight_NK.T)
+    except RuntimeError:
+        return False
 
 
 if can_pack():

@@ -28,9 +28,9 @@ class PackedModel:
     Args:
         model: in the dtype that it is stored in, or any; emptied on the way.
         precision: "int8" quantizes weights and inputs of the linears of tower and encoder; all
-            else is bfloat16. The word embedding, where it makes logits, is quantized in both, on
-            processors that can: its product is in float32 then, while logits in bfloat16 have many
-            equal ones among the likeliest.
+            else is bfloat16. What makes logits, the word embedding or the head, is quantized in
+            both, on processors that can: its product is in float32 then, while logits in bfloat16
+            have many equal ones among the likeliest.
         on_layer_packed: called after each layer that has been packed: where weights are views of a
             mapped file, its pages can be given back.
     """
@@ -53,7 +53,9 @@ class PackedModel:
         # The largest matrix first: its copies on the way come on top of all that is packed already.
         self.quantizes_words = precision != "float32" and can_quantize()
         words = Packer(self.dtype, self.quantizes_words, on_layer_packed)
-        self._logits = words.linear(model.shared.weight, None)
+        head = model.shared if model.lm_head is None else model.lm_head
+        self._logits = words.linear(head.weight, None)
+        model.lm_head = None
         self._tower = PackedTower(model.vision_tower, self.config.image_side, big)
         model.vision_tower = None
         self._encoder = _Encoder(model.text_encoder, big)
