@@ -1,6 +1,6 @@
 """Two that answer without looking: one that knows every answer, and one that says nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from florence2.answers import parse_answer
 from florence2.data.records import Record
@@ -15,7 +15,10 @@ class _Answerer:
         raise NotImplementedError
 
     def predict(self, records: Sequence[Record]) -> list[Answer]:
-        return [Answer(result, {}) for result in self.answer(records)]
+        return list(self.try_predict(records))
+
+    def try_predict(self, records: Sequence[Record]) -> Iterator[Answer]:
+        return (Answer(result, {}) for result in self.answer(records))
 
 
 class Oracle(_Answerer):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from florence2.pipelines.tiling.grid import Tiles as Tiles
     from florence2.results import Boxes as Boxes
     from florence2.results import Mixed as Mixed
+    from florence2.results import Piece as Piece
+    from florence2.results import Points as Points
     from florence2.results import Polygons as Polygons
     from florence2.results import Quads as Quads
     from florence2.results import Result as Result
@@ -59,7 +61,7 @@ _HOMES = {
         "WeightsError",
     ),
     "generation.options": ("GenerationOptions",),
-    "results": ("Boxes", "Mixed", "Polygons", "Quads", "Result", "Text"),
+    "results": ("Boxes", "Mixed", "Piece", "Points", "Polygons", "Quads", "Result", "Text"),
     "tasks": ("Task",),
     "pipelines.tiling.grid": ("Tiles",),
 }

@@ -6,6 +6,7 @@ model.run("page.png", Task.OCR)     # -> Text
 seen = model.encode_image("a.jpg")  # encode once ...
 model.caption(seen)                 # ... ask many times
 model.detect("big.jpg", tiles="auto")
+model.run("form.png", prompt="<DocVQA>What is the total?")  # a checkpoint's own question
 """
 
 from __future__ import annotations
@@ -217,19 +218,25 @@ class Florence2:
     def run(
         self,
         image: ImageSource | EncodedImage,
-        task: Task | str,
+        task: Task | str | None = None,
         text_input: str = "",
         region: Sequence[float] | None = None,
         generation: GenerationOptions | None = None,
         min_score: float = 0.0,
         min_presence: float = 0.0,
         *,
+        prompt: str | None = None,
         tiles: Tiles | str | None = None,
     ) -> Result:
         """Ask one question about one picture; `Request` says what the thresholds do.
 
+        Args:
+            prompt: a question in a checkpoint's own words; the result is then the answer as it was
+                written, with the points and boxes that it names in order: docs/prompts.md.
+
         Returns:
-            The result type of the task: `Text`, `Boxes`, `Quads`, `Polygons` or `Mixed`.
+            The result type of the task: `Text`, `Boxes`, `Quads`, `Polygons` or `Mixed`; for a
+            prompt without a task `Text`.
 
         Raises:
             ImageError: the picture cannot be read or is beyond the limits.
@@ -241,6 +248,7 @@ class Florence2:
             text_input,
             region,
             min_score,
+            prompt=prompt,
             min_presence=min_presence,
             generation=generation,
         )

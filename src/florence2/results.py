@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from florence2.errors import AnswerError, DataError, Florence2Error, warn_moved
 from florence2.geometry import Array, Size, bounding_box
 from florence2.locations import check_image_size, location_tokens
-from florence2.tasks import AnswerKind, Task
+from florence2.tasks import AnswerKind, Task, asked_words
 
 Scores = tuple[float | None, ...]
 
@@ -43,6 +43,10 @@ class _Answered(ABC):
         token_ids: the generated ids, empty where unknown.
         finish_reason: `"stop"`, `"length"`, `"loop"` or `"grammar"`, `None` where unknown.
         malformed: number of pieces of the answer that break its grammar.
+        repaired: the answer broke the grammar of its task and was written once more within it; so
+            it is not what the model wrote by itself.
+        first_answer: what the model wrote by itself, where `repaired`; of results that were merged
+            from several answers it is not kept.
     """
 
     kind: ClassVar[str]
@@ -52,6 +56,8 @@ class _Answered(ABC):
     token_ids: tuple[int, ...] = ()
     finish_reason: str | None = None
     malformed: int = 0
+    repaired: bool = False
+    first_answer: str | None = None
 
     def __post_init__(self) -> None:
         self._set("image_size", check_image_size(self.image_size))
@@ -78,6 +84,8 @@ class _Answered(ABC):
             "token_ids": list(self.token_ids),
             "finish_reason": self.finish_reason,
             "malformed": self.malformed,
+            "repaired": self.repaired,
+            "first_answer": self.first_answer,
         }
 
     @classmethod
@@ -116,14 +124,50 @@ class _Answered(ABC):
         """Return the fields that only this type has, as JSON."""
 
 
-@dataclass(frozen=True, eq=False)
-class Text(_Answered):
-    """A text; the location tokens that region tasks append to it are kept apart.
+PieceKind = Literal["words", "point", "box", "points", "tokens"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of an answer: words, a place in the picture, or other tokens.
 
     Attributes:
-        text: the words, without space around them.
-        location_bins: bins of the appended location tokens, in their order.
+        kind: `"words"`; `"point"` for two location tokens; `"box"` for four that are `x_min, y_min,
+            x_max, y_max`; `"points"` for any other even number; `"tokens"` for all else.
+        text: as written, tokens and spaces included: all texts in a row are the answer.
+        start: where it begins in the answer, in characters.
+        points: pixels `(x, y)` of a place, one for each pair of location tokens, two for a box.
+        label: of a place the words before it, without space and commas and the like around them.
+        score: of a place how sure the model was of it, in [0, 1], `None` where unknown.
+    """
+
+    kind: PieceKind
+    text: str
+    start: int
+    points: tuple[tuple[float, float], ...] = ()
+    label: str = ""
+    score: float | None = None
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the answer."""
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True, eq=False)
+class Text(_Answered):
+    """A text, with the places that it names.
+
+    An answer to a prompt of a checkpoint's own is a text as it was written, location tokens
+    included. In the text of a task they are kept apart.
+
+    Attributes:
+        text: the words of a task's answer, without space around them; of an answer to a prompt
+            without a task all of it, to the letter.
+        location_bins: bins of the location tokens that region tasks append, in their order.
         score: of the words, in [0, 1], `None` where unknown.
+        pieces: the answer in order, words and places; of a task's answer only where it breaks its
+            grammar, so that the fields above do not tell all of it.
     """
 
     kind: ClassVar[str] = "text"
@@ -131,19 +175,71 @@ class Text(_Answered):
     text: str
     location_bins: tuple[int, ...] = ()
     score: float | None = None
+    pieces: tuple[Piece, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("location_bins", tuple(int(value) for value in self.location_bins))
         location_tokens(self.location_bins)  # refuses bins that have no token
-        _check_scores([self.score])
+        self._set("pieces", tuple(self.pieces))
+        _check_scores([self.score, *(piece.score for piece in self.pieces)])
+
+    @property
+    def points(self) -> "Points":
+        """The pieces that are points, as objects."""
+        pieces = [piece for piece in self.pieces if piece.kind == "point"]
+        xy = [piece.points[0] for piece in pieces]
+        return Points(_array(xy, 2), **_piece_columns(pieces), image_size=self.image_size)
+
+    @property
+    def boxes(self) -> "Boxes":
+        """The pieces that are boxes, as objects."""
+        pieces = [piece for piece in self.pieces if piece.kind == "box"]
+        xyxy = [(*piece.points[0], *piece.points[1]) for piece in pieces]
+        return Boxes(_array(xyxy, 4), **_piece_columns(pieces), image_size=self.image_size)
 
     def _content(self) -> dict[str, Any]:
         return {
             "text": self.text,
             "location_bins": list(self.location_bins),
             "score": self.score,
+            "pieces": [_piece_dict(piece) for piece in self.pieces],
         }
+
+    @classmethod
+    def _from_fields(cls, given: dict[str, Any]) -> Self:
+        pieces = tuple(_piece_from_dict(each) for each in given.pop("pieces", ()))
+        return cls(**given, pieces=pieces)
+
+
+def _piece_dict(piece: Piece) -> dict[str, Any]:
+    """A piece as JSON; what only places have is left out of the others."""
+    written = {"kind": piece.kind, "text": piece.text, "start": piece.start, "end": piece.end}
+    if not piece.points:
+        return written
+    points = [list(point) for point in piece.points]
+    return written | {"points": points, "label": piece.label, "score": piece.score}
+
+
+def _piece_from_dict(given: Mapping[str, Any]) -> Piece:
+    fields = {name: value for name, value in given.items() if name != "end"}
+    points = tuple((float(x), float(y)) for x, y in fields.pop("points", ()))
+    return Piece(**fields, points=points)
+
+
+def _piece_columns(pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Labels and scores of pieces."""
+    scores = tuple(piece.score for piece in pieces)
+    known = any(score is not None for score in scores)
+    return {
+        "labels": tuple(piece.label for piece in pieces),
+        "scores": scores if known else None,
+        "location_scores": scores if known else None,
+    }
+
+
+def _array(rows: Sequence[Sequence[float]], width: int) -> Array:
+    return np.array(rows, dtype=np.float64).reshape(-1, width)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -255,6 +351,32 @@ class Boxes(_Objects):
     def _from_fields(cls, given: dict[str, Any]) -> Self:
         absent = tuple(Absent(**each) for each in given.pop("absent", ()))
         return cls(**given, absent=absent)
+
+
+@dataclass(frozen=True, eq=False)
+class Points(_Objects):
+    """Labelled points, as an answer to a prompt of a checkpoint's own may name them.
+
+    Attributes:
+        xy: `(N, 2)` pixels.
+        labels: N labels.
+        scores: N scores in [0, 1], any of them `None` where unknown.
+    """
+
+    kind: ClassVar[str] = "points"
+    _shapes: ClassVar[str] = "xy"
+
+    xy: Array
+    labels: tuple[str, ...]
+    scores: Scores | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("xy", _frozen(self.xy, (2,), "points"))
+        self._check_columns(len(self.xy))
+
+    def _content(self) -> dict[str, Any]:
+        return {"xy": self.xy.tolist(), **self._column_lists()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,7 +495,7 @@ class Mixed(_Answered):
         return cls(boxes, polygons, **given)
 
 
-Objects = Boxes | Quads | Polygons
+Objects = Boxes | Quads | Polygons | Points
 Result = Text | Objects | Mixed
 
 RESULT_TYPES: Mapping[AnswerKind, type[Result]] = {
@@ -391,7 +513,7 @@ SCORE_COLUMNS = ("scores", "location_scores", "label_scores")
 
 def from_dict(data: Mapping[str, Any]) -> Result:
     """Rebuild a result of any type from its `to_dict`."""
-    types = {result_type.kind: result_type for result_type in RESULT_TYPES.values()}
+    types = {each.kind: each for each in (*RESULT_TYPES.values(), Points)}
     kind = data.get("type")
     if kind not in types:
         raise DataError(f"result type {kind!r} is unknown; choose one of {', '.join(types)}")
@@ -399,9 +521,9 @@ def from_dict(data: Mapping[str, Any]) -> Result:
 
 
 def as_boxes(result: Result) -> Boxes:
-    """The objects of a result as boxes: those around quads and outlines, none of a text.
+    """The objects of a result as boxes: those around quads and outlines, those that a text names.
 
-    A mixed result gives its boxes alone.
+    A mixed result gives its boxes alone. A point is a box without area.
     """
     match result:
         case Boxes():
@@ -409,7 +531,9 @@ def as_boxes(result: Result) -> Boxes:
         case Mixed():
             return result.boxes
         case Text():
-            return Boxes(np.empty((0, 4)), (), image_size=result.image_size)
+            return result.boxes
+        case Points():
+            around = np.concatenate([result.xy, result.xy], axis=1)
         case Quads():
             around = bounding_box(result.quads)
         case Polygons():
@@ -430,12 +554,12 @@ def filled_columns(result: _Objects) -> dict[str, Any]:
     return {name: none if values is None else values for name, values in columns.items()}
 
 
-def check_fits(result: object, task: Task) -> None:
-    """Refuse a result of a type that the task never answers with."""
-    wanted = RESULT_TYPES[task.answer_kind]
+def check_fits(result: object, task: Task | None) -> None:
+    """Refuse a result of a type that the task, or a prompt without one, never answers with."""
+    wanted = Text if task is None else RESULT_TYPES[task.answer_kind]
     if not isinstance(result, wanted):
         raise AnswerError(
-            f"task {task.token!r} cannot express a {type(result).__name__} result; give a "
+            f"{asked_words(task)} cannot express a {type(result).__name__} result; give a "
             f"{wanted.__name__} result"
         )
 

@@ -9,6 +9,9 @@ from numbers import Integral
 from florence2.errors import TaskError, did_you_mean
 
 AND = "<and>"  # between the classes that open-vocabulary detection is asked for
+OWN_PROMPT = "own prompt"  # in reports, where the token of a task would stand
+IMAGE_PLACEHOLDER = "<image>"
+_PLACEHOLDER = re.compile(rf"\s*{IMAGE_PLACEHOLDER}\s*")
 _REGION_TEXT = re.compile(r"\s*" + r"<loc_([0-9]{1,3})>\s*" * 4)
 
 
@@ -244,6 +247,48 @@ class Task(_Row, Enum):
                 f"y_max in bins from 0 to {NUM_BINS - 1}, as four integers or location tokens"
             )
         return location_tokens(bins)
+
+
+def parse_optional(task: "str | Task | None") -> Task | None:
+    """`Task.parse`, or `None` for a prompt of a checkpoint's own that is asked without a task."""
+    return None if task is None else Task.parse(task)
+
+
+def asked_words(task: Task | None) -> str:
+    """What messages call a task, or a prompt without one.
+
+    >>> asked_words(Task.OD), asked_words(None)
+    ("task '<OD>'", 'a prompt without a task')
+    """
+    return "a prompt without a task" if task is None else f"task {task.token!r}"
+
+
+def task_column(task: Task | None) -> str:
+    """What reports call a task, or a prompt without one: `<OD>` or `own prompt`."""
+    return OWN_PROMPT if task is None else task.token
+
+
+def task_name(task: Task | None) -> str:
+    """What files and numbers call a task, or a prompt without one: `od` or `prompt`."""
+    return "prompt" if task is None else task.name.lower()
+
+
+def without_placeholder(prompt: str) -> str:
+    """A prompt without the `<image>` that other programs put where the picture goes.
+
+    This model gets the picture apart, in front of every prompt. The space around the placeholder
+    goes with it; all else stays to the letter.
+
+    >>> without_placeholder("<image>\\nWhat is the total? ")
+    'What is the total? '
+    """
+    return _PLACEHOLDER.sub(_joined, prompt)
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Nothing at an end of the prompt, a space inside it."""
+    inside = match.start() > 0 and match.end() < len(match.string)
+    return " " if inside and match[0] != IMAGE_PLACEHOLDER else ""
 
 
 CAPTION_TASKS = tuple(task for task in Task if task.is_caption)

@@ -14,7 +14,7 @@ def test_defaults_are_the_published_ones() -> None:
     assert (options.num_beams, options.no_repeat_ngram_size, options.max_new_tokens) == (3, 3, 1024)
     assert options.early_stopping is True
     assert options.end_loops is False
-    assert options.grammar == "repair"  # leaves well-formed answers as they are
+    assert options.grammar is None  # repairs the answers of tasks, leaves own prompts alone
     assert (options.length_penalty, options.temperature) == (1.0, 0.0)
 
 

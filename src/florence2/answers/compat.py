@@ -12,7 +12,7 @@ from florence2.answers.tokens import EOS
 from florence2.errors import AnswerError
 from florence2.geometry import Array, Size
 from florence2.locations import NUM_BINS, decode_points, encode_points, location_tokens
-from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text, check_fits
+from florence2.results import Boxes, Mixed, Points, Polygons, Quads, Result, Text, check_fits
 from florence2.tasks import AnswerKind, Task
 
 Style = Literal["hf", "microsoft"]
@@ -72,6 +72,8 @@ def _value(result: Result, task: Task, style: Style) -> Any:
                 "polygons": polygons["polygons"],
                 "polygons_labels": polygons["labels"],
             }
+        case Points():
+            raise AssertionError("no task answers with points, as was checked above")
     assert_never(result)
 
 

@@ -9,6 +9,16 @@ from florence2.results import Boxes, Mixed, Polygons, Quads, Text
 from florence2.tasks import AnswerKind, Task
 
 
+def written_text(result: Text) -> str:
+    """The text of an answer to a prompt without a task, refusing what would not be read back."""
+    if found := next((token for token in PADDING if token in result.text), None):
+        raise AnswerError(
+            f"text {result.text!r} holds {found!r}, which is put around every answer and is no part"
+            " of any; leave it out"
+        )
+    return result.text
+
+
 class AnswerFormatter:
     """Formats results as answers of one task."""
 

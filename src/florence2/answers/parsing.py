@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from florence2.answers.confidence import Confidence, ScoredText, mean_probability
+from florence2.answers.pieces import pieces_of
 from florence2.answers.tokens import POLY_END, POLY_START, SEP, AnswerTokenizer, Token
 from florence2.geometry import Array, Size
 from florence2.locations import NUM_BINS, decode_points
@@ -86,6 +87,14 @@ class AnswerParser:
                 return self.mixed()
         return self.boxes(labelled=kind is not AnswerKind.BOXES)
 
+    def as_written(self) -> Text:
+        """An answer without a grammar."""
+        tokens = list(self._tokenizer.written())
+        words = [token.logprobs for token in tokens if token.kind == "words" and token.text.strip()]
+        score = mean_probability([logprob for logprobs in words for logprob in logprobs])
+        pieces = pieces_of(tokens, self.image_size)
+        return Text(self.answer, (), score, pieces, image_size=self.image_size)
+
     def text(self) -> Text:
         words: list[str] = []
         logprobs: list[float] = []
@@ -102,7 +111,10 @@ class AnswerParser:
         self.malformed += len(bins) % 4 != 0 or _beyond(bins)
         bins = [min(value, NUM_BINS - 1) for value in bins]
         score = mean_probability(logprobs)
-        return Text(" ".join(words), tuple(bins), score, image_size=self.image_size)
+        # Words with boxes behind them are told whole by these two.
+        broken = list(self._tokenizer.written()) if self.malformed else []
+        pieces = pieces_of(broken, self.image_size)
+        return Text(" ".join(words), tuple(bins), score, pieces, image_size=self.image_size)
 
     def boxes(self, labelled: bool) -> Boxes:
         rows: list[list[Token]] = []

@@ -57,7 +57,8 @@ def main(arguments: argparse.Namespace) -> int:
     beams = model.generation.num_beams if arguments.beams is None else arguments.beams
     options = replace(model.generation, num_beams=beams)
     pairs = list(ask(Predictor(model.engine, options, None), records))
-    calibration = fit(pairs, model.name, model.fingerprint, records[0].task)
+    (task,) = {record.task for record in records if record.task}
+    calibration = fit(pairs, model.name, model.fingerprint, task)
     calibration.save(arguments.out)
     print(table(calibration.measured["scores"]), file=sys.stderr)
     told = {"out": str(arguments.out), "model": model.name, "task": calibration.task.token}
@@ -72,9 +73,10 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
 
     asked = [] if arguments.task is None else [Task.parse(arguments.task)]
     dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)
-    records = [record for record in dataset if record.task.answer_kind in KINDS]
+    tasks = {task for task in Task if task.answer_kind in KINDS}
+    records = [record for record in dataset if record.task in tasks]
     print(dataset.report, file=sys.stderr)
-    counts = Counter(record.task for record in records)
+    counts = Counter(record.task for record in records if record.task)
     if len(counts) != 1:
         allowed = [task.name.lower() for task in counts or Task if task.answer_kind in KINDS]
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What `florence2 run` asks of each picture: one task, for a region or many, or a cascade."""
+"""What `florence2 run` asks of each picture: a task or a prompt of its own, or a cascade."""
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from florence2.errors import DataError, Florence2Error, TaskError
 from florence2.pipelines.tiling.grid import Tiles
-from florence2.tasks import Task
+from florence2.tasks import Task, parse_optional, task_name, without_placeholder
 
 if TYPE_CHECKING:
     from florence2.answers.calibration import Calibration
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from florence2.pipelines.cascades import CascadeResult
     from florence2.processing.images import ImageSource
     from florence2.results import Result
+
+# What lines tell beside a result, in this order.
+COMMON = ("answer", "finish_reason", "malformed", "repaired", "first_answer")
 
 Region = tuple[float, ...]  # x_min, y_min, x_max, y_max in pixels
 
@@ -42,28 +45,51 @@ class OutputLine:
 
 @dataclass(frozen=True)
 class TaskJob:
-    """One task, at once or through tiles; with several regions once for each of them."""
+    """One task, at once or through tiles; with several regions once for each of them.
 
-    task: Task
+    A prompt of a checkpoint's own is sent in place of the task's sentence; then `task` is None, or
+    tells how the answers are read.
+    """
+
+    task: Task | None
     text: str
     regions: Sequence[Region]
     tiles: Tiles | None
     min_score: float
     min_presence: float
+    prompt: str | None = None
 
     def __post_init__(self) -> None:
         # Missing or surplus input is refused before a model is loaded.
-        self.task.prompt(self.text, (0, 0, 999, 999) if self.regions else None)
+        if self.prompt is None:
+            assert self.task is not None, "one of the two is given"
+            self.task.prompt(self.text, (0, 0, 999, 999) if self.regions else None)
+            return
+        if not without_placeholder(self.prompt).strip():
+            raise TaskError(f"--prompt {self.prompt!r} is empty; write a question")
+        sent: dict[str, object] = {"--text": self.text, "--region": self.regions}
+        read: dict[str, object] = {"--tiles": self.tiles, "--min-presence": self.min_presence}
+        if flags := [flag for flag, value in sent.items() if value]:
+            raise TaskError(
+                f"--prompt is sent as it is, so it takes no {flags[0]}; write that into the prompt"
+            )
+        if self.task is None and (flags := [flag for flag, value in read.items() if value]):
+            raise TaskError(
+                f"--prompt without a task takes no {flags[0]}: its answer is printed as it was"
+                " written; leave that out, or give --task too"
+            )
 
     @property
     def name(self) -> str:
-        return self.task.name.lower()
+        return task_name(self.task)
 
     def count(self, images: Sequence[str]) -> int:
         """Lines that `lines` will yield."""
         return len(images) * max(1, len(self.regions))
 
     def check_calibration(self, calibration: "Calibration") -> None:
+        if self.task is None:
+            raise TaskError("--calibration is of a task; give --task too, or leave it out")
         calibration.check_task(self.task)
 
     def lines(
@@ -96,6 +122,7 @@ class TaskJob:
             self.text,
             region,
             self.min_score,
+            prompt=self.prompt,
             min_presence=self.min_presence,
             generation=options,
         )
@@ -123,13 +150,17 @@ class TaskJob:
         region: Region | None,
         answer: "Answer | Florence2Error",
     ) -> OutputLine:
-        asked: dict[str, Any] = {"image": image, "task": self.task.token}
+        asked: dict[str, Any] = {"image": image}
+        if self.task is not None:
+            asked["task"] = self.task.token
+        if self.prompt is not None:
+            asked["prompt"] = self.prompt
         if region is not None:
             asked["region"] = list(region)
         if isinstance(answer, Florence2Error):
             return _failed(asked, answer)
         content = answer.result.to_dict()
-        common = {key: content.pop(key) for key in ("answer", "finish_reason", "malformed")}
+        common = {key: content.pop(key) for key in COMMON}
         line = asked | {"result": content} | common | _provenance(model, answer.timings_ms)
         return OutputLine(line, answer.result)
 
@@ -210,10 +241,13 @@ def parse_question(arguments: argparse.Namespace) -> TaskJob | CascadeJob:
     if arguments.regions is not None:
         regions += _read_regions(arguments.regions)
     if not arguments.cascade:
-        task = Task.parse(arguments.task)
-        return TaskJob(
-            task, arguments.text, regions, tiles, arguments.min_score, arguments.min_presence
-        )
+        if arguments.task is None and arguments.prompt is None:
+            raise TaskError("there is no question; give --task, --prompt or --cascade")
+        task, text = parse_optional(arguments.task), arguments.text
+        thresholds = arguments.min_score, arguments.min_presence
+        return TaskJob(task, text, regions, tiles, *thresholds, prompt=arguments.prompt)
+    if arguments.prompt is not None:
+        raise TaskError(f"cascade {arguments.cascade!r} takes no --prompt; leave one of them out")
     if arguments.min_presence:
         raise TaskError(f"cascade {arguments.cascade!r} takes no --min-presence; leave it out")
     if regions:

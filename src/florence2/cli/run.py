@@ -1,12 +1,14 @@
 """Ask one question, or a chain of them, about each of the pictures.
 
 Prints one JSON object for each picture, and each region of it, on stdout: image, task or cascade,
-region where there is one, result, answer, finish_reason, malformed, model, timings_ms (a cascade
-has answer to malformed inside its result); for what cannot be answered the first three and error.
+prompt and region where there are such, result, answer, finish_reason, malformed, repaired,
+first_answer, model, timings_ms (a cascade has answer to first_answer inside its result); for what
+cannot be answered what was asked and error.
 
   florence2 run street.jpg --task od --draw out/
   florence2 run *.png --task ocr > answers.jsonl
   florence2 run street.jpg --task caption_to_phrase_grounding --text "a red car"
+  florence2 run form.png --prompt "<DocVQA>What is the total?" --model runs/mine/model
   florence2 run street.jpg --task od --min-score 0.3
   florence2 run street.jpg --task open_vocabulary_detection --text "car<and>bus" --min-presence 0.5
   florence2 run street.jpg --task region_to_category --region 10,20,200,180 --region 5,5,90,60
@@ -43,10 +45,16 @@ GRAMMARS: dict[str, bool | str] = {"repair": "repair", "always": True, "never": 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(task.name.lower() for task in Task)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
-    asked = parser.add_mutually_exclusive_group(required=True)
+    asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--task", help=f"what to ask: {names}")
     chains = "; ".join(f"{name}: {what}" for name, what in CASCADES.items())
     asked.add_argument("--cascade", choices=CASCADES, help=f"several questions in one. {chains}")
+    parser.add_argument(
+        "--prompt",
+        metavar="WORDS",
+        help="a question in the checkpoint's own words; the answer is printed as it was written,"
+        " or as --task would read it",
+    )
     parser.add_argument("--text", default="", help="words, for tasks that need them")
     parser.add_argument(
         "--region",
@@ -84,7 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grammar",
         choices=sorted(GRAMMARS),
-        help="keep to the task's grammar: where an answer broke it (repair), always, never",
+        help="keep to the task's grammar: where an answer broke it (repair; default), always, never"
+        " (default with --prompt)",
     )
     parser.add_argument(
         "--end-loops",

@@ -15,7 +15,9 @@ import argparse
 import json
 import logging
 import runpy
+import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from florence2.tasks import Task
 from florence2.training.options import MODES, FinetuneOptions, WeightedPath
 
 if TYPE_CHECKING:
+    from florence2.data.records import Record
     from florence2.training.finetune import Finetuning, Outcome
 
 RECIPE_SUFFIX = ".py"
@@ -162,7 +165,7 @@ def trained(ready: "Finetuning") -> dict[str, Any]:
     line = planned(ready)
     outcome = ready.run()
     if ready.world.is_main:
-        tell(outcome)
+        tell(outcome, ready.data.stored)
     for name, path in (("checkpoint", outcome.checkpoint), ("adapter", outcome.adapter)):
         line[name] = None if path is None else str(path)
     for name, numbers in (("before", outcome.before), ("after", outcome.after)):
@@ -170,11 +173,27 @@ def trained(ready: "Finetuning") -> dict[str, Any]:
     return line
 
 
-def tell(outcome: "Outcome") -> None:
+def tell(outcome: "Outcome", trained_on: "Sequence[Record]") -> None:
     """What a run made, for people."""
     for name, value in outcome.after.items():
         was = outcome.before.get(name, float("nan"))
         print(f"held out  {name:<28}{was:>8.3f}  ->{value:>8.3f}", file=sys.stderr)
     made = outcome.checkpoint or outcome.adapter
     print(f"written   {made}", file=sys.stderr)
-    print(f"try       florence2 run PICTURE --task od --model {made}", file=sys.stderr)
+    asked = shlex.join(["PICTURE", *question_flags(trained_on), "--model", str(made)])
+    print(f"try       florence2 run {asked}", file=sys.stderr)
+
+
+def question_flags(records: "Sequence[Record]") -> list[str]:
+    """How `florence2 run` asks what most of these records ask: the first of them."""
+    kinds = Counter((record.task, record.prompt is not None) for record in records)
+    ((kind, _),) = kinds.most_common(1)
+    record = next(each for each in records if (each.task, each.prompt is not None) == kind)
+    flags = [] if record.task is None else ["--task", record.task.name.lower()]
+    if record.prompt is not None:
+        return [*flags, "--prompt", record.prompt]
+    if record.text_input:
+        flags += ["--text", record.text_input]
+    if record.region is not None:
+        flags += ["--region", ",".join(f"{side:g}" for side in record.region)]
+    return flags

@@ -21,7 +21,7 @@ from florence2.geometry import (
     polygon_area,
 )
 from florence2.results import Boxes, Mixed, Polygons, Result, Text
-from florence2.tasks import Task
+from florence2.tasks import Task, asked_words
 
 SLACK = 0.01
 """Pixels that an object may reach over the edge by rounding, without being counted as clipped."""
@@ -249,6 +249,6 @@ def labelled_boxes(record: Record, place: str) -> Boxes:
     """The boxes of a record that `place` can hold, such as "a VOC folder"."""
     if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
         raise DataError(
-            f"{place} cannot hold an answer of task {record.task.token!r}; give boxes with labels"
+            f"{place} cannot hold an answer of {asked_words(record.task)}; give boxes with labels"
         )
     return record.result

@@ -11,7 +11,7 @@ from florence2.errors import DataError
 from florence2.geometry import Box
 from florence2.processing.images import open_image
 from florence2.results import Boxes, Result, check_fits
-from florence2.tasks import Task
+from florence2.tasks import Task, without_placeholder
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Record:
 
     Attributes:
         image: uint8 RGB `(H, W, 3)`, or the path of a picture.
-        task: what is asked.
+        task: what is asked; `None` for a prompt of a checkpoint's own, answered to the letter.
         text_input: the phrase or caption that the task asks about, else empty.
         region: `(x_min, y_min, x_max, y_max)` in pixels for region tasks, else `None`.
         result: the answer; its `image_size` is that of the picture.
         source: where the record comes from, for tracing a bad one.
         prompt: a question in a checkpoint's own words, sent as it is in place of the task's
-            sentence; the task then tells only how the answer is written. `None` for the task's.
+            sentence; a task then tells only how the answer is written. `None` for the task's.
         ignored: where more is than the answer says, if so. Such a record measures and teaches not.
     """
 
     image: NDArray[np.uint8] | Path
-    task: Task
+    task: Task | None
     text_input: str
     region: Box | None
     result: Result
@@ -54,20 +54,30 @@ class Record:
 
     def __post_init__(self) -> None:
         check_fits(self.result, self.task)
-        own = self.prompt is not None
-        if own and not (self.prompt or "").strip():
-            raise DataError(
-                f"a record has the empty prompt {self.prompt!r}; write a question, or leave it out "
-                f"for the sentence of task {self.task.token!r} (record {self.source!r})"
+        if self.prompt is not None:
+            if not without_placeholder(self.prompt).strip():
+                raise DataError(
+                    f"a record has the empty prompt {self.prompt!r}; write a question, or leave it"
+                    f" out for the sentence of a task (record {self.source!r})"
+                )
+            self._check_input("a record with its own prompt", needs_text=False, needs_region=False)
+        elif self.task is not None:
+            self._check_input(
+                f"a record of task {self.task.token!r}",
+                needs_text=self.task.needs_text,
+                needs_region=self.task.needs_region,
             )
-        what = "a record with its own prompt" if own else f"a record of task {self.task.token!r}"
-        needs_text = self.task.needs_text and not own
+        else:
+            raise DataError(
+                f"a record asks nothing; give it a task, or a prompt (record {self.source!r})"
+            )
+
+    def _check_input(self, what: str, *, needs_text: bool, needs_region: bool) -> None:
         if bool(self.text_input) != needs_text:
             verb = "needs" if needs_text else "takes no"
             raise DataError(
                 f"{what} {verb} text input; got {self.text_input!r} (record {self.source!r})"
             )
-        needs_region = self.task.needs_region and not own
         if (self.region is not None) != needs_region:
             verb = "needs" if needs_region else "takes no"
             raise DataError(f"{what} {verb} region; got {self.region!r} (record {self.source!r})")

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from enum import Enum
 
 from florence2.answers import format_answer
+from florence2.answers.tokens import FOREIGN_LOCATION, foreign_location_words
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
-from florence2.tasks import Task
+from florence2.tasks import Task, task_column
 
 MAX_CASES = 3
 """So many cases of each kind are told in words."""
@@ -41,6 +42,11 @@ class Problem(Enum):
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
+    PLACEHOLDER = (
+        "prompts with <image>, which is left out: the picture comes apart",
+        Severity.NOTE,
+    )
+    NUMBER = ("answers given as whole numbers, read as their digits", Severity.NOTE)
     OTHER_TASK = ("records of tasks not asked for", Severity.NOTE)
 
     def __init__(self, words: str, severity: Severity) -> None:
@@ -53,14 +59,14 @@ class ReadReport:
 
     Attributes:
         strict: raise `DataError` at the first loss.
-        num_records: records made, by task.
+        num_records: records made, by task; `None` for prompts without one.
         counts: how often each problem was met.
         cases: the first cases of each problem in words, with file and line or id.
     """
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = strict
-        self.num_records: Counter[Task] = Counter()
+        self.num_records: Counter[Task | None] = Counter()
         self.counts: Counter[Problem] = Counter()
         self.cases: dict[Problem, list[str]] = {}
 
@@ -77,10 +83,19 @@ class ReadReport:
     def accept(self, record: Record, where: str) -> Iterator[Record]:
         """Yield a record that can be trained on; count one that cannot."""
         try:
-            format_answer(record.result, record.task)
+            target = format_answer(record.result, record.task)
         except Florence2Error as error:
             self.add(Problem.ANSWER, where, error)
             return
+        asked = record.prompt or record.text_input
+        for problem, what, words in (
+            (Problem.PROMPT, "prompt", asked),
+            (Problem.ANSWER, "answer", target),
+        ):
+            if match := FOREIGN_LOCATION.search(words):
+                fault = foreign_location_words(match[0])
+                self.add(problem, where, f"{what} {words!r} holds {fault}")
+                return
         self.num_records[record.task] += 1
         yield record
 
@@ -91,7 +106,8 @@ class ReadReport:
         )
 
     def __str__(self) -> str:
-        tasks = ", ".join(f"{number:,} {task.token}" for task, number in self.num_records.items())
+        counts = self.num_records.items()
+        tasks = ", ".join(f"{number:,} {task_column(task)}" for task, number in counts)
         lines = [f"{self.num_records.total():,} records" + (f": {tasks}" if tasks else "")]
         for problem in Problem:
             if number := self.counts[problem]:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.answers import parse_answer
 from florence2.data.files import field_of
 from florence2.data.records import Ignored, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Box, Size
-from florence2.results import Boxes, from_dict
-from florence2.tasks import Task
+from florence2.results import Boxes, Text, from_dict
+from florence2.tasks import Task, task_column
 
 Picture = Path | NDArray[np.uint8]
 
@@ -21,7 +22,7 @@ Picture = Path | NDArray[np.uint8]
 def record_row(record: Record) -> dict[str, Any]:
     """Write everything but the picture as JSON values."""
     return {
-        "task": record.task.token,
+        "task": None if record.task is None else record.task.token,
         "text_input": record.text_input,
         "region": None if record.region is None else [float(side) for side in record.region],
         "result": record.result.to_dict(),
@@ -41,7 +42,9 @@ def _ignored_row(ignored: Ignored) -> dict[str, Any]:
 
 def row_record(row: dict[str, Any], picture: Picture, size: Size, where: str) -> Record:
     """Rebuild a record; the inverse of `record_row`."""
-    task = Task.parse(field_of(row, "task"))
+    prompt = None if row.get("prompt") is None else field_of(row, "prompt")
+    to_the_letter = prompt is not None and row.get("task") is None
+    task = None if to_the_letter else Task.parse(field_of(row, "task"))
     answer = row.get("result")
     if not isinstance(answer, dict):
         raise DataError(f"field 'result' is {answer!r}; give what result.to_dict wrote")
@@ -51,7 +54,8 @@ def row_record(row: dict[str, Any], picture: Picture, size: Size, where: str) ->
     region = _region(row.get("region"))
     text_input = field_of(row, "text_input", "")
     source = field_of(row, "source", where)
-    prompt = None if row.get("prompt") is None else field_of(row, "prompt")
+    if to_the_letter and isinstance(result, Text) and not result.pieces:
+        result = parse_answer(result.text, None, size)  # its places are told in the text alone
     ignored = _ignored(row.get("ignored"), size)
     return Record(picture, task, text_input, region, result, source, prompt, ignored)
 
@@ -98,6 +102,6 @@ def asked_record(
         report.add(Problem.ROW, where, error)
         return
     if tasks and record.task not in tasks:
-        report.add(Problem.OTHER_TASK, where, record.task.token)
+        report.add(Problem.OTHER_TASK, where, task_column(record.task))
         return
     yield from report.accept(record, where)

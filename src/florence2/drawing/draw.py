@@ -8,7 +8,7 @@ unless two labels of one picture would share it.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from zlib import crc32
 
@@ -21,7 +21,17 @@ from florence2.errors import ImageError
 from florence2.geometry import Array, Colour, PixelBox, Size, bounding_box, box_to_quad
 from florence2.locations import decode_boxes
 from florence2.processing.images import ImageSource, open_image
-from florence2.results import Boxes, Mixed, Objects, Quads, Result, Text, filled_columns
+from florence2.results import (
+    Boxes,
+    Mixed,
+    Objects,
+    Piece,
+    Points,
+    Quads,
+    Result,
+    Text,
+    filled_columns,
+)
 
 NOTHING_FOUND = "nothing found"
 
@@ -80,6 +90,7 @@ class _Kind(Enum):
     BOX = 0.0
     QUAD = 0.16
     MASK = 0.42
+    POINT = 1.0
 
 
 @dataclass(frozen=True)
@@ -181,7 +192,7 @@ def _marks(result: Result, scale: Array) -> list[_Mark]:
     """Marks of a result of any type, in canvas pixels."""
     if isinstance(result, Text):
         if len(result.location_bins) != 4:
-            return []
+            return _marks_of_pieces(result.pieces, scale)
         region = _corners(decode_boxes(result.location_bins, result.image_size))
         return [_Mark(_Kind.BOX, (region * scale,), "", _at(1))]
     if isinstance(result, Mixed):
@@ -192,10 +203,33 @@ def _marks(result: Result, scale: Array) -> list[_Mark]:
     return [mark for group in groups for mark in _marks_of(group, scale, colours)]
 
 
+def _marks_of_pieces(pieces: Sequence[Piece], scale: Array) -> list[_Mark]:
+    """The places of a text, each called by the words before it."""
+    places = [piece for piece in pieces if piece.points]
+    colours = label_colours(piece.label for piece in places)
+    marks = []
+    for place, piece in enumerate(places):
+        points = np.array(piece.points)
+        kind = _KINDS_OF_PIECES[piece.kind]
+        shape = _corners(points) if kind is _Kind.BOX else points
+        colour = colours[piece.label] if piece.label else _at(place)
+        marks.append(_Mark(kind, (_within(shape * scale),), one_line(piece.label), colour))
+    return marks
+
+
+_KINDS_OF_PIECES = {"point": _Kind.POINT, "box": _Kind.BOX, "points": _Kind.QUAD}
+
+
+def _within(points: Array) -> Array:
+    return np.clip(points, -_FAR, _FAR)
+
+
 def _marks_of(result: Objects, scale: Array, colours: dict[str, Colour]) -> Iterable[_Mark]:
     shapes: Iterable[tuple[Array, ...]]
     if isinstance(result, Boxes):
         kind, shapes = _Kind.BOX, [(_corners(box),) for box in result.xyxy]
+    elif isinstance(result, Points):
+        kind, shapes = _Kind.POINT, [(point[None],) for point in result.xy]
     elif isinstance(result, Quads):
         kind, shapes = _Kind.QUAD, [(quad,) for quad in result.quads]
     else:
@@ -204,7 +238,7 @@ def _marks_of(result: Objects, scale: Array, colours: dict[str, Colour]) -> Iter
     for place, (shape, label, score) in enumerate(zip(shapes, result.labels, scores, strict=True)):
         yield _Mark(
             kind=kind,
-            parts=tuple(np.clip(part * scale, -_FAR, _FAR) for part in shape),
+            parts=tuple(_within(part * scale) for part in shape),
             text=one_line(label if score is None else f"{label}  {score:.2f}"),
             colour=colours[label] if label else _at(place),  # unlabelled ones by their order
         )
@@ -233,13 +267,23 @@ def _paint_mark(canvas: Image.Image, mark: _Mark, style: _Style) -> None:
     # Thinner around texts, which often touch their quads.
     line = max(2, round(style.line * 0.6)) if mark.kind is _Kind.QUAD else style.line
     wide = line + 2 * max(1, line // 4)
-    if mark.kind is _Kind.BOX:
+    if mark.kind is _Kind.POINT:
+        disc = replace(mark, kind=_Kind.MASK, parts=(_disc(mark.parts[0][0], 2.0 * line),))
+        _paint_mask(canvas, disc, style, wide, (0, 0, 0), 0.4)
+        _paint_mask(canvas, disc, style, 0, mark.colour, mark.kind.value)
+    elif mark.kind is _Kind.BOX:
         _paint_frame(canvas, mark.bounds, wide, (0, 0, 0), 0.4)
         _paint_frame(canvas, mark.bounds, line, mark.colour, 1.0)
     else:
         _paint_mask(canvas, mark, style, 0, mark.colour, mark.kind.value)
         _paint_mask(canvas, mark, style, wide, (0, 0, 0), 0.4)
         _paint_mask(canvas, mark, style, line, mark.colour, 1.0)
+
+
+def _disc(centre: Array, radius: float) -> Array:
+    """A circle as a polygon."""
+    angles = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
+    return centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def _paint_frame(

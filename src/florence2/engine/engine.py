@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, overload
 
@@ -49,7 +50,6 @@ from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.runtime import Runtime
 from florence2.processing.processor import Processor
 from florence2.results import Result, Text
-from florence2.tasks import Task
 
 NUM_READERS = 2  # threads that read pictures
 
@@ -222,10 +222,10 @@ class Engine:
         config = self.runtime.config
         job = Job(next(self._numbers), request, Future(), on_tokens=on_tokens)
         if isinstance(request, Request):
-            task = Task.parse(request.task)
-            if request.min_presence:
+            task = request.parsed_task
+            if request.min_presence and task is not None:
                 check_presence_task(task)
-            job.options = request.generation or self.generation
+            job.options = request.options(self.generation)
         elif isinstance(request, CompletionRequest):
             job.options = request.options
         if job.options is not None:
@@ -275,7 +275,7 @@ class Engine:
             job.image = self.images.prepare(request.image)
             if isinstance(request, Request):
                 job.prompt_ids = self.processor.prompt_ids(
-                    Task.parse(request.task),
+                    request.parsed_task,
                     request.text_input,
                     request.region,
                     job.image.image_size,
@@ -326,12 +326,15 @@ class Engine:
         request, options = job.request, job.options
         assert isinstance(request, Request) and options is not None, "nothing else is read"
         timer = StageTimer()
-        task = Task.parse(request.task)
+        task = request.parsed_task
         result = self.processor.result(generated, task, job.encoded.image_size)
         timer.lap("parse")
         job.spend(timer.milliseconds)
         if result.malformed and options.grammar == "repair" and not job.is_repair:
+            job.first_answer = result.answer
             return True
+        if job.is_repair:
+            result = replace(result, repaired=True, first_answer=job.first_answer)
         if request.min_presence:
             self._verify(job, request, result)
         else:
@@ -340,12 +343,12 @@ class Engine:
 
     def _answer(self, job: Job, request: Request, result: Result) -> Answer:
         """Apply calibration and confidence threshold."""
-        task = Task.parse(request.task)
-        if calibration := self.calibrations.get(task):
+        task = request.parsed_task
+        if task is not None and (calibration := self.calibrations.get(task)):
             result = calibration.apply(result, task)
         if request.min_score and not isinstance(result, Text):
             result = result.with_min_score(request.min_score)
-        return Answer(result, job.timings, job.encoded, job.is_repair)
+        return Answer(result, job.timings, job.encoded)
 
     # -- presence: rounds of requests that follow from an answer -----------------------------
 
@@ -354,7 +357,8 @@ class Engine:
         with self._lock:
             self._scheduler.remove(job.number)  # its place is free; the job still is
         timer = StageTimer()
-        task = Task.parse(request.task)
+        task = request.parsed_task
+        assert task is not None, "presence is asked of tasks only"
         phrases = phrases_to_verify(result, request.text_input)
         queries = [PhraseQuery(job.encoded, task, phrase) for phrase in phrases]
 

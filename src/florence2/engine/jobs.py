@@ -30,6 +30,7 @@ class Job:
     memory: PromptMemory | None = None
     search: Search | None = None
     is_repair: bool = False
+    first_answer: str | None = None  # what is repaired
     num_settled: int = 0  # tokens that `on_tokens` knows
     parts: "Sequence[Future[Any]]" = ()  # what it waits for, once its answer is written
 

@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from florence2.errors import ConfigError
+from florence2.errors import ConfigError, TaskError
 from florence2.generation.grammar import START, Grammar, State
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.runtime import ImageTokens, PromptMemory, ScoredToken
 from florence2.geometry import Size
 from florence2.processing.images import ImageSource
 from florence2.results import Result
-from florence2.tasks import Task
+from florence2.tasks import Task, parse_optional
 
 OnTokens = Callable[[tuple[int, ...]], None]
 """Called on the engine's thread with the beginning of the answer that is settled, as token ids.
@@ -44,20 +44,21 @@ class Request:
 
     Attributes:
         image: a path, encoded bytes, a Pillow image, an array, or an `EncodedImage`.
-        task: `Task.OD`, `"<OD>"` or `"od"`.
+        task: `Task.OD`, `"<OD>"` or `"od"`; with a prompt it may be left out.
         text_input: words for tasks that need them.
         region: `x_min, y_min, x_max, y_max` in pixels of the picture, for region tasks.
         min_score: confidence threshold: objects of a lower score are left out; those without a
             score stay, and so do texts.
-        prompt: words of a checkpoint's own, sent in place of the task's; the task then only says
-            how the answer is read.
+        prompt: words of a checkpoint's own, sent in place of the task's sentence. The result is
+            then the answer as it was written, a `Text`; or with a task, what that task would read.
+            No grammar is kept unless `generation` asks for it.
         min_presence: phrases that are there with a lower score are answered with nothing and
             listed in `absent`; for phrase grounding and open-vocabulary detection.
         generation: how the answer is searched for; None for the checkpoint's own way.
     """
 
     image: ImageSource | EncodedImage
-    task: Task | str
+    task: Task | str | None = None
     text_input: str = ""
     region: Sequence[float] | None = None
     min_score: float = 0.0
@@ -71,20 +72,69 @@ class Request:
                 given = getattr(self, name)
                 raise ConfigError(f"{name} must be a number from 0 to 1; got {given!r}")
 
+    @property
+    def parsed_task(self) -> Task | None:
+        """The task; None for a prompt without one.
+
+        Raises:
+            TaskError: the task is unknown, or does not go with the rest.
+        """
+        task = parse_optional(self.task)
+        if self.prompt is None:
+            if task is None:
+                raise TaskError("there is no question; give a task, or a prompt of your own")
+            return task
+        if self.region is not None:
+            raise TaskError(
+                f"a prompt of your own is sent as it is, so region {self.region!r} would not be"
+                " sent; write its four location tokens into the prompt"
+            )
+        if task is None and self.text_input:
+            raise TaskError(
+                f"a prompt of your own is sent as it is, so text_input {self.text_input!r} would"
+                " not be sent; write it into the prompt"
+            )
+        if task is None and self.min_presence:
+            raise TaskError(
+                "min_presence is for tasks that ask for phrases; give such a task beside the"
+                " prompt, or leave min_presence out"
+            )
+        return task
+
+    def options(self, default: GenerationOptions) -> GenerationOptions:
+        """How the answer is searched for, its grammar decided.
+
+        Args:
+            default: where the request does not say.
+        """
+        options = self.generation or default
+        if self.prompt is None:
+            return options if options.grammar is not None else replace(options, grammar="repair")
+        if self.task is None and self.generation is not None and options.grammar:
+            raise ConfigError(
+                f"grammar {options.grammar!r} needs a task that says how the answer is written;"
+                " give one beside the prompt, or leave the grammar out"
+            )
+        grammar = None if self.task is None else options.grammar
+        return replace(options, grammar=grammar or False)
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """A result, how long each stage took in milliseconds, and the picture that it is about.
 
     Stages that requests share (vision, encode, first_token, tokens, repair) count their share.
-    `image` is None where parts of the picture were asked, such as tiles. `is_repaired` tells that
-    the answer broke the grammar of its task and was written once more within it.
+    `image` is None where parts of the picture were asked, such as tiles.
     """
 
     result: Result
     timings_ms: dict[str, float]
     image: EncodedImage | None = None
-    is_repaired: bool = False
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether the answer broke the grammar of its task and was written once more within it."""
+        return self.result.repaired
 
 
 @dataclass(frozen=True)

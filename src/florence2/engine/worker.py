@@ -31,7 +31,6 @@ from florence2.generation.options import Generated
 from florence2.generation.runtime import Runtime
 from florence2.generation.search import Search, finished, new_search
 from florence2.processing.processor import Processor
-from florence2.tasks import Task
 
 Settle = Callable[[Job, object], None]
 OnAnswer = Callable[[Job, Generated], bool]
@@ -258,7 +257,8 @@ class Worker:
         assert isinstance(request, Request), "nothing else is written"
         grammar = None
         if job.is_repair or options.grammar is True:
-            task, only_asked = Task.parse(request.task), options.grammar is True
+            task, only_asked = request.parsed_task, options.grammar is True
+            assert task is not None, "an answer without a task has no grammar"
             grammar = self._processor.grammar(task, request.text_input, only_asked=only_asked)
         return new_search(options, special, limit, grammar)
 

@@ -71,7 +71,7 @@ class Predictor:
 
     def _request(self, record: Record) -> Request:
         options = self._options
-        if self._max_answer_tokens is not None:
+        if self._max_answer_tokens is not None and record.task is not None:
             longest = min(options.max_new_tokens, self._max_answer_tokens[record.task.answer_kind])
             options = replace(options, max_new_tokens=longest)
         return Request(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
@@ -33,6 +33,8 @@ WORDS = {
     "mean_iou": "mean IoU",
     "all_iou": "IoU of all pixels",
     "word_f1": "F1 of words",
+    "anls": "ANLS",
+    "point_distance": "points, distance in diagonals",
     "names_precision": "names, precision",
     "names_recall": "names, recall",
 }
@@ -133,7 +135,8 @@ def run_suites(
         report.shown[title] = _spread(predictions, measured.per_sample_quality)
         for answer, record in zip(answers, records, strict=True):
             is_broken = answer.is_repaired or answer.result.malformed > 0
-            broken.setdefault(record.task, []).append(float(is_broken))
+            if record.task is not None:
+                broken.setdefault(record.task, []).append(float(is_broken))
         for name, reader in readers.items() if suite.for_readers else ():
             started = time.perf_counter()
             answered = list(zip(reader.answer(records), records, strict=True))
@@ -218,10 +221,14 @@ def _tile(prediction: Prediction) -> Image.Image:
     picture = record.picture()
     if record.region is not None:
         ImageDraw.Draw(picture).rectangle(record.region, outline=RED, width=2)
-    notes = [(record.text_input, GREY)] if record.text_input else []
+    asked = record.prompt or record.text_input
+    notes = [(asked, GREY)] if asked else []
     if isinstance(record.result, Text) and isinstance(answer, Text):
         notes += [(f"truth: {record.result.text}", GREY), (f"answer: {answer.text}", BLACK)]
-        return _with_notes([picture], notes)
+        if not any(piece.points for each in (record.result, answer) for piece in each.pieces):
+            return _with_notes([picture], notes)
+        places = [replace(each, text="") for each in (record.result, answer)]  # words stand below
+        return _with_notes([draw(picture, each) for each in places], notes)
     return _with_notes([draw(picture, record.result), draw(picture, answer)], notes)
 
 

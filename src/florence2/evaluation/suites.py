@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from florence2.data.records import Record
 from florence2.errors import ConfigError
 from florence2.evaluation.task_metrics import MEASURES, Measure
-from florence2.tasks import Task
+from florence2.tasks import Task, task_name
 
 DATA = "own data"
 
@@ -45,7 +45,7 @@ class Skipped:
 
 def dataset_suites(records: Iterable[Record], count: int) -> Iterator[Suite]:
     """Yield a suite for each task of a dataset, of its first `count` records of that task."""
-    by_task: dict[Task, list[Record]] = {}
+    by_task: dict[Task | None, list[Record]] = {}
     for record in records:
         kept = by_task.setdefault(record.task, [])
         if len(kept) < count:
@@ -53,5 +53,5 @@ def dataset_suites(records: Iterable[Record], count: int) -> Iterator[Suite]:
     if not by_task:
         raise ConfigError("the dataset holds no records to measure; its report says why")
     for task, kept in by_task.items():
-        readers = task.reads_text and not task.needs_region
-        yield Suite(task.name.lower(), DATA, lambda n, rows=kept: rows[:n], MEASURES[task], readers)  # type: ignore[misc]
+        readers = task is not None and task.reads_text and not task.needs_region
+        yield Suite(task_name(task), DATA, lambda n, rows=kept: rows[:n], MEASURES[task], readers)  # type: ignore[misc]

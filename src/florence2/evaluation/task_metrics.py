@@ -20,6 +20,7 @@ from florence2.evaluation.masks import mask_overlap
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.text import common_words, edit_distance, normalized
 from florence2.evaluation.words import words_of
+from florence2.evaluation.written import anls, point_distances, words_of_written
 from florence2.results import Boxes, Polygons, Quads, Text, as_boxes
 from florence2.tasks import Task, split_classes
 
@@ -169,7 +170,24 @@ def measure_sentences(answered: Sequence[Prediction]) -> Metrics:
     return Metrics({"word_f1": ratio(common, total), "exact": mean(exact)}, qualities)
 
 
-MEASURES: Mapping[Task, Measure] = {
+def measure_written(answered: Sequence[Prediction]) -> Metrics:
+    """Answers to prompts of a checkpoint's own: to the letter, by their words, by their places."""
+    pairs = [(cast(Text, found), cast(Text, record.result)) for found, record in answered]
+    numbers = {"exact": mean([float(found.text == truth.text) for found, truth in pairs])}
+    qualities = [anls(found, truth) for found, truth in pairs]
+    if any(words_of_written(truth) for _, truth in pairs):
+        numbers["anls"] = mean(qualities)
+    if any(truth.boxes.labels for _, truth in pairs):
+        boxes = [(found.boxes, truth.boxes) for found, truth in pairs]
+        numbers |= _matching(boxes).numbers
+    distances = [point_distances(found, truth) for found, truth in pairs]
+    if any(distances):
+        numbers["point_distance"] = ratio(list(map(sum, distances)), list(map(len, distances)))
+    return Metrics(numbers, qualities)
+
+
+MEASURES: Mapping[Task | None, Measure] = {
+    None: measure_written,
     Task.CAPTION: measure_sentences,
     Task.DETAILED_CAPTION: measure_sentences,
     Task.MORE_DETAILED_CAPTION: measure_sentences,

@@ -34,8 +34,9 @@ class GenerationOptions:
             repeated words, numbers and coordinates, so set no_repeat_ngram_size=0 with it.
         grammar: keep to the grammar of the task. "repair": an answer that broke it is written
             once more within it, all others stay as they are. True: every answer is written
-            within it, and names only what was asked. False: never. The search keeps to the
-            grammars that it is given; what it is given is the business of `Florence2`.
+            within it, and names only what was asked. False: never. None: "repair" for the
+            sentences of the tasks, False for a prompt of a checkpoint's own. The search keeps to
+            the grammars that it is given; what it is given is the business of `Florence2`.
         length_penalty: beams compare by log-probability / length ** length_penalty, so larger
             values prefer longer answers.
         early_stopping: when a beam search ends. True: as soon as `num_beams` answers are
@@ -55,7 +56,7 @@ class GenerationOptions:
     repetition_penalty: float = 1.0
     suppress_tokens: tuple[int, ...] = ()
     end_loops: bool = False
-    grammar: bool | Literal["repair"] = "repair"
+    grammar: bool | Literal["repair"] | None = None
     length_penalty: float = 1.0
     early_stopping: bool | Literal["never"] = True
     temperature: float = 0.0
@@ -82,8 +83,10 @@ class GenerationOptions:
             )
         if not isinstance(self.end_loops, bool):
             raise ConfigError(f"end_loops {self.end_loops!r} is unknown; give True or False")
-        if not isinstance(self.grammar, bool) and self.grammar != "repair":
-            raise ConfigError(f"grammar {self.grammar!r} is unknown; give True, False or 'repair'")
+        if not isinstance(self.grammar, bool) and self.grammar not in ("repair", None):
+            raise ConfigError(
+                f"grammar {self.grammar!r} is unknown; give True, False, 'repair' or None"
+            )
         if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
             raise ConfigError(
                 f"early_stopping {self.early_stopping!r} is unknown; give True, False or 'never'"

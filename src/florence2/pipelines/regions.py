@@ -11,7 +11,7 @@ from florence2.pipelines.ask import BATCH_SIZE, open_picture, results_of
 from florence2.pipelines.tiling.grid import Tile, window
 from florence2.pipelines.tiling.merge import translated
 from florence2.results import Result
-from florence2.tasks import Task
+from florence2.tasks import asked_words
 
 
 def run_regions(
@@ -30,9 +30,9 @@ def run_regions(
         windows: show the model a window around each region, in full detail, for large pictures;
             else the whole picture, which is then encoded only once.
     """
-    task = Task.parse(request.task)
-    if not task.needs_region:
-        raise TaskError(f"task {task.token!r} takes no regions; choose one of region_to_...")
+    task = request.parsed_task
+    if task is None or not task.needs_region:
+        raise TaskError(f"{asked_words(task)} takes no regions; choose one of region_to_...")
     if not windows:
         encoded = engine.submit(ImageRequest(request.image)).result()
         questions = (replace(request, image=encoded, region=tuple(region)) for region in regions)

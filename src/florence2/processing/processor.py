@@ -29,7 +29,7 @@ from florence2.model.config import Florence2Config
 from florence2.processing.images import preprocess
 from florence2.processing.tokenizer import Tokenizer
 from florence2.results import Result
-from florence2.tasks import Task
+from florence2.tasks import Task, asked_words, without_placeholder
 
 _SPELLED = "|".join([TOKEN.pattern, *PADDING])
 _WORD = re.compile(r"\w+")
@@ -76,7 +76,7 @@ class Processor:
 
     def prompt_ids(
         self,
-        task: Task,
+        task: Task | None,
         text_input: str,
         region: Sequence[float] | None,
         image_size: Size,
@@ -85,34 +85,44 @@ class Processor:
         """Token ids of one question, `<s>` and `</s>` included.
 
         Args:
-            task: what to do.
+            task: what to do; None where a prompt says it.
             text_input: words for a task that needs them, else empty.
             region: `x_min, y_min, x_max, y_max` in pixels of the original picture, for a task
                 that needs one, else None.
             image_size: `(width, height)` of the original picture.
-            prompt: words of a checkpoint's own, sent in place of the task's sentence.
+            prompt: words of a checkpoint's own, sent in place of the task's sentence, to the
+                letter but for `<image>`, the place of the picture in other programs.
 
         Raises:
             TaskError: input is missing or surplus, the region is not inside the picture, or the
-                prompt is longer than the encoder allows.
+                prompt is empty or longer than the encoder allows.
         """
         for name, words in (("text_input", text_input), ("prompt", prompt or "")):
             if not isinstance(words, str):
                 raise TaskError(f"{name} must be words; got {words!r}; give a str")
         region_bins: Sequence[int] | None = None
         if region is not None:
-            if not task.needs_region:
+            if task is None or not task.needs_region:
                 raise TaskError(
-                    f"task {task.token!r} takes no region; got {region!r}; leave the region out"
+                    f"{asked_words(task)} takes no region; got {region!r}; leave the region out"
                 )
             inside = _checked_region(region, image_size)
             region_bins = encode_boxes(inside, image_size).tolist()
-        token_ids = self.tokenizer.encode(prompt or task.prompt(text_input, region_bins))
+        if prompt is not None:
+            words = without_placeholder(prompt)
+            if not words.strip():
+                raise TaskError(f"prompt {prompt!r} is empty; write a question, or leave it out")
+        elif task is not None:
+            words = task.prompt(text_input, region_bins)
+        else:
+            raise TaskError("there is no question; give a task, or a prompt of your own")
+        token_ids = self.tokenizer.encode(words)
         if len(token_ids) > self.max_prompt_tokens:
             raise TaskError(
-                f"the prompt of task {task.token!r} has {len(token_ids):,} tokens; beside the"
+                f"the prompt{f' of task {task.token!r}' if task else ''} has"
+                f" {len(token_ids):,} tokens; beside the"
                 f" {self._num_image_tokens:,} tokens of a picture this model takes"
-                f" {self.max_prompt_tokens:,}; shorten the text input"
+                f" {self.max_prompt_tokens:,}; shorten the {'text input' if task else 'prompt'}"
             )
         return token_ids
 
@@ -179,7 +189,7 @@ class Processor:
             pieces.append(ScoredText(rest, pending))
         return pieces
 
-    def result(self, generated: GeneratedTokens, task: Task, image_size: Size) -> Result:
+    def result(self, generated: GeneratedTokens, task: Task | None, image_size: Size) -> Result:
         """Read what the model wrote about a picture of this size; never raises on any ids."""
         return parse_answer(
             self.scored_text(generated.token_ids, generated.token_logprobs),

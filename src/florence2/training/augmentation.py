@@ -68,7 +68,8 @@ def augmented(
 
 def can_flip(record: Record, how: Augmentation = Augmentation()) -> bool:
     """Tell whether the answer about the mirrored picture is the mirrored answer."""
-    if not how.mirror or record.task.reads_text or record.prompt is not None:
+    own = record.task is None or record.prompt is not None
+    if not how.mirror or own or (record.task and record.task.reads_text):
         return False  # the words of an own prompt may ask to read
     if isinstance(record.result, Text) and record.result.location_bins:
         return False
@@ -111,6 +112,7 @@ def _flipped(result: R) -> R:
 
 def _in_order(result: Result, record: Record) -> Result:
     """Put a changed answer into the model's order if it was in it before."""
+    assert record.task is not None, "own prompts are not changed"
     was_canonical = canonical(record.result, record.task) == record.result
     return canonical(result, record.task) if was_canonical else result
 

@@ -28,14 +28,14 @@ class Example:
 
     Attributes:
         pixels: float32 `(3, side, side)`, normalised; side 0 where there is no picture.
-        task: the task asked.
+        task: the task asked; None for a prompt of a checkpoint's own.
         prompt_ids, label_ids: token ids, both `<s> ... </s>`.
         extras: what else the loss module of the recipe wants to know, the same names and shapes
             in all examples of a batch.
     """
 
     pixels: NDArray[np.float32]
-    task: Task
+    task: Task | None
     prompt_ids: list[int]
     label_ids: list[int]
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Batch:
     prompt_ids: Tensor
     prompt_mask: Tensor
     labels: Tensor
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task | None, ...]
     extras: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> "Batch":

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from florence2.answers import format_answer
 from florence2.data import open_dataset
 from florence2.data.image_files import PictureFolder
 from florence2.data.records import Record
@@ -138,17 +139,17 @@ class Reader:
         return survey(paths, bar)
 
     def _fitting(self, records: Iterable[Record]) -> tuple[list[Record], list[str]]:
-        """The records that the model has positions for, and in words which it has not."""
+        """The records that the model can read and write, and in words which it cannot."""
         fits: list[Record] = []
         reasons: Counter[str] = Counter()
         for record in records:
-            if (reason := self._too_long(record)) is None:
+            if (reason := self._misfit(record)) is None:
                 fits.append(record)
             else:
                 reasons[f"skipped, as {reason}"] += 1
         return fits, [f"{count:,} {reason}" for reason, count in reasons.items()]
 
-    def _too_long(self, record: Record) -> str | None:
+    def _misfit(self, record: Record) -> str | None:
         try:
             self.maker.prompt_ids(record)
         except TaskError:
@@ -157,7 +158,11 @@ class Reader:
                 f" {self.maker.processor.max_prompt_tokens:,} that the encoder takes beside a"
                 " picture"
             )
-        if len(self.maker.targets.label_ids(record.task, record.result)) > self.max_answer:
+        label_ids = self.maker.targets.label_ids(record.task, record.result)
+        written = self.maker.processor.tokenizer.decode(label_ids[1:-1])
+        if record.task is None and written != format_answer(record.result, None):
+            return "the tokenizer of the model cannot write the answer to the letter"
+        if len(label_ids) > self.max_answer:
             return (
                 f"the answer has more tokens than the {self.max_answer:,} positions of the decoder"
                 " (cut off, it would teach the model not to stop)"

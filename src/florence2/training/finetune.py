@@ -24,6 +24,7 @@ from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
+from florence2.tasks import task_column
 from florence2.training.augmentation import Augmentation, can_flip, names_in
 from florence2.training.batches import Batch, Batches
 from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
@@ -189,7 +190,7 @@ class Finetuning:
 
     def _record_words(self) -> Iterator[str]:
         for record in (*self.data.stored, *self.data.held_out):
-            yield f"{Path(str(record.image)).name}|{record.task.token}|{record.text_input}"
+            yield f"{Path(str(record.image)).name}|{task_column(record.task)}|{record.text_input}"
             yield f"{record.region}|{record.prompt}|{json.dumps(record.result.to_dict())}"
 
     # ---- looking before the first step

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,12 +12,13 @@ from florence2.engine import Engine
 from florence2.evaluation.detection import count_all, drop_ignored
 from florence2.evaluation.predict import Predictor
 from florence2.evaluation.text import character_error_rate
+from florence2.evaluation.written import point_distances
 from florence2.generation.options import GenerationOptions
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Result, Text, as_boxes
 from florence2.runtimes.pytorch.eager import eager_runtime
-from florence2.tasks import Task
+from florence2.tasks import Task, task_name
 from florence2.training.batches import collate
 from florence2.training.mixtures import ExampleMaker
 from florence2.training.targets import answer_loss, location_sigma
@@ -37,7 +39,8 @@ class HeldOut:
 
         `f1` of boxes at IoU 0.5, `box_f1` the same without names (for outlines and quads their
         boxes), `cer` of texts that were read, `exact` the share of texts without a difference.
-        Answers are written greedily.
+        Answers to prompts of a checkpoint's own are compared to the letter (`prompt_exact`), and
+        the boxes and points that they name by their places. Answers are written greedily.
         """
         if not self.records:
             return {}
@@ -57,7 +60,7 @@ class HeldOut:
                 if record.task is task
             ]
             for name, value in _measures(task, answered):
-                numbers[f"{task.name.lower()}_{name}"] = value
+                numbers[f"{task_name(task)}_{name}"] = value
         return numbers
 
     def _predict(self, model: Florence2Model) -> list[Result]:
@@ -99,7 +102,13 @@ def model_engine(model: Florence2Model, processor: Processor) -> Engine:
     return Engine(eager_runtime(model), processor, "model in training")
 
 
-def _measures(task: Task, answered: Sequence[tuple[Result, Record]]) -> Iterator[tuple[str, float]]:
+def _measures(
+    task: Task | None, answered: Sequence[tuple[Result, Record]]
+) -> Iterator[tuple[str, float]]:
+    if task is None:
+        pairs = [(found, record.result) for found, record in answered]
+        yield from _written_measures([cast(tuple[Text, Text], pair) for pair in pairs])
+        return
     if isinstance(answered[0][1].result, Text):
         if task.is_caption and not any(record.prompt for _, record in answered):
             return  # a caption may be right in other words: the loss has to tell
@@ -123,6 +132,15 @@ def _box_pairs(
         (drop_ignored(found, truth, record.ignored, use_labels=use_labels), truth)
         for found, truth, record in pairs
     ]
+
+
+def _written_measures(pairs: Sequence[tuple[Text, Text]]) -> Iterator[tuple[str, float]]:
+    """Answers to prompts without a task."""
+    yield "exact", sum(found.text == truth.text for found, truth in pairs) / len(pairs)
+    if any(truth.boxes.labels for _, truth in pairs):
+        yield "f1", count_all((found.boxes, truth.boxes) for found, truth in pairs).f1
+    if distances := [each for pair in pairs for each in point_distances(*pair)]:
+        yield "point_distance", float(np.mean(distances))
 
 
 def _words(result: Result) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from florence2.model.florence2 import Florence2Model
-from florence2.tasks import Task
+from florence2.tasks import Task, task_name
 from florence2.training.batches import Batch
 from florence2.training.stage import Stage
 from florence2.training.targets import answer_loss, location_sigma, row_weights
@@ -113,10 +113,11 @@ def memory_spread(memory_BSD: Tensor) -> Sums:
     return {"memory_spread": weighted(spread, len(memory_BSD))}
 
 
-def _by_task(rows_B: Tensor, tasks: Sequence[Task]) -> Sums:
+def _by_task(rows_B: Tensor, tasks: Sequence[Task | None]) -> Sums:
     """Mean loss of the rows that ask each task."""
-    names = sorted({task.name.lower() for task in tasks})
-    places = torch.tensor([names.index(task.name.lower()) for task in tasks])
+    asked = list(map(task_name, tasks))
+    names = sorted(set(asked))
+    places = torch.tensor([names.index(name) for name in asked])
     pairs_B2 = torch.stack((rows_B.detach(), torch.ones_like(rows_B)), dim=1)
     sums = pairs_B2.new_zeros(len(names), 2).index_add(0, places.to(rows_B.device), pairs_B2)
     return {f"loss_{name}": sums[index] for index, name in enumerate(names)}

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from florence2.answers import parse_answer
+from florence2.answers.tokens import FOREIGN_LOCATION
 from florence2.drawing import draw
 from florence2.drawing.contact_sheet import GAP, contact_sheet
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
@@ -26,7 +27,7 @@ from florence2.model.config import Florence2Config
 from florence2.model.florence2 import IGNORE_INDEX
 from florence2.processing.images import IMAGE_MEAN, IMAGE_STD
 from florence2.processing.tokenizer import Tokenizer
-from florence2.tasks import Task
+from florence2.tasks import Task, asked_words, task_column
 from florence2.training.batches import Batch
 
 # So many equal answers are hardly chance, and tasks with fewer rows are not judged.
@@ -54,7 +55,7 @@ class BatchReport:
     """
 
     rows: int
-    rows_of_tasks: tuple[tuple[Task, int], ...]
+    rows_of_tasks: tuple[tuple[Task | None, int], ...]
     empty_rows: int
     longest_prompt: int
     longest_answer: int
@@ -63,7 +64,8 @@ class BatchReport:
 
     def describe(self) -> str:
         """The findings in plain words, one to a line."""
-        tasks = ", ".join(f"{task.token} {count:,}" for task, count in self.rows_of_tasks)
+        counts = self.rows_of_tasks
+        tasks = ", ".join(f"{task_column(task)} {count:,}" for task, count in counts)
         return "\n".join(
             (
                 f"rows     {self.rows:,} ({tasks})",
@@ -79,7 +81,7 @@ class _Row:
     """One row without its padding."""
 
     place: str
-    task: Task
+    task: Task | None
     prompt_ids: list[int]
     label_ids: list[int]
 
@@ -154,7 +156,7 @@ def _check_rows(rows: Sequence[_Row], tokenizer: Tokenizer, config: Florence2Con
         row, fault = faults[0]
         raise DataError(
             f"{len(faults):,} of {len(rows):,} rows cannot be trained on; the first is {row.place}"
-            f" ({row.task.token}, answer {_excerpt(row.label_ids, tokenizer)!r}): {fault}"
+            f" ({task_column(row.task)}, answer {_excerpt(row.label_ids, tokenizer)!r}): {fault}"
         )
 
 
@@ -202,7 +204,7 @@ def _label_fault(row: _Row, tokenizer: Tokenizer, vocab_size: int) -> str | None
     return _text_fault(ids, row.task, tokenizer)
 
 
-def _text_fault(ids: Sequence[int], task: Task, tokenizer: Tokenizer) -> str | None:
+def _text_fault(ids: Sequence[int], task: Task | None, tokenizer: Tokenizer) -> str | None:
     if spelled := _spelled_location(ids, tokenizer):
         return (
             f"{spelled!r} is spelled in letters, it is no location token: these end at"
@@ -210,7 +212,7 @@ def _text_fault(ids: Sequence[int], task: Task, tokenizer: Tokenizer) -> str | N
             " format_answer"
         )
     result = parse_answer(tokenizer.decode(ids), task, (NUM_BINS, NUM_BINS))
-    if result.malformed:
+    if task is not None and result.malformed:
         return (
             f"the answer breaks the grammar of {task.token} ({result.malformed:,} faults), so"
             " that no parser would read it back; make answers by format_answer"
@@ -226,7 +228,8 @@ def _spelled_location(ids: Sequence[int], tokenizer: Tokenizer) -> str | None:
     """A location written with ordinary tokens, looked for between the real ones."""
     first, last = tokenizer.loc_begin, tokenizer.loc_begin + NUM_BINS
     words = [tokenizer.eos_id if first <= each < last else each for each in ids]
-    found = _SPELLED_LOCATION.search(tokenizer.decode(words))
+    text = tokenizer.decode(words)
+    found = _SPELLED_LOCATION.search(text) or FOREIGN_LOCATION.search(text)
     return found[0] if found else None
 
 
@@ -234,7 +237,7 @@ def _check_variety(rows: Sequence[_Row], tokenizer: Tokenizer) -> None:
     """Answers that are all empty or all the same teach to ignore the picture."""
     groups = [("all tasks", list(rows))]
     for task in dict.fromkeys(row.task for row in rows):
-        groups.append((f"task {task.token!r}", [row for row in rows if row.task is task]))
+        groups.append((asked_words(task), [row for row in rows if row.task is task]))
     for name, group in groups:
         answers = {tuple(row.label_ids) for row in group}
         whole = len(group) == len(rows)
@@ -293,7 +296,7 @@ def _tile(batch: Batch, index: int, tokenizer: Tokenizer) -> Image.Image:
     answer = tokenizer.decode(labels[labels != IGNORE_INDEX].tolist())
     prompt = tokenizer.decode(batch.prompt_ids[index][batch.prompt_mask[index].bool()].tolist())
     drawn = draw(picture, parse_answer(answer, task, picture.size))
-    above = _note(f"{task.token} {prompt}", drawn.width)
+    above = _note(f"{task_column(task)} {prompt}", drawn.width)
     below = _note(answer, drawn.width)
     tile = Image.new("RGB", (drawn.width, above.height + drawn.height + below.height), _PAPER)
     tile.paste(above, (0, 0))

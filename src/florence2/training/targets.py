@@ -46,8 +46,8 @@ class TargetEncoder:
         self.tokenizer, self.spelled = tokenizer, spelled
         self._spelled: dict[str, tuple[int, ...]] = {}
 
-    def label_ids(self, task: Task, result: Result) -> list[int]:
-        """Answer of a record as ids, `<s> ... </s>`."""
+    def label_ids(self, task: Task | None, result: Result) -> list[int]:
+        """Answer of a record as ids, `<s> ... </s>`; without a task to the letter."""
         text = format_answer(result, task)
         if task not in self.spelled:
             return self.tokenizer.encode(text)

@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from florence2.data.records import Record
 from florence2.drawing import draw
+from florence2.tasks import task_column
 
 CAPTION_HEIGHT = 26
 REGION_COLOUR = "#e6194b"
@@ -16,7 +17,7 @@ def record_tile(record: Record, side: int = 384) -> Image.Image:
         ImageDraw.Draw(picture).rectangle(record.region, outline=REGION_COLOUR)
     tile = draw(picture, record.result)
     tile.thumbnail((side, 2 * side))
-    return _captioned(tile, f"{record.task.token} {record.text_input}")
+    return _captioned(tile, f"{task_column(record.task)} {record.text_input}")
 
 
 def _captioned(tile: Image.Image, caption: str) -> Image.Image:

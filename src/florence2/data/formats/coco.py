@@ -32,7 +32,7 @@ from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Array, Box, Size, bounding_box, box_area, polygon_area
 from florence2.results import Boxes, Polygons, Text
-from florence2.tasks import CAPTION_TASKS, Task
+from florence2.tasks import CAPTION_TASKS, Task, asked_words
 
 PLACES = ("annotations/{}", "{}", "*/{}")
 OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
@@ -308,11 +308,11 @@ def _annotations(record: Record) -> Iterator[Row]:
             area = float(sum(map(polygon_area, parts)))
             outline = [part.ravel().tolist() for part in parts]
             yield _row(record.text_input, bounding_box(np.concatenate(parts)), outline, area)
-    elif isinstance(result, Text) and record.task.is_caption:
+    elif isinstance(result, Text) and record.task is not None and record.task.is_caption:
         yield {"caption": result.text}
     else:
         raise DataError(
-            f"a COCO file cannot hold an answer of task {record.task.token!r}; give boxes with "
+            f"a COCO file cannot hold an answer of {asked_words(record.task)}; give boxes with "
             "labels, segmented phrases or captions"
         )
 

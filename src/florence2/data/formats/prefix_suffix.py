@@ -8,14 +8,18 @@ as lost, above all those with `<loc_1000>`, which kits write that round where th
 Objects are put into the model's own order.
 
 Any other prompt (`<DocVQA>What is the total?`) is one of the checkpoint's own: it is sent as it is,
-and its suffix is trained to the letter, if it is written like the answer of some task.
+and its suffix is trained to the letter: words, locations anywhere, or nothing at all. A whole
+number as suffix (`7`) stands for its digits. `<image>`, where other programs put the picture, is
+left out of all prompts.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from florence2.answers import POLY_START, format_answer, parse_answer
+from florence2.answers import format_answer, parse_answer
+from florence2.answers.tokens import FOREIGN_LOCATION, PADDING, foreign_location_words
 from florence2.data.files import field_of, find_file, read_json_lines, write_json_lines
 from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.ordering import canonical
@@ -25,11 +29,10 @@ from florence2.errors import DataError, Florence2Error, TaskError
 from florence2.geometry import Box, Size
 from florence2.locations import decode_boxes, encode_boxes, location_tokens
 from florence2.results import Result, Text
-from florence2.tasks import CAPTION_TASKS, InputKind, Task
+from florence2.tasks import CAPTION_TASKS, Task, without_placeholder
 
 PATTERNS = ("*.jsonl", "*/*.jsonl")
 
-_BEYOND = re.compile(r"<loc_[0-9]{4,}>")
 _BIN = re.compile(r"<loc_([0-9]+)>")
 _SENTENCES = [
     (task, re.compile(re.escape(task.template).replace(r"\{input\}", "(.+)"), re.DOTALL))
@@ -37,11 +40,6 @@ _SENTENCES = [
 ]
 # Tasks whose answer always has words; a text in a picture may be missing.
 _WORDED = (*CAPTION_TASKS, Task.REGION_TO_CATEGORY, Task.REGION_TO_DESCRIPTION)
-# How an answer to a prompt of a checkpoint's own may be written; the first that reads it is taken.
-_OWN_GRAMMARS = (
-    *(Task.DENSE_REGION_CAPTION, Task.REGION_PROPOSAL, Task.OCR_WITH_REGION),
-    *(Task.REFERRING_EXPRESSION_SEGMENTATION, Task.OPEN_VOCABULARY_DETECTION),
-)
 
 
 def read_prefix_suffix(
@@ -52,17 +50,21 @@ def read_prefix_suffix(
     folders = (file.parent, file.parent / "images", file.parent.parent / "images")
     for where, row in read_json_lines(file, report):
         try:
-            name, prefix, suffix = (field_of(row, key) for key in ("image", "prefix", "suffix"))
+            name, prefix = field_of(row, "image"), field_of(row, "prefix")
+            suffix = _suffix(row, report, where)
         except Florence2Error as error:
             report.add(Problem.ROW, where, error)
             continue
+        prompt = without_placeholder(prefix)
+        if prompt != prefix:
+            report.add(Problem.PLACEHOLDER, where, repr(prefix))
         try:
-            asked = split_prompt(prefix)
+            asked = split_prompt(prompt)
         except TaskError as error:
             report.add(Problem.PROMPT, where, error)
             continue
         if asked is None:
-            report.add(Problem.OWN_PROMPT, where, repr(prefix))
+            report.add(Problem.OWN_PROMPT, where, repr(prompt))
         elif tasks and asked[0] not in tasks:
             report.add(Problem.OTHER_TASK, where, asked[0].token)
             continue
@@ -72,8 +74,8 @@ def read_prefix_suffix(
         image, size = found
         try:
             if asked is None:
-                task, result = _own_result(suffix, size)
-                record = Record(image, task, "", None, result, where, prefix.strip())
+                written = _as_written(suffix, size)
+                record = Record(image, None, "", None, written, where, prompt)
             else:
                 task, words = asked
                 region = _region(words, size) if task.needs_region else None
@@ -112,32 +114,35 @@ def split_prompt(prompt: str) -> tuple[Task, str] | None:
     return found
 
 
-def _own_result(suffix: str, size: Size) -> tuple[Task, Result]:
-    """Read the answer to a prompt that is no task, together with the task that writes it so."""
-    _check_bins(suffix)
-    written = suffix.strip()
-    located = _BIN.search(written) or POLY_START in written
-    for task in _OWN_GRAMMARS if located else (Task.CAPTION,):
-        result = parse_answer(written, task, size)
-        if not result.malformed and written and format_answer(result, task) == written:
-            return task, result
-    raise DataError(
-        f"suffix {suffix!r} is written like the answer of no task; give words, or labels with "
-        "locations behind them"
-    )
+def _suffix(row: dict[str, Any], report: ReadReport, where: str) -> str:
+    """The answer of a row; a whole number stands for its digits."""
+    suffix = row.get("suffix")
+    if isinstance(suffix, int) and not isinstance(suffix, bool):
+        report.add(Problem.NUMBER, where, suffix)
+        return str(suffix)
+    return field_of(row, "suffix")
 
 
-def _check_bins(suffix: str) -> None:
-    if match := _BEYOND.search(suffix):
+def _as_written(suffix: str, size: Size) -> Result:
+    """The answer to a prompt that is no task, to the letter."""
+    _check_locations(suffix)
+    if found := next((token for token in PADDING if token in suffix), None):
         raise DataError(
-            f"suffix holds {match[0]}, which no vocabulary has: the last token is <loc_999>, and "
-            "bins are floor(1000 * x / width); make the file again with a kit that floors"
+            f"suffix {suffix!r} holds {found!r}, which is put around every answer anyway; leave it"
+            " out"
         )
+    return parse_answer(suffix, None, size)
+
+
+def _check_locations(suffix: str) -> None:
+    """Refuse what is meant as a location and would be spelled in letters."""
+    if match := FOREIGN_LOCATION.search(suffix):
+        raise DataError(f"suffix {suffix!r} holds {foreign_location_words(match[0])}")
 
 
 def _result(suffix: str, task: Task, size: Size) -> Result:
     """Read a suffix, refusing whatever a model must not learn to write."""
-    _check_bins(suffix)
+    _check_locations(suffix)
     result = parse_answer(suffix, task, size)
     if result.malformed:
         raise DataError(
@@ -163,7 +168,7 @@ def write_prefix_suffix(records: Iterable[Record], path: Path) -> None:
     rows = (
         {
             "image": pictures.name_of(record),
-            "prefix": record.prompt or record.task.token + _input(record),
+            "prefix": _prefix(record),
             "suffix": format_answer(record.result, record.task),
         }
         for record in records
@@ -171,7 +176,11 @@ def write_prefix_suffix(records: Iterable[Record], path: Path) -> None:
     write_json_lines(rows, path)
 
 
-def _input(record: Record) -> str:
-    if record.task.input_kind is InputKind.REGION:
-        return location_tokens(encode_boxes(record.region or (), record.result.image_size))
-    return record.text_input
+def _prefix(record: Record) -> str:
+    if record.prompt is not None:
+        return record.prompt
+    assert record.task is not None, "a record has one of the two"
+    if record.task.needs_region:
+        bins = encode_boxes(record.region or (), record.result.image_size)
+        return record.task.token + location_tokens(bins)
+    return record.task.token + record.text_input

@@ -95,6 +95,8 @@ def merged_metadata(results: Sequence[Result]) -> dict[str, Any]:
         "answer": "",
         "token_ids": (),
         "malformed": sum(result.malformed for result in results),
+        "repaired": any(result.repaired for result in results),
+        "first_answer": None,
         "finish_reason": next((each for each in reasons if each != "stop"), "stop"),
     }
 
@@ -116,6 +118,11 @@ def translated(result: Result, tile: Tile, image_size: Size) -> Result:
             bins = np.reshape(result.location_bins[: len(result.location_bins) // 2 * 2], (-1, 2))
             points = decode_points(bins, result.image_size) + origin
             changes["location_bins"] = encode_points(points, image_size).ravel().tolist()
+            left, top = origin.tolist()
+            changes["pieces"] = tuple(
+                replace(piece, points=tuple((x + left, y + top) for x, y in piece.points))
+                for piece in result.pieces
+            )
         case Mixed():
             changes["boxes"] = translated(result.boxes, tile, image_size)
             changes["polygons"] = translated(result.polygons, tile, image_size)

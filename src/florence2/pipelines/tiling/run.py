@@ -19,6 +19,7 @@ from typing import cast
 from PIL import Image
 
 from florence2.engine import Answer, Engine, Request, StageTimer
+from florence2.errors import TaskError
 from florence2.geometry import PixelBox
 from florence2.pipelines.ask import BATCH_SIZE, open_picture, results_of
 from florence2.pipelines.reading.order import read_in_order
@@ -61,12 +62,19 @@ def run_tiled(
         tiles: how to cut; None for tiles of the model's own side.
         batch_size: tiles that are answered side by side.
     """
-    task = Task.parse(request.task)
+    task = request.parsed_task
+    if task is None:
+        raise TaskError(
+            "an answer to a prompt of your own cannot be put together from tiles; leave the tiles"
+            " out, or give the task whose answers it has"
+        )
     if task.needs_region and request.region is not None:
         return run_regions(engine, request, [request.region], windows=True)[0]
     picture = open_picture(request.image)
     tiles = tiles or Tiles()
-    no_objects = task.answer_kind is AnswerKind.TEXT and task is not Task.OCR
+    no_objects = task.answer_kind is AnswerKind.TEXT
+    if task is Task.OCR and request.prompt is None:  # a prompt is asked with its own task alone
+        no_objects = False
     parts = [] if no_objects else cut(picture.size, engine.processor.image_side, tiles)
     places = [each for each in parts if not _plain(picture.crop(each.box))]
     if len(parts) < 2 or not places:
@@ -74,7 +82,7 @@ def run_tiled(
     if tiles.whole and not task.reads_text:
         places.append(Tile((0, 0, *picture.size)))
     asked = replace(request, min_score=0.0)
-    if task is Task.OCR:
+    if task is Task.OCR:  # words with places can be joined
         asked = replace(asked, task=Task.OCR_WITH_REGION)
 
     def ask(parts: Sequence[PixelBox]) -> list[Result]:
@@ -118,4 +126,5 @@ def text_of(lines: Quads, blocks: Sequence[int] = ()) -> Text:
         image_size=lines.image_size,
         finish_reason=lines.finish_reason,
         malformed=lines.malformed,
+        repaired=lines.repaired,
     )
