@@ -55,6 +55,7 @@ def test_flags_are_frozen() -> None:
                 "--side",
                 "--task",
                 "--text",
+                "--threads",
                 "--tiles",
             ]
         ),
@@ -79,6 +80,7 @@ def test_flags_are_frozen() -> None:
                 "--steps",
                 "--targets",
                 "--task",
+                "--threads",
                 "--workers",
             ]
         ),
@@ -96,6 +98,7 @@ def test_flags_are_frozen() -> None:
                 "--side",
                 "--split",
                 "--table",
+                "--threads",
             ]
         ),
         "calibrate": sorted(
@@ -108,6 +111,7 @@ def test_flags_are_frozen() -> None:
                 "--out",
                 "--split",
                 "--task",
+                "--threads",
             ]
         ),
         "bench": sorted(

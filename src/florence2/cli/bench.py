@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=int, help="length of all answers (default: as they end)")
     parser.add_argument("--repeat", type=int, default=5, help="times to ask (default: 5)")
     add_flag(parser, "--device")
-    parser.add_argument("--threads", type=int, help="threads to compute with (default: all)")
+    add_flag(parser, "--threads")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
         tokens=at_least("--tokens", arguments.tokens, 3),
         repeats=at_least("--repeat", arguments.repeat, 1) or 1,
         device=arguments.device,
-        threads=at_least("--threads", arguments.threads, 1),
+        threads=arguments.threads,
     )
     rows = measure(job, tell=lambda text: print(f"florence2: {text}", file=sys.stderr))
     print(table(rows))

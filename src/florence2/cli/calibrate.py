@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="what to ask, where the dataset leaves a choice")
     parser.add_argument("--split", help="train, val or test, where it is divided")
     parser.add_argument("--count", type=int, metavar="N", help="pictures at most (default: all)")
-    for flag in ("--model", "--beams", "--device"):
+    for flag in ("--model", "--beams", "--device", "--threads"):
         add_flag(parser, flag)
 
 
@@ -47,7 +47,9 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.api import Florence2
     from florence2.evaluation.calibration_fit import fit
     from florence2.evaluation.predict import Predictor
+    from florence2.runtimes.pytorch.threads import set_threads
 
+    set_threads(arguments.threads)
     model = Florence2.load(arguments.model, device=arguments.device)
     beams = model.generation.num_beams if arguments.beams is None else arguments.beams
     options = replace(model.generation, num_beams=beams)

@@ -3,6 +3,11 @@
 import argparse
 from typing import Any
 
+from florence2.errors import ConfigError
+
+MAX_THREADS = 1024
+
+
 FLAGS: dict[str, dict[str, Any]] = {
     "--model": {
         "default": "nano",
@@ -20,6 +25,11 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "PIXELS",
         "help": "to which pictures are resized, for weights trained so (default: the model's)",
     },
+    "--threads": {
+        "type": int,
+        "metavar": "N",
+        "help": "threads to compute with on the CPU (default: the CPUs that this process may use)",
+    },
     "--beams": {"type": int, "metavar": "N", "help": "beams of the search (published default 3)"},
 }
 
@@ -27,3 +37,10 @@ FLAGS: dict[str, dict[str, Any]] = {
 def add_flag(parser: argparse.ArgumentParser, flag: str, **changed: Any) -> None:
     """Add a shared flag, with what is other for one command."""
     parser.add_argument(flag, **(FLAGS[flag] | changed))
+
+
+def check_shared(arguments: argparse.Namespace) -> None:
+    """Refuse what no command can mean, before anything is read."""
+    threads = getattr(arguments, "threads", None)
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"--threads must be from 1 to {MAX_THREADS:,}; got {threads!r}")

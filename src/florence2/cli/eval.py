@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """Whatever the pictures are."""
-    for flag in ("--model", "--device", "--precision", "--side"):
+    for flag in ("--model", "--device", "--precision", "--side", "--threads"):
         add_flag(parser, flag)
     add_flag(parser, "--beams", default=1, help="beams of the search (default 1: greedy)")
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
@@ -102,7 +102,9 @@ def load_predictor(
     """Load the model with the settings of its checkpoint, but for the number of beams."""
     from florence2.api import Florence2
     from florence2.evaluation.predict import Predictor
+    from florence2.runtimes.pytorch.threads import set_threads
 
+    set_threads(arguments.threads)
     model = Florence2.load(
         arguments.model, arguments.device, arguments.precision, image_side=arguments.side
     )

@@ -111,7 +111,7 @@ def main(arguments: argparse.Namespace) -> int:
                 failures += 1
                 bar.write(f"florence2: {line.error}", file=sys.stderr)
             elif drawings is not None and line.drawn is not None:
-                drawings.write(line.content["image"], question.name, line.drawn)
+                drawings.write(line.image, question.name, line.drawn)
             with bar.external_write_mode(sys.stdout):
                 print(json.dumps(line.content, ensure_ascii=False), flush=True)
             bar.update()
@@ -126,7 +126,9 @@ def load(arguments: argparse.Namespace) -> "Florence2":
     gc.disable()  # there is no garbage yet, but looking for it takes a fifth of a second
     try:
         from florence2.api import Florence2
+        from florence2.runtimes.pytorch.threads import set_threads
 
+        set_threads(arguments.threads)
         calibrations = [] if arguments.calibration is None else [arguments.calibration]
         return Florence2.load(
             arguments.model,

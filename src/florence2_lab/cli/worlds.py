@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from florence2.errors import ConfigError, DataError
+from florence2.errors import ConfigError, DataError, writing
 from florence2.tasks import Task
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def _preview(arguments: argparse.Namespace) -> None:
             f"the first {arguments.count} {arguments.kind} give no record of these tasks; ask for "
             "more pictures"
         )
-    contact_sheet(tiles).save(arguments.output)
+    with writing(arguments.output):
+        contact_sheet(tiles).save(arguments.output)
     _report(output=str(arguments.output), records=len(tiles))
 
 

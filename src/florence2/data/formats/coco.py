@@ -25,7 +25,7 @@ from florence2.data.objects import (
 )
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
-from florence2.errors import DataError, Florence2Error
+from florence2.errors import DataError, Florence2Error, writing
 from florence2.geometry import Array, Box, Size, bounding_box, box_area, polygon_area
 from florence2.results import Boxes, Polygons, Text
 from florence2.tasks import CAPTION_TASKS, Task
@@ -249,7 +249,8 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **row})
     categories = [{"id": class_id, "name": name} for name, class_id in classes.items()]
     data = {"images": [*images.values()], "annotations": annotations, "categories": categories}
-    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    with writing(path):
+        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
 def _annotations(record: Record) -> Iterator[Row]:
