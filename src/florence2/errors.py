@@ -113,8 +113,10 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     except Florence2Error:
         raise
     except OSError as error:
-        error.filename = error.filename or os.fspath(path)
-        raise
+        if error.filename is not None:
+            raise
+        number, reason = error.errno or errno.EIO, error.strerror or str(error)
+        raise OSError(number, reason, os.fspath(path)) from error
     except Exception as error:
         if number := _errno_of(error):
             raise OSError(number, os.strerror(number), os.fspath(path)) from error
