@@ -115,8 +115,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        number, reason = error.errno or errno.EIO, error.strerror or str(error)
-        raise OSError(number, reason, os.fspath(path)) from error
+        reason = error.strerror or str(error)
+        raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error
     except Exception as error:
         if number := _errno_of(error):
             raise OSError(number, os.strerror(number), os.fspath(path)) from error

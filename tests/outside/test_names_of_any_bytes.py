@@ -1,14 +1,25 @@
 """A file's name may be any bytes; JSON holds Unicode alone."""
 
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import rows, run, told
 
-from florence2.cli.edge import readable
+from florence2 import Boxes, DataError, Task
+from florence2.cli.edge import json_line, readable
 from florence2.cli.questions import written_name
+from florence2.data import open_dataset
+from florence2.data.formats.coco import write_coco
+from florence2.data.formats.jsonl import write_jsonl
+from florence2.data.formats.parquet import write_parquet
+from florence2.data.formats.prefix_suffix import write_prefix_suffix
+from florence2.data.formats.voc import write_voc
+from florence2.data.records import Record
 
 NAMES = [b"caf\xe9.png", b"\xff\xfe.png", "猫.png".encode(), b"a\\xe9.png", b"line\nbreak.png"]
 
@@ -61,6 +72,36 @@ def test_a_cascade_about_such_a_name_is_answered(
     done = run("run", path, "--cascade", "ground", "--model", tiny_folder, "--device", "cpu")
     (line,) = rows(done.stdout)
     assert done.returncode == 0 and bytes.fromhex(line["image_bytes"]) == path
+
+
+@pytest.mark.parametrize("write", [write_jsonl, write_prefix_suffix, write_coco])
+def test_a_dataset_names_such_a_file_so_that_it_is_found(
+    write: Callable[..., None], picture: Path, tmp_path: Path
+) -> None:
+    path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), NAMES[0])))
+    shutil.copy(picture, path)
+    boxes = Boxes(np.array([[1.0, 2.0, 30.0, 40.0]]), ("ball",), image_size=(120, 80))
+    written_to = tmp_path / ("a.json" if write is write_coco else "a.jsonl")
+    write([Record(path, Task.OD, "", None, boxes, path.name)], written_to)
+    written_to.read_bytes().decode("utf-8")
+    (record,) = open_dataset(written_to)
+    assert record.image == path and record.result.labels == ("ball",)
+
+
+@pytest.mark.parametrize("write", [write_voc, write_parquet])
+def test_what_cannot_hold_such_a_name_says_so(
+    write: Callable[..., None], picture: Path, tmp_path: Path
+) -> None:
+    path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), NAMES[0])))
+    shutil.copy(picture, path)
+    boxes = Boxes(np.array([[1.0, 2.0, 30.0, 40.0]]), ("ball",), image_size=(120, 80))
+    with pytest.raises(DataError, match=r"no UTF-8.*rename it"):
+        write([Record(path, Task.OD, "", None, boxes, path.name)], tmp_path / "out")
+
+
+def test_json_lines_hold_whole_characters() -> None:
+    line = json_line({"output": "d\udce9/x", "猫": "\ud800"})
+    assert json.loads(line.encode("utf-8")) == {"output": "d\\xe9/x", "猫": "\\ud800"}
 
 
 @pytest.mark.process

@@ -10,13 +10,13 @@ nothing.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line
 from florence2.errors import ConfigError
 from florence2.tasks import Task
 
@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
     rows = measure(job, tell=lambda text: print(f"florence2: {text}", file=sys.stderr))
     print(table(rows))
     measured = [asdict(row) for row in rows]
-    print(json.dumps({"model": job.model, "task": job.task.token, "rows": measured}))
+    print(json_line({"model": job.model, "task": job.task.token, "rows": measured}))
     return 0
 
 

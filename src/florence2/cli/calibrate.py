@@ -9,16 +9,15 @@ stderr and one JSON object on stdout.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line
 from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 
@@ -58,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
     calibration.save(arguments.out)
     print(table(calibration.measured["scores"]), file=sys.stderr)
     told = {"out": str(arguments.out), "model": model.name, "task": calibration.task.token}
-    print(json.dumps(told | dict(calibration.measured)))
+    print(json_line(told | dict(calibration.measured)))
     return 0
 
 
@@ -78,7 +77,7 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
             f"the dataset has records of {len(counts)} tasks that can be calibrated; choose one"
             f" with --task: {', '.join(allowed)}"
         )
-    return list(islice(records, arguments.count))
+    return records[: arguments.count]
 
 
 def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":

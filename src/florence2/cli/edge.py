@@ -6,11 +6,12 @@ what its user can mend: a flag, a file, a full disk, too little memory; 130 inte
 
 import errno
 import io
+import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,12 @@ def readable(text: str) -> str:
     'caf\\\\xe9'
     """
     return _LONE_SURROGATE.sub(lambda found: _spelled(ord(found[0])), text)
+
+
+def json_line(content: Mapping[str, Any]) -> str:
+    """An object on one line, of whole characters: a byte that is no UTF-8 as in `readable`."""
+    text = json.dumps(content, ensure_ascii=False)
+    return _LONE_SURROGATE.sub(lambda found: "\\" + _spelled(ord(found[0])), text)
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

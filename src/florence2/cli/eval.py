@@ -8,7 +8,6 @@ interval.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line, readable
 from florence2.errors import ConfigError
 from florence2.tasks import AnswerKind
 
@@ -89,7 +89,7 @@ def measure(
         "beams": arguments.beams,
         **report.to_dict(),
     }
-    line, table = json.dumps(content, ensure_ascii=False), markdown(report)
+    line, table = json_line(content), readable(markdown(report))
     print(line)
     print(table, end="", file=sys.stderr)
     write(arguments, report, line, table)

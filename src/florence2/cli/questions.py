@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from florence2.cli.edge import readable
 from florence2.errors import DataError, Florence2Error, TaskError
 from florence2.pipelines.tiling.grid import Tiles
 from florence2.tasks import Task
@@ -194,7 +193,7 @@ class CascadeJob:
 
 
 def _failed(asked: dict[str, Any], error: Florence2Error) -> OutputLine:
-    return OutputLine(asked | {"error": readable(str(error))}, error=error)
+    return OutputLine(asked | {"error": str(error)}, error=error)
 
 
 def written_name(name: str) -> dict[str, str]:
@@ -218,7 +217,7 @@ def _with_descriptions(cascade: "CascadeResult") -> "Result":
 
 def _provenance(model: "Florence2", timings_ms: dict[str, float]) -> dict[str, Any]:
     rounded = {key: round(value, 1) for key, value in timings_ms.items()}
-    return {"model": readable(model.name), "timings_ms": rounded}
+    return {"model": model.name, "timings_ms": rounded}
 
 
 def parse_question(arguments: argparse.Namespace) -> TaskJob | CascadeJob:

@@ -17,7 +17,6 @@ has answer to malformed inside its result); for what cannot be answered the firs
 
 import argparse
 import gc
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.common import FLAGS, add_flag
+from florence2.cli.edge import json_line
 from florence2.cli.questions import CASCADES, parse_question
 from florence2.errors import ConfigError
 from florence2.tasks import Task
@@ -113,7 +113,7 @@ def main(arguments: argparse.Namespace) -> int:
             elif drawings is not None and line.drawn is not None:
                 drawings.write(line.image, question.name, line.drawn)
             with bar.external_write_mode(sys.stdout):
-                print(json.dumps(line.content, ensure_ascii=False), flush=True)
+                print(json_line(line.content), flush=True)
             bar.update()
     if failures:
         answered = f"{total - failures} of {total} questions answered"

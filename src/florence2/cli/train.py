@@ -12,7 +12,6 @@ was stopped.
 """
 
 import argparse
-import json
 import logging
 import runpy
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence2.cli.common import add_flag
-from florence2.cli.edge import EXIT_OURS, EXTRAS, explain
+from florence2.cli.edge import EXIT_OURS, EXTRAS, explain, json_line
 from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 from florence2.training.options import MODES, FinetuneOptions, WeightedPath
@@ -103,7 +102,7 @@ def main(arguments: argparse.Namespace) -> int:
             print(words, file=sys.stderr)
         line = planned(ready) if dry else trained(ready)
         if world.is_main:
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(json_line(line), flush=True)
     return 0
 
 

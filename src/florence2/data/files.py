@@ -93,6 +93,10 @@ _MARKS = {
 }
 
 
+JSON_ESCAPES = "backslashreplace"
+"""How a name that is no UTF-8 gets into JSON: as `\\udce9`, which Python's json reads back."""
+
+
 def encoding_of(start: bytes) -> str:
     """The encoding that a text's byte order mark tells, UTF-8 without one.
 
@@ -147,7 +151,10 @@ def read_json_lines(path: Path, report: ReadReport) -> Iterator[tuple[str, dict[
 
 def write_json_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Write one JSON object a line."""
-    with writing(path), path.open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        writing(path),
+        path.open("w", encoding="utf-8", errors=JSON_ESCAPES, newline="\n") as file,
+    ):
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -169,6 +176,17 @@ def number(value: Any, what: str) -> float:
     if not math.isfinite(found):
         raise DataError(f"{what} is {value!r}; give a plain number")
     return found
+
+
+def whole_characters(name: str, file: str) -> str:
+    """A name that a file can hold whose text is Unicode alone."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(
+            f"picture {name!r} has a name that is no UTF-8, which {file} cannot hold; rename it"
+        ) from None
+    return name
 
 
 def optional_library(name: str, extra: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from florence2.data.files import field_of, find_file, number, read_text
+from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_text
 from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
@@ -250,7 +250,8 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
     categories = [{"id": class_id, "name": name} for name, class_id in classes.items()]
     data = {"images": [*images.values()], "annotations": annotations, "categories": categories}
     with writing(path):
-        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(data, ensure_ascii=False)
+        path.write_text(text, encoding="utf-8", errors=JSON_ESCAPES)
 
 
 def _annotations(record: Record) -> Iterator[Row]:
