@@ -133,6 +133,11 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(
     assert here[-1] in told(done) or str(Path(here[-1]).parent) in told(done), told(done)
 
 
+def test_a_folder_that_is_gone_is_one_sentence() -> None:
+    done = run("doctor", "nano", before='cd "$(mktemp -d)"; rmdir "$PWD";')
+    assert done.returncode == 2 and "started in is gone" in told(done)
+
+
 def test_training_goes_on_after_the_disk_was_full(
     dataset: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -140,7 +145,7 @@ def test_training_goes_on_after_the_disk_was_full(
     output = tmp_path / "run"
     short = ("--steps", 2, "--batch-size", 4, "--workers", 0, "--device", "cpu")
     asked = ("train", dataset, "--model", tiny_folder, "--output", output, *short)
-    done = run(*asked, before="ulimit -f 80;")
+    done = run(*asked, before="ulimit -f 200;")
     assert done.returncode == 2
     assert "File too large" in told(done) and str(output / "checkpoint.pt") in told(done)
     assert "start the same command again" in told(done)

@@ -1,6 +1,7 @@
 """Flags that several commands share."""
 
 import argparse
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -60,6 +61,12 @@ def check_memory() -> None:
 def check_shared(arguments: argparse.Namespace) -> None:
     """Refuse what no command can mean, before anything is read."""
     check_memory()
+    try:
+        os.getcwd()
+    except OSError as error:  # PyTorch's libraries would end the process
+        raise ConfigError(
+            f"the folder that this was started in is gone ({error.strerror}); cd to another one"
+        ) from None
     threads = getattr(arguments, "threads", None)
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise ConfigError(f"--threads must be from 1 to {MAX_THREADS:,}; got {threads!r}")
