@@ -145,7 +145,7 @@ def test_training_goes_on_after_the_disk_was_full(
     output = tmp_path / "run"
     short = ("--steps", 2, "--batch-size", 4, "--workers", 0, "--device", "cpu")
     asked = ("train", dataset, "--model", tiny_folder, "--output", output, *short)
-    done = run(*asked, before="ulimit -f 200;")
+    done = run(*asked, before="ulimit -f 600;")
     assert done.returncode == 2
     assert "File too large" in told(done) and str(output / "checkpoint.pt") in told(done)
     assert "start the same command again" in told(done)
