@@ -148,6 +148,55 @@ def test_with_its_extra_training_on_coco_needs_no_more(
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+LAB = "florence2_lab"
+WITHOUT = [  # what is typed, and what is said where its extra is absent
+    pytest.param(("florence2", "eval", "--data", "{parquet}"), "florence2[parquet]", id="parquet"),
+    pytest.param(
+        ("florence2", "train", "{coco}", "--output", "{folder}/run", "--steps", 1),
+        "florence2[train]",
+        id="train",
+    ),
+    pytest.param(("florence2", "worlds", "build", "{folder}/k.zip"), "florence2[lab]", id="moved"),
+    pytest.param((LAB, "worlds", "build", "{folder}/k.zip"), "florence2[lab]", id="build"),
+    pytest.param(
+        (LAB, "worlds", "preview", "k.zip", "--output", "{folder}/a.png"),
+        "florence2[lab]",
+        id="preview",
+    ),
+    pytest.param((LAB, "worlds", "export", "k.zip", "{folder}/a"), "florence2[lab]", id="export"),
+    pytest.param((LAB, "worlds", "bake", "k.zip", "{folder}/a.zip"), "florence2[lab]", id="bake"),
+    pytest.param((LAB, "eval", "--kit", "k.zip"), "florence2[lab]", id="eval of the lab"),
+]
+
+
+@pytest.mark.parametrize(("typed", "extra"), WITHOUT)
+def test_what_needs_an_extra_names_it(
+    typed: tuple[object, ...], extra: str, coco: Path, tmp_path: Path
+) -> None:
+    parquet = tmp_path / "a.parquet"
+    parquet.write_bytes(b"PAR1")
+    places = {"coco": coco, "parquet": parquet, "folder": tmp_path}
+    done = python(absent(CORE), "-m", *(str(each).format(**places) for each in typed))
+    assert done.returncode == 2
+    assert extra in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "train", "eval", "calibrate", "bench"])
+def test_what_needs_torch_names_it(command: str, coco: Path, tmp_path: Path) -> None:
+    typed = {
+        "run": [SCENE, "--task", "od"],
+        "train": [coco, "--output", tmp_path / "run"],
+        "eval": ["--data", coco],
+        "calibrate": [coco, "--out", tmp_path / "c.json"],
+    }.get(command, [])
+    done = python(absent(CORE, without=("torch",)), "-m", "florence2", command, *typed)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(
+        "'torch', which is not installed; pip install torch"
+    )
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_needs_no_torch(command: str) -> None:
     asked = [command, "--help"] if command else ["--help"]

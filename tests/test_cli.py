@@ -59,6 +59,7 @@ def test_flags_are_frozen() -> None:
                 "--side",
                 "--task",
                 "--text",
+                "--threads",
                 "--tiles",
             ]
         ),
@@ -87,6 +88,7 @@ def test_flags_are_frozen() -> None:
                 "--steps",
                 "--targets",
                 "--task",
+                "--threads",
                 "--workers",
             ]
         ),
@@ -106,6 +108,7 @@ def test_flags_are_frozen() -> None:
                 "--side",
                 "--split",
                 "--table",
+                "--threads",
             ]
         ),
         "calibrate": sorted(
@@ -120,6 +123,7 @@ def test_flags_are_frozen() -> None:
                 "--out",
                 "--split",
                 "--task",
+                "--threads",
             ]
         ),
         "bench": sorted(
@@ -138,7 +142,9 @@ def test_flags_are_frozen() -> None:
                 "--tokens",
             ]
         ),
-        "merge": sorted([*common, "--adapter", "--dtype", "--layout", "--model", "--output"]),
+        "merge": sorted(
+            [*common, "--adapter", "--dtype", "--layout", "--model", "--output", "--threads"]
+        ),
         "doctor": sorted([*common, "--tokenizer"]),
     }
 

@@ -10,8 +10,12 @@ Florence2Error
 `-- EngineError   (RuntimeError)  the engine could not finish a request
 """
 
+import errno
+import os
+import re
 import warnings
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from itertools import islice
 from typing import ParamSpec, TypeVar
@@ -84,15 +88,50 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     PyTorch's for the CPU is a plain RuntimeError.
     """
-    message = str(error).lower()
     return (
         isinstance(error, MemoryError)
         or "OutOfMemory" in type(error).__name__
-        or (
-            isinstance(error, RuntimeError)
-            and ("not enough memory" in message or "out of memory" in message)
-        )
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None)
     )
+
+
+_NO_MEMORY = re.compile(
+    "not enough memory|out of memory|(cannot|can't|unable to) allocate|bad_alloc", re.IGNORECASE
+)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let what fails over a full or closed disk be an `OSError` that names the file or folder.
+
+    Python names no file where a write fails, PyTorch and libraries in Rust raise errors of their
+    own.
+    """
+    try:
+        yield
+    except Florence2Error:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        reason = error.strerror or str(error)
+        raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error
+    except Exception as error:
+        if number := _errno_of(error):
+            raise OSError(number, os.strerror(number), os.fspath(path)) from error
+        raise
+
+
+_RUST_ERRNO = re.compile(r"\(os error ([0-9]+)\)")
+
+
+def _errno_of(error: BaseException) -> int | None:
+    """The number of the system's error that a library met, if it tells one."""
+    if found := _RUST_ERRNO.search(str(error)):
+        return int(found[1])
+    met = error.__context__  # PyTorch fails again while it closes what it could not write
+    return met.errno if isinstance(error, RuntimeError) and isinstance(met, OSError) else None
 
 
 def warn_moved(old: str, new: str, calls_between: int = 1) -> None:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from numbers import Number
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -179,6 +180,8 @@ class Text(_Answered):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.text, str):
+            raise DataError(f"text {self.text!r} is no text; give a str")
         self._set("location_bins", tuple(int(value) for value in self.location_bins))
         location_tokens(self.location_bins)  # refuses bins that have no token
         self._set("pieces", tuple(self.pieces))
@@ -275,7 +278,7 @@ class _Objects(_Answered):
     def _check_columns(self, count: int) -> None:
         """Store labels and scores as tuples, refusing columns of another length than `count`."""
         columns = columns_of(self)
-        self._set("labels", tuple(str(label) for label in columns["labels"]))
+        self._set("labels", _checked_labels(columns["labels"]))
         for name in SCORE_COLUMNS:
             if (scores := columns[name]) is not None:
                 _check_scores(scores)
@@ -576,6 +579,18 @@ def _frozen(values: ArrayLike, row_shape: tuple[int, ...], what: str) -> Array:
         raise DataError(f"{what} hold a value that is not finite; give plain numbers only")
     array.setflags(write=False)
     return array
+
+
+def _checked_labels(labels: Any) -> tuple[str, ...]:
+    """Labels as texts; numbers are names too, as those of digits."""
+    if isinstance(labels, bytes) or not isinstance(labels, Iterable):
+        raise DataError(f"labels are {labels!r}; give a list with a text for each object")
+    found = []
+    for label in labels:
+        if not isinstance(label, str | Number):
+            raise DataError(f"label {label!r} is no text; give a text for each object")
+        found.append(str(label))
+    return tuple(found)
 
 
 def _check_scores(scores: Iterable[float | None]) -> None:

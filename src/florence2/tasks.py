@@ -300,7 +300,23 @@ def join_classes(names: Iterable[str]) -> str:
     >>> join_classes(["car", "bus"])
     'car<and>bus'
     """
-    return AND.join(names)
+    return AND.join(checked_names(names))
+
+
+def checked_names(names: Iterable[str], what: str = "classes") -> list[str]:
+    """A list of names, which tables, such as those of pandas, like to mix with other things.
+
+    >>> checked_names(["car", None])
+    Traceback (most recent call last):
+    florence2.errors.TaskError: classes are names; got None among them; give texts alone
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TaskError(f"{what} are a list of names; got {names!r}; give a list of texts")
+    found = list(names)
+    for name in found:
+        if not isinstance(name, str):
+            raise TaskError(f"{what} are names; got {name!r} among them; give texts alone")
+    return found
 
 
 def split_classes(text_input: str) -> list[str]:

@@ -38,7 +38,7 @@ def test_flags_of_eval_are_frozen() -> None:
         [
             *("--beams", "--count", "--device", "--kit", "--manuals", "--model", "--output"),
             *("--precision", "--sheet", "--side", "--stamps", "--suites", "--table"),
-            *("--adapter", "--test-styles"),
+            *("--adapter", "--test-styles", "--threads", "--tokenizer"),
         ]
     )
 

@@ -137,7 +137,7 @@ class Calibration:
             DataError: there is no such file, or it holds something else.
         """
         try:
-            told = json.loads(Path(path).read_text(encoding="utf-8"))
+            told = json.loads(Path(path).read_text(encoding="utf-8-sig"))
             if told["format"] != FORMAT:
                 raise ValueError(f"its format is {told['format']!r}")
             curves = {

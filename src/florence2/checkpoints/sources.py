@@ -352,7 +352,7 @@ def read_json(path: Path) -> dict[str, Any]:
         )
     try:
         refuse_placeholder(path)
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(
             f"{str(path)!r} cannot be read as JSON ({error}); fetch it again"

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from florence2.errors import writing
+
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """Give a folder to write to; its files move to `folder` at the end, and none after an error."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as name:
+    with (
+        writing(folder),
+        tempfile.TemporaryDirectory(prefix=".saving-", dir=folder) as name,
+    ):
         staging = Path(name)
         yield staging
         files = sorted(staging.iterdir())

@@ -147,7 +147,8 @@ def write_weights(public: Mapping[str, Tensor], path: Path) -> None:
         return
     # torch.save writes whole storages: a view of a mapped file would drag all of it along.
     whole = {id(tensor): _own_storage(tensor) for tensor in public.values()}
-    torch.save({name: whole[id(tensor)] for name, tensor in public.items()}, path)
+    with path.open("wb") as file:  # to a path, PyTorch would not tell why it cannot write
+        torch.save({name: whole[id(tensor)] for name, tensor in public.items()}, file)
 
 
 def write_weights_in_parts(public: Mapping[str, Tensor], path: Path, max_bytes: int) -> None:

@@ -10,13 +10,13 @@ nothing.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line
 from florence2.errors import ConfigError
 from florence2.tasks import Task
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=int, help="length of all answers (default: as they end)")
     parser.add_argument("--repeat", type=int, default=5, help="times to ask (default: 5)")
     add_flag(parser, "--device")
-    parser.add_argument("--threads", type=int, help="threads to compute with (default: all)")
+    add_flag(parser, "--threads")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -61,12 +61,12 @@ def main(arguments: argparse.Namespace) -> int:
         repeats=at_least("--repeat", arguments.repeat, 1) or 1,
         device=arguments.device,
         tokenizer=arguments.tokenizer,
-        threads=at_least("--threads", arguments.threads, 1),
+        threads=arguments.threads,
     )
     rows = measure(job, tell=lambda text: print(f"florence2: {text}", file=sys.stderr))
     print(table(rows))
     measured = [asdict(row) for row in rows]
-    print(json.dumps({"model": job.model, "task": job.task.token, "rows": measured}))
+    print(json_line({"model": job.model, "task": job.task.token, "rows": measured}))
     return 0
 
 

@@ -9,16 +9,15 @@ stderr and one JSON object on stdout.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line
 from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="what to ask, where the dataset leaves a choice")
     parser.add_argument("--split", help="train, val or test, where it is divided")
     parser.add_argument("--count", type=int, metavar="N", help="pictures at most (default: all)")
-    for flag in ("--model", "--adapter", "--tokenizer", "--beams", "--device"):
+    for flag in ("--model", "--adapter", "--tokenizer", "--beams", "--device", "--threads"):
         add_flag(parser, flag)
 
 
@@ -47,7 +46,9 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.api import Florence2
     from florence2.evaluation.calibration_fit import fit
     from florence2.evaluation.predict import Predictor
+    from florence2.runtimes.pytorch.threads import set_threads
 
+    set_threads(arguments.threads)
     model = Florence2.load(
         arguments.model,
         device=arguments.device,
@@ -62,7 +63,7 @@ def main(arguments: argparse.Namespace) -> int:
     calibration.save(arguments.out)
     print(table(calibration.measured["scores"]), file=sys.stderr)
     told = {"out": str(arguments.out), "model": model.name, "task": calibration.task.token}
-    print(json.dumps(told | dict(calibration.measured)))
+    print(json_line(told | dict(calibration.measured)))
     return 0
 
 
@@ -83,7 +84,7 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
             f"the dataset has records of {len(counts)} tasks that can be calibrated; choose one"
             f" with --task: {', '.join(allowed)}"
         )
-    return list(islice(records, arguments.count))
+    return records[: arguments.count]
 
 
 def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":

@@ -8,7 +8,6 @@ interval.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line, readable
 from florence2.errors import ConfigError
 from florence2.tasks import AnswerKind
 
@@ -36,7 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     """Whatever the pictures are."""
-    for flag in ("--model", "--adapter", "--tokenizer", "--device", "--precision", "--side"):
+    for flag in (
+        "--model",
+        "--adapter",
+        "--tokenizer",
+        "--device",
+        "--precision",
+        "--side",
+        "--threads",
+    ):
         add_flag(parser, flag)
     add_flag(parser, "--beams", default=1, help="beams of the search (default 1: greedy)")
     parser.add_argument("--count", type=int, default=DEFAULT_COUNT, metavar="N",
@@ -89,7 +97,7 @@ def measure(
         "beams": arguments.beams,
         **report.to_dict(),
     }
-    line, table = json.dumps(content, ensure_ascii=False), markdown(report)
+    line, table = json_line(content), readable(markdown(report))
     print(line)
     print(table, end="", file=sys.stderr)
     for reason in report.left_out.values():
@@ -104,7 +112,9 @@ def load_predictor(
     """Load the model with the settings of its checkpoint, but for the number of beams."""
     from florence2.api import Florence2
     from florence2.evaluation.predict import Predictor
+    from florence2.runtimes.pytorch.threads import set_threads
 
+    set_threads(arguments.threads)
     model = Florence2.load(
         arguments.model,
         arguments.device,

@@ -1,4 +1,4 @@
-"""`florence2 COMMAND ...`: choose the command, turn errors into one line and an exit code."""
+"""`florence2 COMMAND ...`: choose the command and run it."""
 
 import argparse
 import sys
@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from florence2 import __version__
+from florence2.cli.common import check_shared
+from florence2.cli.edge import guarded, open_streams
 from florence2.cli.moved import is_moved, run_moved
-from florence2.errors import Florence2Error
 
 # Each command is a module with `add_arguments(parser)` and `main(arguments) -> exit code`.
 COMMANDS = {
@@ -19,8 +20,6 @@ COMMANDS = {
     "bench": "measure how fast this machine answers, and what bounds it",
     "doctor": "explain a checkpoint: what it is, what was repaired, what is wrong",
 }
-
-EXIT_OK, EXIT_OURS, EXIT_USER, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -67,28 +66,24 @@ def parser_of(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 2 a user's mistake, 1 ours."""
-    argv = sys.argv[1:] if argv is None else argv
-    if is_moved(argv):
-        return run_moved(argv)
-    return run_command(build_parser(only=argv[0] if argv else ""), argv)
+    """Run one command; 0 is success, 2 what its user can mend, 1 a mistake of ours."""
+    if argv is None:
+        open_streams()
+        argv = sys.argv[1:]
+
+    def work() -> int:
+        if is_moved(argv):
+            return run_moved(argv)
+        return run_command(build_parser(only=argv[0] if argv else ""), argv)
+
+    return guarded("florence2", work)
 
 
-def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Run the command that was typed, and turn errors into one line and an exit code."""
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    """Run the command that was typed."""
     arguments = parser.parse_args(argv)
     import logging  # not for --help
 
-    program = parser.prog
-    logging.basicConfig(format=f"{program}: %(message)s", level=logging.WARNING)
-    try:
-        return int(arguments.main(arguments))
-    except Florence2Error as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return EXIT_USER
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone; Python would complain about it
-        return EXIT_OK
+    logging.basicConfig(format=f"{parser.prog}: %(message)s", level=logging.WARNING)
+    check_shared(arguments)
+    return int(arguments.main(arguments))

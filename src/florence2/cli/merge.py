@@ -9,11 +9,11 @@ of its own. Prints one JSON object on stdout.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from florence2.cli.common import add_flag
+from florence2.cli.edge import json_line
 from florence2.errors import ConfigError
 
 LAYOUTS = ("native", "original")
@@ -21,7 +21,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    for flag in ("--model", "--adapter"):
+    for flag in ("--model", "--adapter", "--threads"):
         add_flag(parser, flag)
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="where to write")
     parser.add_argument("--layout", choices=LAYOUTS, default=LAYOUTS[0],
@@ -34,7 +34,9 @@ def main(arguments: argparse.Namespace) -> int:
     import torch
 
     from florence2.checkpoints import load_checkpoint, save_checkpoint
+    from florence2.runtimes.pytorch.threads import set_threads
 
+    set_threads(arguments.threads)
     if Path(arguments.model).resolve() == arguments.output.resolve():
         raise ConfigError(
             f"--output {str(arguments.output)!r} is the model itself; name another folder"
@@ -57,5 +59,5 @@ def main(arguments: argparse.Namespace) -> int:
     if not tied:
         print("florence2: the output head is a matrix of its own now", file=sys.stderr)
     told = {"checkpoint": str(folder), "adapter": str(loaded.adapter)}
-    print(json.dumps(told | {"layout": arguments.layout, "own_head": not tied}))
+    print(json_line(told | {"layout": arguments.layout, "own_head": not tied}))
     return 0

@@ -1,6 +1,7 @@
 """What `florence2 run` asks of each picture: a task or a prompt of its own, or a cascade."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +42,7 @@ class OutputLine:
     content: dict[str, Any]
     drawn: "Result | None" = None
     error: Florence2Error | None = None
+    image: str = ""  # as it was given
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class TaskJob:
         region: Region | None,
         answer: "Answer | Florence2Error",
     ) -> OutputLine:
-        asked: dict[str, Any] = {"image": image}
+        asked: dict[str, Any] = {**written_name(image)}
         if self.task is not None:
             asked["task"] = self.task.token
         if self.prompt is not None:
@@ -162,7 +164,7 @@ class TaskJob:
         content = answer.result.to_dict()
         common = {key: content.pop(key) for key in COMMON}
         line = asked | {"result": content} | common | _provenance(model, answer.timings_ms)
-        return OutputLine(line, answer.result)
+        return OutputLine(line, answer.result, image=image)
 
 
 @dataclass(frozen=True)
@@ -186,22 +188,26 @@ class CascadeJob:
     ) -> Iterator[OutputLine]:
         """A line for each picture, in order."""
         for image in images:
-            asked = {"image": image, "cascade": self.name}
+            asked = {**written_name(image), "cascade": self.name}
             try:
-                yield self._line(model, asked, options)
+                yield self._line(model, image, asked, options)
             except Florence2Error as error:
                 yield _failed(asked, error)
 
     def _line(
-        self, model: "Florence2", asked: dict[str, str], options: "GenerationOptions"
+        self,
+        model: "Florence2",
+        image: str,
+        asked: dict[str, str],
+        options: "GenerationOptions",
     ) -> OutputLine:
         from florence2.engine import StageTimer
 
         timer = StageTimer()
-        found = self._ask(options)(model.engine, asked["image"])
+        found = self._ask(options)(model.engine, image)
         timer.lap("cascade")
         line = asked | {"result": found.to_dict()} | _provenance(model, timer.milliseconds)
-        return OutputLine(line, _with_descriptions(found))
+        return OutputLine(line, _with_descriptions(found), image=image)
 
     def _ask(self, options: "GenerationOptions") -> "Callable[..., CascadeResult]":
         from florence2.pipelines import cascades
@@ -219,6 +225,17 @@ class CascadeJob:
 
 def _failed(asked: dict[str, Any], error: Florence2Error) -> OutputLine:
     return OutputLine(asked | {"error": str(error)}, error=error)
+
+
+def written_name(name: str) -> dict[str, str]:
+    """A file name for JSON, which knows only Unicode: what is no UTF-8 gets its bytes beside it.
+
+    >>> written_name("caf\\udce9.png")
+    {'image': 'caf\\\\xe9.png', 'image_bytes': '636166e92e706e67'}
+    """
+    data = os.fsencode(name)
+    text = data.decode("utf-8", "backslashreplace")
+    return {"image": text} if text.encode() == data else {"image": text, "image_bytes": data.hex()}
 
 
 def _with_descriptions(cascade: "CascadeResult") -> "Result":
@@ -274,8 +291,10 @@ def _parse_region(text: str, named: str) -> Region:
 
 def _read_regions(path: Path) -> list[Region]:
     """The regions in a file, one a line; blank lines do not count."""
+    from florence2.data.files import decode_text  # not for --help
+
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = decode_text(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise DataError(

@@ -19,7 +19,6 @@ cannot be answered what was asked and error.
 
 import argparse
 import gc
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from florence2.cli.common import FLAGS, add_flag
+from florence2.cli.edge import json_line
 from florence2.cli.questions import CASCADES, parse_question
 from florence2.errors import ConfigError
 from florence2.tasks import Task
@@ -120,9 +120,9 @@ def main(arguments: argparse.Namespace) -> int:
                 failures += 1
                 bar.write(f"florence2: {line.error}", file=sys.stderr)
             elif drawings is not None and line.drawn is not None:
-                drawings.write(line.content["image"], question.name, line.drawn)
+                drawings.write(line.image, question.name, line.drawn)
             with bar.external_write_mode(sys.stdout):
-                print(json.dumps(line.content, ensure_ascii=False), flush=True)
+                print(json_line(line.content), flush=True)
             bar.update()
     if failures:
         answered = f"{total - failures} of {total} questions answered"
@@ -135,7 +135,9 @@ def load(arguments: argparse.Namespace) -> "Florence2":
     gc.disable()  # there is no garbage yet, but looking for it takes a fifth of a second
     try:
         from florence2.api import Florence2
+        from florence2.runtimes.pytorch.threads import set_threads
 
+        set_threads(arguments.threads)
         calibrations = [] if arguments.calibration is None else [arguments.calibration]
         return Florence2.load(
             arguments.model,

@@ -12,18 +12,19 @@ was stopped.
 """
 
 import argparse
-import json
 import logging
 import runpy
 import shlex
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence2.cli.common import add_flag
-from florence2.errors import ConfigError
+from florence2.cli.edge import EXIT_OURS, EXTRAS, explain, json_line
+from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 from florence2.training.options import MODES, FinetuneOptions, WeightedPath
 
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " its arguments, with -- in front of those that begin with a dash",
     )
     add("--output", "folder of the run; needed with datasets", metavar="DIR", type=Path)
-    for flag in ("--model", "--adapter", "--tokenizer", "--side", "--device"):
+    for flag in ("--model", "--adapter", "--tokenizer", "--side", "--device", "--threads"):
         add_flag(parser, flag, default=argparse.SUPPRESS)
     add("--mode", f"what trains: {', '.join(MODES)} (default full)", metavar="MODE")
     add(
@@ -80,17 +81,22 @@ def main(arguments: argparse.Namespace) -> int:
     sources = given.pop("sources")
     for name in ("command", "main"):
         given.pop(name, None)
+    threads = given.pop("threads", None)
     if Path(sources[0]).suffix.lower() == RECIPE_SUFFIX:
-        return run_recipe(sources, given)
+        return run_recipe(sources, given, threads)
     dry = given.pop("dry_run", False)
     options = finetune_options(sources, given)
     try:
+        from florence2.runtimes.pytorch.threads import set_threads
         from florence2.training.distributed import join
         from florence2.training.finetune import prepare
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
         raise ConfigError(
             f"training needs {error.name!r}, which is not installed; pip install 'florence2[train]'"
         ) from None
+    set_threads(threads)
     with join(device=options.device) as world:
         if world.is_main:
             logging.getLogger("florence2").setLevel(logging.INFO)
@@ -101,11 +107,11 @@ def main(arguments: argparse.Namespace) -> int:
             print(words, file=sys.stderr)
         line = planned(ready) if dry else trained(ready)
         if world.is_main:
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(json_line(line), flush=True)
     return 0
 
 
-def run_recipe(sources: Sequence[str], given: dict[str, Any]) -> int:
+def run_recipe(sources: Sequence[str], given: dict[str, Any], threads: int | None = None) -> int:
     """Run a Python file as `python FILE ARGUMENTS` would."""
     recipe, arguments = sources[0], list(sources[1:])
     if given:
@@ -116,10 +122,18 @@ def run_recipe(sources: Sequence[str], given: dict[str, Any]) -> int:
         )
     if not Path(recipe).is_file():
         raise ConfigError(f"recipe {recipe!r} does not exist; check the path")
+    from florence2.runtimes.pytorch.threads import set_threads
+
+    set_threads(threads)
     argv, path = sys.argv, sys.path
     sys.argv, sys.path = [recipe, *arguments], [str(Path(recipe).resolve().parent), *path]
     try:
         runpy.run_path(recipe, run_name="__main__")
+    except Exception as error:
+        if explain(error) is not None:
+            raise
+        traceback.print_exc()  # of the recipe's author, who needs it
+        return EXIT_OURS
     finally:
         sys.argv, sys.path = argv, path
     return 0
@@ -163,7 +177,12 @@ def planned(ready: "Finetuning") -> dict[str, Any]:
 def trained(ready: "Finetuning") -> dict[str, Any]:
     """Train; what is printed of it."""
     line = planned(ready)
-    outcome = ready.run()
+    try:
+        outcome = ready.run()
+    except Exception as error:
+        if isinstance(error, Florence2Error) or (words := explain(error)) is None:
+            raise
+        raise ConfigError(f"{words}; {how_to_go_on(ready.options.output)}") from error
     if ready.world.is_main:
         tell(outcome, ready.data.stored)
     for name, path in (("checkpoint", outcome.checkpoint), ("adapter", outcome.adapter)):
@@ -171,6 +190,16 @@ def trained(ready: "Finetuning") -> dict[str, Any]:
     for name, numbers in (("before", outcome.before), ("after", outcome.after)):
         line[name] = {measure: round(value, 4) for measure, value in numbers.items()}
     return line
+
+
+def how_to_go_on(folder: Path) -> str:
+    """What is left of a run that was stopped from outside."""
+    from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
+
+    kept = [path for name in (CHECKPOINT, MANIFEST) if (path := folder / name).exists()]
+    if not kept:
+        return "then start the same command again; no step was saved yet"
+    return f"then start the same command again to go on from {str(kept[0])!r}"
 
 
 def tell(outcome: "Outcome", trained_on: "Sequence[Record]") -> None:

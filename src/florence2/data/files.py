@@ -1,5 +1,6 @@
 """Files of a dataset: its parts, its text and rows, and the libraries that only some need."""
 
+import codecs
 import json
 import math
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from florence2.data.report import Problem, ReadReport
-from florence2.errors import DataError
+from florence2.errors import DataError, writing
 
 SPLIT_NAMES = {
     "train": ("train", "training", "trn"),
@@ -75,39 +76,85 @@ def find_file(path: Path, patterns: Sequence[str], split: str | None) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 text, with or without a byte order mark."""
+    """Read UTF-8 text, or text of the kind that its byte order mark tells."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"file {str(path)!r} cannot be read as UTF-8 text ({error})") from error
+
+
+# What Notepad, Excel and PowerShell begin their files with; UTF-32's begins with UTF-16's.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+JSON_ESCAPES = "backslashreplace"
+"""How a name that is no UTF-8 gets into JSON: as `\\udce9`, which Python's json reads back."""
+
+
+def encoding_of(start: bytes) -> str:
+    """The encoding that a text's byte order mark tells, UTF-8 without one.
+
+    >>> encoding_of("1,2".encode("utf-16")), encoding_of(b"1,2")
+    ('utf-16', 'utf-8')
+    """
+    return next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
+
+
+def decode_text(data: bytes) -> str:
+    """Decode a text file, whose lines may end as those of Windows do.
+
+    Raises:
+        UnicodeDecodeError: it is neither UTF-8 nor what its byte order mark tells.
+    """
+    text = data.decode(encoding_of(data))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file in UTF-8, without its byte order mark."""
+    with path.open("rb") as file:
+        encoding = encoding_of(file.read(4))
+    if encoding == "utf-8":
+        with path.open("rb") as file:
+            yield from file
+        return
+    with path.open(encoding=encoding, errors="replace") as text:
+        for line in text:
+            yield line.encode()
 
 
 def read_json_lines(path: Path, report: ReadReport) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `("file.jsonl, line 3", object)`; blank lines mean nothing, bad ones are counted."""
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if not line.strip():
-                    continue
-                where = f"{path.name}, line {number}"
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    report.add(Problem.ROW, where, f"this is no JSON ({error})")
-                    continue
-                if isinstance(row, dict):
-                    yield where, row
-                else:
-                    report.add(Problem.ROW, where, "this is no JSON object")
+        for number, line in enumerate(text_lines(path), start=1):
+            if not line.strip():
+                continue
+            where = f"{path.name}, line {number}"
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                report.add(Problem.ROW, where, f"this is no JSON ({error})")
+                continue
+            if isinstance(row, dict):
+                yield where, row
+            else:
+                report.add(Problem.ROW, where, "this is no JSON object")
     except OSError as error:
         raise DataError(f"file {str(path)!r} cannot be read ({error})") from error
 
 
 def write_json_lines(rows: Iterable[dict[str, Any]], path: Path) -> None:
     """Write one JSON object a line."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        writing(path),
+        path.open("w", encoding="utf-8", errors=JSON_ESCAPES, newline="\n") as file,
+    ):
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -129,6 +176,17 @@ def number(value: Any, what: str) -> float:
     if not math.isfinite(found):
         raise DataError(f"{what} is {value!r}; give a plain number")
     return found
+
+
+def whole_characters(name: str, file: str) -> str:
+    """A name that a file can hold whose text is Unicode alone."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(
+            f"picture {name!r} has a name that is no UTF-8, which {file} cannot hold; rename it"
+        ) from None
+    return name
 
 
 def optional_library(name: str, extra: str) -> Any:

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
-from florence2.errors import Florence2Error, ImageError
+from florence2.errors import Florence2Error, ImageError, writing
 from florence2.geometry import Size
 from florence2.processing.images import MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE, readable_formats
 
@@ -159,7 +159,8 @@ class PictureFolder:
         path = self.folder / f"{digest[:16]}.png"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            record.picture().save(path)
+            with writing(path):
+                record.picture().save(path)
         return path
 
     def _copied(self, source: Path) -> Path:
@@ -173,5 +174,6 @@ class PictureFolder:
                 stem = f"{source.stem}_{number}"
             self._made[source] = self.folder / f"{stem}{source.suffix}"
             if self._made[source] != source:
-                shutil.copyfile(source, self._made[source])
+                with writing(self._made[source]):
+                    shutil.copyfile(source, self._made[source])
         return self._made[source]

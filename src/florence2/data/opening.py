@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from florence2.data.files import read_text
+from florence2.data.files import read_text, text_lines
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
@@ -130,16 +130,15 @@ def _format_of_file(path: Path) -> str | None:
 
 def _format_of_lines(path: Path) -> str | None:
     """Tell the two formats of JSON lines apart by the first line that is an object."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        for line in file:
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(row, dict):
-                if {"prefix", "suffix"} <= row.keys():
-                    return "prefix_suffix"
-                return "jsonl" if {"task", "result"} <= row.keys() else None
+    for line in text_lines(path):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            if {"prefix", "suffix"} <= row.keys():
+                return "prefix_suffix"
+            return "jsonl" if {"task", "result"} <= row.keys() else None
     return None
 
 

@@ -87,8 +87,3 @@ def random_runtime(config: Florence2Config, precision: Precision) -> TorchRuntim
     """A model of this size with random weights, on the CPU."""
     model = Florence2Model(config).initialize(torch.Generator().manual_seed(0))
     return select_runtime(model, precision)
-
-
-def set_threads(count: int) -> None:
-    """Threads that an operation may use."""
-    torch.set_num_threads(count)

@@ -136,10 +136,10 @@ def _measure_model(
     job: Job, precision: Precision, side: int | None, references: dict[int, Reference]
 ) -> tuple[list[Row], dict[int, Reference]]:
     """Rows of all beams and, if the precision is float32, what others are compared with."""
-    from florence2.evaluation.roofline import itemsizes_of, measure_machine, set_threads, work_of
+    from florence2.evaluation.roofline import itemsizes_of, measure_machine, work_of
+    from florence2.runtimes.pytorch.threads import set_threads
 
-    if job.threads is not None:
-        set_threads(job.threads)
+    set_threads(job.threads)
     model = open_model(job.model, precision, job.device, side, job.adapter, job.tokenizer)
     runtime = cast("TorchRuntime", model.runtime)
     machine = measure_machine(precision, runtime.device)

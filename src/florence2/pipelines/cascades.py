@@ -36,7 +36,7 @@ from florence2.results import (
     as_boxes,
     filled_columns,
 )
-from florence2.tasks import CAPTION_TASKS, Task, join_classes
+from florence2.tasks import CAPTION_TASKS, Task, checked_names, join_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +137,9 @@ def detect_classes(
     Args:
         per_question: most classes in a question; fewer where they are too long for one.
     """
-    names = [name.strip() for name in dict.fromkeys(classes)]
-    if not all(names) or not names or isinstance(classes, str):
+    given = [] if isinstance(classes, str) else checked_names(classes)
+    names = [name.strip() for name in dict.fromkeys(given)]
+    if not all(names) or not names:
         raise TaskError(f"classes are a list of names; got {classes!r}; give one name or more")
     if per_question < 1:
         raise ConfigError(f"per_question must be 1 or more; got {per_question!r}")

@@ -6,7 +6,7 @@ from typing import Any
 from florence2.engine import EncodedImage, Engine, ImageRequest
 from florence2.engine.presence import PhraseQuery, PresenceEvidence, evidence_rounds
 from florence2.processing.images import ImageSource
-from florence2.tasks import Task
+from florence2.tasks import Task, checked_names
 
 
 def presence(
@@ -22,7 +22,7 @@ def presence(
         task: how the phrases are asked for: open-vocabulary detection or phrase grounding.
     """
     task, encoded = Task.parse(task), engine.submit(ImageRequest(image)).result()
-    names = [phrases] if isinstance(phrases, str) else phrases
+    names = [phrases] if isinstance(phrases, str) else checked_names(phrases, "phrases")
     queries = [PhraseQuery(encoded, task, name.strip()) for name in names]
     return tuple(each.score for each in collect_evidence(engine, queries))
 

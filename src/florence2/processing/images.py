@@ -12,6 +12,7 @@ JPEG at a reduced size would be faster but moves pixel values, hence location to
 import logging
 import stat
 from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,10 @@ MIN_SIDE = 8
 """Smaller ones are web spacers and placeholders."""
 MAX_ASPECT_RATIO = 100
 """At 768 pixels a side, the model then sees under 8 pixels where the picture has a square."""
+GROUND_SIDE = 512
+"""Pixels a side on which the ground of a transparent picture is chosen."""
+BLACK_SHOWS = 2
+"""How much more of a picture black must show than white to be its ground."""
 
 # Everything else that Pillow reads is left out: rare, and some start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000")
@@ -77,7 +82,8 @@ _GREY_8_OF_16 = [(level + 128) // 257 for level in range(65536)]
 def open_image(source: ImageSource) -> Image.Image:
     """Read a picture as RGB, turned upright by its EXIF orientation.
 
-    Transparent pixels are laid on white. 16-bit grey keeps its scale (65,535 is white); other
+    Transparent pixels are laid on white, or on black where white would hide the picture, which is
+    then told in the log. 16-bit grey keeps its scale (65,535 is white); other
     32-bit grey has no white of its own and is stretched from its darkest to its brightest value.
     A Pillow image that is RGB and upright already is returned itself, not copied.
 
@@ -178,7 +184,7 @@ def _finish(image: Image.Image, name: str) -> Image.Image:
     _read(image.load, name)
     # Only now: TIFF files are turned by Pillow while they load.
     step = _UPRIGHT.get(_orientation(image, name))
-    rgb = _read(lambda: _to_rgb(image), name)
+    rgb = _read(lambda: _to_rgb(image, name), name)
     if step is not None:
         rgb = rgb.transpose(step)
         rgb.info.clear()  # or the next reader would turn it again
@@ -237,7 +243,7 @@ def _orientation(image: Image.Image, name: str) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format in _FORMATS_OF_16_BIT_IN_32):
         return image.convert("I").point(_GREY_8_OF_16, "L").convert("RGB")
@@ -245,10 +251,44 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _stretched(np.asarray(image, dtype=np.float64)).convert("RGB")
     if mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        page = Image.new("RGB", image.size, "white")
-        page.paste(rgba, mask=rgba)
-        return page
+        ground = _ground(rgba)
+        if ground != "white":
+            _tell_ground(name, ground)
+        return _laid_on(rgba, ground)
     return image if mode == "RGB" else image.convert("RGB")
+
+
+def _laid_on(rgba: Image.Image, ground: str) -> Image.Image:
+    page = Image.new("RGB", rgba.size, ground)
+    page.paste(rgba, mask=rgba)
+    return page
+
+
+def _ground(rgba: Image.Image) -> str:
+    """The ground to lay a picture on: white, but black where white hides it.
+
+    Logos, subtitles and icons of dark screens are white ink on nothing, and so nothing on white.
+    What can be seen on a ground are differences between neighbouring pixels. Black is taken where
+    it shows more than twice as much of them as white; an opaque picture shows the same on both.
+    """
+    if rgba.getchannel("A").getextrema()[0] == 255:
+        return "white"
+    small = rgba.copy()
+    small.thumbnail((GROUND_SIDE, GROUND_SIDE), Image.Resampling.BOX)
+    on_white, on_black = (_outlines(_laid_on(small, each)) for each in ("white", "black"))
+    return "black" if on_black > BLACK_SHOWS * on_white else "white"
+
+
+def _outlines(picture: Image.Image) -> int:
+    """The sum of the differences between neighbouring pixels, each in the channel of the most."""
+    levels = np.asarray(picture).astype(np.int16)
+    steps = (np.abs(np.diff(levels, axis=axis)).max(axis=2, initial=0) for axis in (0, 1))
+    return sum(int(each.sum()) for each in steps)
+
+
+@lru_cache(maxsize=1024)  # a picture is read many times in a training
+def _tell_ground(name: str, ground: str) -> None:
+    logger.warning("%s has light ink on a transparent ground, so it is laid on %s", name, ground)
 
 
 def _stretched(values: Array) -> Image.Image:

@@ -27,7 +27,7 @@ from florence2.geometry import Size
 from florence2.locations import NUM_BINS, encode_boxes
 from florence2.model.config import Florence2Config
 from florence2.processing.images import preprocess
-from florence2.processing.tokenizer import Tokenizer
+from florence2.processing.tokenizer import Tokenizer, without_lone_surrogates
 from florence2.results import Result
 from florence2.tasks import Task, asked_words, without_placeholder
 
@@ -221,7 +221,7 @@ def _checked_region(region: Sequence[float], image_size: Size) -> list[float]:
 
 def split_text_input(text: str) -> list[str]:
     """Stretches of text between `<and>` and other tokens."""
-    parts = re.sub(_SPELLED, "\0", text).split("\0")
+    parts = re.sub(_SPELLED, "\0", without_lone_surrogates(text)).split("\0")
     return [part.strip() for part in parts if part.strip()]
 
 

@@ -152,7 +152,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text between `<s>` and `</s>`; token names in the text become tokens."""
-        encoding = self._backend.encode(_without_lone_surrogates(text), add_special_tokens=False)
+        encoding = self._backend.encode(without_lone_surrogates(text), add_special_tokens=False)
         return [self.bos_id, *encoding.ids, self.eos_id]
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -234,7 +234,7 @@ def _add_listed_tokens(backend: tokenizers.Tokenizer, path: Path) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise WeightsError(
@@ -293,6 +293,6 @@ def _check_locations(vocabulary: Mapping[str, int], source: str) -> None:
             )
 
 
-def _without_lone_surrogates(text: str) -> str:
+def without_lone_surrogates(text: str) -> str:
     """Replace halves of characters, which file names and JSON may carry, by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

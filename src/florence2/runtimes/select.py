@@ -92,12 +92,12 @@ def select_runtime(
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The named device if it can hold a tensor, or the best one at hand."""
+    """The named device if it can hold a number, or the best one at hand."""
     import torch
 
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.empty(1, device=chosen)
+        torch.zeros(1, device=chosen).cpu()  # "meta" holds shapes alone
         return torch.device(chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

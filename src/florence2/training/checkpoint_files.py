@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from florence2.errors import ConfigError, WeightsError
+from florence2.errors import ConfigError, WeightsError, writing
 
 CHECKPOINT, MANIFEST, LOG = "checkpoint.pt", "checkpoint.json", "log.csv"
 PARTS = "checkpoint-*.part*"
@@ -60,16 +60,35 @@ def _write_parts(state: Mapping[str, Any], folder: Path, part_bytes: int) -> lis
     return paths
 
 
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a small file of the run; a crash leaves the former one, or none."""
+    _write_synced(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ConfigError(
+            f"file {str(path)!r} of the run is damaged; start in another folder"
+        ) from None
+
+
 def _write_synced(path: Path, data: bytes | memoryview | Mapping[str, Any]) -> None:
     """Write bytes or a state, force them to the disk, and only then give the file its name."""
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        if isinstance(data, Mapping):
-            torch.save(dict(data), file)
-        else:
-            file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with writing(path), temporary.open("wb") as file:
+            if isinstance(data, Mapping):
+                torch.save(dict(data), file)
+            else:
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # on a full disk, half of it would keep the disk full
+        raise
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -143,7 +162,7 @@ class RunLog:
     ) -> None:
         """Add a row for each number."""
         is_new = not self.path.exists() or self.path.stat().st_size == 0
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if is_new:
                 writer.writerow(LOG_COLUMNS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from florence2.errors import ConfigError
+from florence2.errors import ConfigError, writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,12 @@ def draw_curves(log: Path, target: Path) -> None:
     """Draw the log of a run as PNG; nothing while the log is empty."""
     if log.exists() and (figure := figure_of(log)).axes:
         temporary = target.with_suffix(".tmp")
-        figure.savefig(temporary, format="png")
+        try:
+            with writing(target):
+                figure.savefig(temporary, format="png")
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         temporary.replace(target)
 
 

@@ -27,7 +27,7 @@ from florence2.runtimes.select import choose_device
 from florence2.tasks import task_column
 from florence2.training.augmentation import Augmentation, can_flip, names_in
 from florence2.training.batches import Batch, Batches
-from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST
+from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST, read_json, write_json
 from florence2.training.datasets import Reader, TrainingData
 from florence2.training.distributed import SINGLE_PROCESS, ProcessGroup
 from florence2.training.freezing import check_frozen, freeze, trainable_report
@@ -176,7 +176,7 @@ class Finetuning:
         """Everything that a run must have in common with the one that it goes on with."""
         records = sha256()
         for words in self._record_words():
-            records.update(words.encode())
+            records.update(words.encode(errors="surrogatepass"))  # names of any bytes
         stage = asdict(self.stage)
         decided = {name: stage[name] for name in ("steps", "batch_size", "learning_rate")}
         return {
@@ -259,7 +259,7 @@ class Finetuning:
         settings = json.loads(json.dumps(self.settings()))
         path = folder / RUN
         if path.exists():
-            begun = json.loads(path.read_text(encoding="utf-8"))
+            begun = read_json(path)
             if difference := first_difference(begun, settings):
                 raise ConfigError(
                     f"folder {str(folder)!r} holds a run with {difference}; start it with the same"
@@ -272,15 +272,15 @@ class Finetuning:
                 f"folder {str(folder)!r} holds a run that was not started by this command; name"
                 " another folder with --output"
             )
-        _write_json(path, settings)
+        write_json(settings, path)
 
     def _baseline_metrics(self, path: Path) -> dict[str, float]:
         """The numbers of the model before its first step, measured once."""
         if path.exists():
-            numbers: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-            return numbers
+            known: dict[str, float] = read_json(path)
+            return known
         numbers = self.held_out(self.model, self.side)
-        _write_json(path, numbers)
+        write_json(numbers, path)
         return numbers
 
     def _export(self, folder: Path, before: dict[str, float]) -> Outcome:
@@ -300,7 +300,7 @@ class Finetuning:
             )
         after = self.held_out(self._reload(checkpoint), self.side)
         outcome = Outcome(checkpoint, adapter, before, after)
-        _write_json(folder / RESULTS, {"before": before, "after": after})
+        write_json({"before": before, "after": after}, folder / RESULTS)
         return outcome
 
     def _reload(self, checkpoint: Path | None) -> Florence2Model:
@@ -309,10 +309,6 @@ class Finetuning:
             return self.model
         device = self.model.shared.weight.device
         return load_checkpoint(checkpoint, dtype=torch.float32, device=device).model.eval()
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> Finetuning:

@@ -10,6 +10,7 @@ from florence2.tasks import Task
 
 Mode = Literal["full", "frozen-vision", "lora"]
 MODES: tuple[str, ...] = get_args(Mode)
+MAX_SEED = 2**63 - 1  # the largest that PyTorch takes
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class FinetuneOptions:
             raise ConfigError(f"held_out {self.held_out!r} must be a share in [0, 1)")
         if self.workers < 0:
             raise ConfigError(f"workers {self.workers!r} must be 0 or more")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ConfigError(f"seed {self.seed!r} must be from 0 to {MAX_SEED}")
         if self.merge and self.mode != "lora":
             raise ConfigError(
                 f"merge is for mode 'lora'; mode {self.mode!r} writes a whole checkpoint anyway"

@@ -21,7 +21,7 @@ from florence2.answers.tokens import FOREIGN_LOCATION
 from florence2.drawing import draw
 from florence2.drawing.contact_sheet import GAP, contact_sheet
 from florence2.drawing.fonts import ELLIPSIS, TextRenderer, one_line
-from florence2.errors import DataError
+from florence2.errors import DataError, writing
 from florence2.locations import NUM_BINS
 from florence2.model.config import Florence2Config
 from florence2.model.florence2 import IGNORE_INDEX
@@ -278,7 +278,8 @@ def preview(batch: Batch, tokenizer: Tokenizer, path: str | Path) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     width = GAP + max(max(widths), min(sum(widths), _PAGE_WIDTH - GAP))
-    contact_sheet(tiles, width).save(path)
+    with writing(path):
+        contact_sheet(tiles, width).save(path)
     return path
 
 

@@ -11,19 +11,21 @@
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from florence2.errors import ConfigError, DataError
+from florence2.cli.edge import json_line
+from florence2.errors import ConfigError, DataError, writing
 from florence2.tasks import Task
 
 if TYPE_CHECKING:
     from florence2.data.records import Record
 
 DEFAULT_CACHE = Path(".kit-cache")
+MIN_SIDE = 16  # of pictures; some kinds need more
+MAX_SEED = 2**63 - 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    if not 0 <= getattr(arguments, "seed", 0) <= MAX_SEED:
+        raise ConfigError(f"--seed must be from 0 to {MAX_SEED}; got {arguments.seed!r}")
+    if getattr(arguments, "side", MIN_SIDE) < MIN_SIDE:
+        raise ConfigError(f"--side must be {MIN_SIDE} or more; got {arguments.side!r}")
     actions = {"build": _build, "bake": _bake, "preview": _preview, "export": _export}
     actions[arguments.action](arguments)
     return 0
@@ -138,7 +144,13 @@ def _preview(arguments: argparse.Namespace) -> None:
             f"the first {arguments.count} {arguments.kind} give no record of these tasks; ask for "
             "more pictures"
         )
-    contact_sheet(tiles).save(arguments.output)
+    try:
+        with writing(arguments.output):
+            contact_sheet(tiles).save(arguments.output)
+    except ValueError as error:  # Pillow's, of a suffix
+        raise ConfigError(
+            f"--output {str(arguments.output)!r} cannot be written ({error}); name a .png file"
+        ) from None
     _report(output=str(arguments.output), records=len(tiles))
 
 
@@ -162,4 +174,4 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _report(**facts: object) -> None:
-    print(json.dumps(facts))
+    print(json_line(facts))

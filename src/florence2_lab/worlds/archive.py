@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from florence2.errors import DataError
+from florence2.errors import DataError, writing
 
 FORMAT_VERSION = 1
 INDEX_FILE = "index.json"
@@ -68,7 +68,7 @@ class Archive:
 
 def write_archive(path: Path, files: Mapping[str, bytes]) -> None:
     """Write files by their names; the same ones give the same bytes."""
-    with zipfile.ZipFile(path, "w") as archive:
+    with writing(path), zipfile.ZipFile(path, "w") as archive:
         for name, data in sorted(files.items()):
             info = zipfile.ZipInfo(name, EPOCH)
             stored = name.endswith(COMPRESSED)

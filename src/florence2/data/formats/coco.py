@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from florence2.data.files import field_of, find_file, number, read_text
+from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_text
 from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
@@ -29,7 +29,7 @@ from florence2.data.objects import (
 )
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
-from florence2.errors import DataError, Florence2Error
+from florence2.errors import DataError, Florence2Error, writing
 from florence2.geometry import Array, Box, Size, bounding_box, box_area, polygon_area
 from florence2.results import Boxes, Polygons, Text
 from florence2.tasks import CAPTION_TASKS, Task, asked_words
@@ -295,7 +295,9 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **row})
     categories = [{"id": class_id, "name": name} for name, class_id in classes.items()]
     data = {"images": [*images.values()], "annotations": annotations, "categories": categories}
-    path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    with writing(path):
+        text = json.dumps(data, ensure_ascii=False)
+        path.write_text(text, encoding="utf-8", errors=JSON_ESCAPES)
 
 
 def _annotations(record: Record) -> Iterator[Row]:

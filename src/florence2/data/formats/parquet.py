@@ -14,7 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from florence2.data.files import choose_split, files_of_split, optional_library
+from florence2.data.files import (
+    JSON_ESCAPES,
+    choose_split,
+    files_of_split,
+    optional_library,
+    whole_characters,
+)
 from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -105,17 +111,24 @@ def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) 
             rows = [
                 {
                     **record_row(record),
+                    "source": record.source.encode(errors=JSON_ESCAPES).decode(),
                     "result": json.dumps(record.result.to_dict(), allow_nan=False),
-                    "image": _embedded(record) if embed else {"path": pictures.name_of(record)},
+                    "image": _embedded(record)
+                    if embed
+                    else {"path": _unicode(pictures.name_of(record))},
                 }
                 for record in batch
             ]
             writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
 
 
+def _unicode(name: str) -> str:
+    return whole_characters(name, "a Parquet file")
+
+
 def _embedded(record: Record) -> dict[str, Any]:
     if isinstance(record.image, Path):
-        return {"bytes": record.image.read_bytes(), "path": record.image.name}
+        return {"bytes": record.image.read_bytes(), "path": _unicode(record.image.name)}
     file = BytesIO()
     record.picture().save(file, "PNG")
     return {"bytes": file.getvalue(), "path": None}

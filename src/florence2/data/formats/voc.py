@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from florence2.data.files import choose_split, number, read_text
+from florence2.data.files import choose_split, number, read_text, whole_characters
 from florence2.data.image_files import PICTURE_SUFFIXES, PictureFolder, named_picture
 from florence2.data.objects import (
     OBJECT_TASKS,
@@ -163,7 +163,7 @@ def write_voc(records: Iterable[Record], folder: Path) -> None:
             raise DataError(
                 f"file {str(file)!r} exists; give one record for each picture, and a new folder"
             )
-        tree = _tree(picture.name, boxes)
+        tree = _tree(whole_characters(picture.name, "an XML file"), boxes)
         ElementTree.indent(tree)
         text = ElementTree.tostring(tree, encoding="unicode")
         file.write_text(text + "\n", encoding="utf-8")

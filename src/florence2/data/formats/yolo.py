@@ -146,7 +146,12 @@ def _names(given: Any, file: Path) -> dict[int, str]:
     if not isinstance(given, dict):
         raise DataError(f"file {str(file)!r} has names {given!r}; give a list of class names")
     # YAML reads the class names no and 7 as a truth value and a number.
-    return {int(number(index, "a class number")): str(name) for index, name in given.items()}
+    # A name that is none of these, such as ~, is no name: what is labelled so counts as lost.
+    return {
+        int(number(index, "a class number")): str(name)
+        for index, name in given.items()
+        if isinstance(name, str | int | float)
+    }
 
 
 def _listed(place: str, roots: Sequence[Path], file: Path, report: ReadReport) -> list[Path]:

@@ -81,11 +81,11 @@ def cut(image_size: Size, native_side: int, tiles: Tiles) -> list[Tile]:
     >>> [tile.box for tile in cut((200, 100), 128, Tiles())]
     [(0, 0, 128, 100), (72, 0, 200, 100)]
     """
-    columns, rows = (
-        [_spans_of_count(*each, tiles.overlap) for each in zip(image_size, tiles.grid, strict=True)]
-        if tiles.grid
-        else _native_spans(image_size, native_side, tiles)
-    )
+    if tiles.grid is None:
+        columns, rows = _native_spans(image_size, native_side, tiles)
+    else:
+        sides = _sides(image_size, tiles.grid, tiles.overlap)
+        columns, rows = map(_spans, image_size, sides, tiles.grid)
     return [
         Tile((left, top, right, bottom), column, row)
         for row, (top, bottom) in enumerate(rows)
@@ -129,13 +129,45 @@ def _count(length: int, side: float, overlap: float) -> int:
     return max(1, ceil((length / side - overlap) / (1 - overlap) - 1e-9))
 
 
-def _spans_of_count(length: int, count: int, overlap: float) -> Spans:
-    """So many tiles along a side, with the overlap asked for or, in rounding, a pixel more."""
-    if count > length:
+def _sides(image_size: Size, grid: tuple[int, int], overlap: float) -> Size:
+    """Sides of the tiles of a grid, refusing one whose tiles would be no pictures."""
+    from florence2.processing.images import MAX_ASPECT_RATIO, MIN_SIDE  # Pillow: not for --help
+
+    width, height = (_side(*each, overlap) for each in zip(image_size, grid, strict=True))
+    given = (
+        f"{grid[0]}x{grid[1]} tiles do not fit on a picture of {image_size[0]:,} x"
+        f" {image_size[1]:,} pixels: each would have {width} x {height}"
+    )
+    if min(width, height) < MIN_SIDE:
+        finest = (_most(length, MIN_SIDE, overlap) for length in image_size)
         raise ConfigError(
-            f"{count:,} tiles do not fit side by side on {length:,} pixels; give fewer"
+            f"{given}, and a side needs {MIN_SIDE}; the finest grid for this picture is"
+            f" {'x'.join(map(str, finest))}"
         )
-    return _spans(length, ceil(length / (count - (count - 1) * overlap)), count)
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        which, axis, least = (
+            ("columns", 0, ceil(height / MAX_ASPECT_RATIO))
+            if width < height
+            else ("rows", 1, ceil(width / MAX_ASPECT_RATIO))
+        )
+        raise ConfigError(
+            f"{given}, and one side may be at most {MAX_ASPECT_RATIO} times the other; give at"
+            f" most {_most(image_size[axis], least, overlap)} {which}, or cut the other side too"
+        )
+    return width, height
+
+
+def _side(length: int, count: int, overlap: float) -> int:
+    """Pixels of so many tiles each, with the overlap asked for or, in rounding, a pixel more."""
+    return ceil(length / (count - (count - 1) * overlap))
+
+
+def _most(length: int, side: int, overlap: float) -> int:
+    """The most tiles along a length that have at least so many pixels."""
+    count = max(1, int((length / (side - 1) - overlap) / (1 - overlap)) + 1)
+    while count > 1 and _side(length, count, overlap) < side:
+        count -= 1
+    return count
 
 
 def _spans(length: int, tile: int, count: int) -> Spans:
