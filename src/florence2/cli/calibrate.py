@@ -68,6 +68,7 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     asked = [] if arguments.task is None else [Task.parse(arguments.task)]
     dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)
     records = [record for record in dataset if record.task.answer_kind in KINDS]
+    dataset.require_records()
     print(dataset.report, file=sys.stderr)
     counts = Counter(record.task for record in records)
     if len(counts) != 1:
