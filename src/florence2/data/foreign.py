@@ -22,6 +22,7 @@ _JSON: Sequence[tuple[str, str, str]] = (
     ),
     (r'"shapes"\s*:', "files of LabelMe", CONVERT),
     (r'"(from_name|to_name|original_width)"', "an export of Label Studio", "export it as COCO"),
+    (r'"(Labeled Data|data_row)"', "an export of Labelbox", CONVERT),
     (r'"box2d"', "a file of BDD100K or Scalabel", CONVERT),
     (r'"classTitle"', "files of Supervisely", CONVERT),
     (r'"form"\s*:\s*\[', "forms of FUNSD", LINES),
@@ -69,7 +70,7 @@ MASK_FOLDERS = frozenset(
 )
 NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
-    *("data", "dataset", "vocdevkit"),
+    *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
 }
 _QUIET = (".md", ".rst", ".py", ".ini", ".db", ".pdf", ".html", ".ipynb", ".log", ".cache", ".sh")
 

@@ -263,9 +263,9 @@ def _format_of_folder(path: Path) -> str:
         raise _named(path, name)
     if name := foreign_format(files, pictures, path):
         raise _named(path, name)
-    if trees or jsons:  # their readers say what is wrong with them
+    folders = sorted(set(class_folders(path).values()))
+    if (trees or jsons) and len(folders) < 2:  # their readers say what is wrong with them
         return "voc" if trees else "coco"
-    folders = class_folders(path)
     why = classes_refused(files, pictures, folders, path) if folders else ""
     if not folders or why:
         raise _unknown(path, why or "")

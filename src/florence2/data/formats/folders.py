@@ -85,9 +85,9 @@ def read_classes(
 ) -> Iterator[Record]:
     """Yield one record for each picture in the folders of a folder."""
     chosen_tasks(tasks, (Task.REGION_TO_CATEGORY,), Task.REGION_TO_CATEGORY, f"folder {path!s}")
+    folders = class_folders(path)
     for picture in _of_part(path, split, report):
-        folder = class_folder(picture, path, report.part)
-        if folder is None:
+        if (folder := folders.get(picture)) is None:
             continue  # it lies beside the folders, and is told with all that no label names
         where = picture.relative_to(path).as_posix()
         if size := checked_size(picture, report, where):
@@ -104,26 +104,23 @@ def _of_part(path: Path, split: str | None, report: ReadReport) -> list[Path]:
     return parts[report.part]
 
 
-def class_folder(picture: Path, root: Path, part: str | None) -> Path | None:
-    """Return the folder that names the class of a picture: the first one in the folder of its part.
+def class_folders(path: Path) -> dict[Path, Path]:
+    """Return the folders that name the classes of pictures, for those that are in one.
 
-    Args:
-        picture: a file below `root`.
-        root: the folder of the dataset.
-        part: the part that the picture is in, if there are parts.
+    It is the first folder in that of the part; a folder around all others is no class.
     """
-    folders = [folder for folder in picture.parents if root in folder.parents][::-1]
-    if part is not None:
-        names = [part_named(folder.name) for folder in folders]
-        folders = folders[names.index(part) + 1 :]
-    return folders[0] if folders else None
-
-
-def class_folders(path: Path) -> list[Path]:
-    """Return the folders that name classes, of all parts."""
-    parts = divide(pictures_in(path, deep=True), path).items()
-    found = {class_folder(picture, path, part) for part, files in parts for picture in files}
-    return sorted(folder for folder in found if folder is not None)
+    chains: dict[Path, list[Path]] = {}
+    for part, files in divide(pictures_in(path, deep=True), path).items():
+        for picture in files:
+            chain = [folder for folder in picture.parents if path in folder.parents][::-1]
+            if part is not None:
+                chain = chain[[part_named(folder.name) for folder in chain].index(part) + 1 :]
+            chains[picture] = chain
+    deepest = min(map(len, chains.values()), default=0)
+    depth = 0
+    while depth + 1 < deepest and len({chain[depth].name for chain in chains.values()}) == 1:
+        depth += 1
+    return {picture: chain[depth] for picture, chain in chains.items() if len(chain) > depth}
 
 
 def caption_file(picture: Path) -> Path | None:

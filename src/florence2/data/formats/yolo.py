@@ -78,7 +78,14 @@ def read_yolo(
     root = path if path.is_dir() else path.parent
     lone = _lone_labels(root)
     everywhere = Counter(picture.stem for files in layout.pictures.values() for picture in files)
-    for picture in layout.pictures[report.part]:
+    files = layout.pictures[report.part]
+    if len(files) > 1 and not lone and not any(map(_label_file, files)):
+        raise DataError(
+            f"none of the {len(files):,} pictures of {str(path)!r} has a label file, such as"
+            f" {_label_places(files[0])[0]}; put the labels there, or empty files where a picture"
+            " shows nothing"
+        )
+    for picture in files:
         size = checked_size(picture, report, picture.name)
         if size is None:
             continue
@@ -214,8 +221,12 @@ def _twins(path: Path, names: Sequence[str], others: Sequence[str]) -> list[Path
 
 def _label_file(picture: Path) -> Path | None:
     """Return the label file of a picture: in `labels` for the last `images`, or beside it."""
+    return next((place for place in _label_places(picture) if place.is_file()), None)
+
+
+def _label_places(picture: Path) -> list[Path]:
     places = [*_twins(picture, PICTURE_FOLDERS, LABEL_FOLDERS), picture]
-    return next((at for place in places if (at := place.with_suffix(".txt")).is_file()), None)
+    return [place.with_suffix(".txt") for place in places]
 
 
 def _lone_labels(root: Path) -> dict[str, list[Path]]:
