@@ -445,6 +445,27 @@ NAMED = (
         named="masks as pictures",
     ),
     Layout(
+        "masks beside pictures",
+        "*.png, *_mask.png",
+        {**pictures(), **pictures("{}_mask.png")},
+        named="masks as pictures",
+    ),
+    Layout(
+        "YOLO key points without class names",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", SHARES + " 0.1 0.1 2 0.3 0.3 1")},
+        named="YOLO labels without class names",
+    ),
+    Layout(
+        "Labelbox",
+        "export.json",
+        {
+            **pictures(),
+            "export.json": listed(lambda name: {"Labeled Data": f"{name}.png", "Label": {}}),
+        },
+        named="Labelbox",
+    ),
+    Layout(
         "Hugging Face image folder, lines",
         "metadata.jsonl",
         {

@@ -155,3 +155,12 @@ def test_a_dataset_without_a_record_is_refused_with_what_lies_there(tmp_path: Pa
         DataError, match=r"(?s)read as coco, gives no record \(there: 1 \.json\).*lost: 3"
     ):
         dataset.require_records()
+
+
+def test_a_row_that_names_a_picture_of_a_phone_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    write_picture(tmp_path / "b.png")
+    text = coco(("a", "b")).replace("a.png", "a.heic")
+    records, report = read(write(tmp_path / "a.json", text).parent)
+    assert (len(records), report.counts) == (1, {Problem.PICTURE: 1})
+    assert "HEIC is not read; save it as JPEG or PNG" in report.cases[Problem.PICTURE][0]

@@ -68,6 +68,8 @@ MASK_FOLDERS = frozenset(
         *("label", "labels", "annotation", "annotations"),
     )
 )
+_MASK_STEM = re.compile(r"[_-](mask|masks|seg|segmentation|gt|labelids)(_\d+)?$", re.IGNORECASE)
+_MASK_ADVICE = "convert them to COCO, an object for each region"
 NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
     *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
@@ -114,6 +116,8 @@ def foreign_table(file: Path) -> str | None:
     cells = [word.strip() for word in re.split("[,\t;]", first)]
     if is_picture(Path(cells[0])) and sum(cell.lstrip("-").isdigit() for cell in cells) >= 4:
         return f"a CSV of boxes; {CONVERT}"
+    if len(cells) == 2 and is_picture(Path(cells[0])):
+        return "a table of pictures and texts or classes; write a.txt beside each a.png"
     if {"imageid", "labelname"} <= columns:
         return f"an Open Images CSV; {CONVERT}"
     if columns & {"file_name"}:
@@ -209,12 +213,14 @@ def _masks(pictures: Iterable[Path], root: Path) -> str | None:
     holders = Counter(
         part.lower() for file in pictures for part in set(file.relative_to(root).parts[:-1])
     )
+    stems = {file.with_suffix("") for file in pictures}
+    for stem in sorted(stems):
+        plain = _MASK_STEM.sub("", stem.name)
+        if plain != stem.name and stem.with_name(plain) in stems:
+            return f"masks as pictures ({stem.name}); {_MASK_ADVICE}"
     masks = sorted(holders.keys() & MASK_FOLDERS)
     if masks and any(name not in MASK_FOLDERS for name in holders):
-        return (
-            f"masks as pictures (folder {masks[0]!r}); convert them to COCO, an object for each"
-            " region"
-        )
+        return f"masks as pictures (folder {masks[0]!r}); {_MASK_ADVICE}"
     return None
 
 

@@ -40,6 +40,11 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in picture_suffixes() and not path.name.startswith(".")
 
 
+def not_read(path: Path) -> str:
+    """Say what to do with a picture of a kind that is not read."""
+    return f"{path.suffix[1:].upper()} is not read; save it as JPEG or PNG"
+
+
 def is_hidden(path: Path, root: Path) -> bool:
     """Tell whether a file below a folder is one that systems and tools keep for themselves."""
     parts = path.relative_to(root).parts
@@ -185,6 +190,8 @@ def picture_size(path: Path) -> Size:
             lazy = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
             turned = not lazy and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception as error:  # Pillow's readers raise almost anything on damaged bytes
+        if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file():
+            raise ImageError(f"image {str(path)!r} is no use: {not_read(path)}") from error
         raise ImageError(
             f"image {str(path)!r} is missing, damaged or no picture ({error}); check the file"
         ) from error

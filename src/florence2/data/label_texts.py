@@ -123,7 +123,8 @@ def _kind_of_line(line: str) -> str | None:
 
 def _kind_of_numbers(values: list[float], commas: bool) -> str:
     head, *shares = values
-    inside = all(-0.5 <= value <= 1.5 for value in shares)
+    # Key points behind a box are seen 0, 1 or 2 times.
+    inside = all(-0.5 <= v <= 1.5 for v in shares[:4]) and all(-0.5 <= v <= 2 for v in shares[4:])
     if inside and head >= 0 and head.is_integer() and (len(shares) in (4, 5) or len(shares) >= 6):
         return "yolo"
     if commas and len(values) == 8 and all(value.is_integer() for value in values):

@@ -33,7 +33,7 @@ from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
 from florence2.data.formats.voc import read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
-from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture
+from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
 from florence2.data.label_texts import OCR_KINDS, LabelTexts
 from florence2.data.parts import PartsError
 from florence2.data.records import Record
@@ -162,10 +162,11 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
     for folder in sorted(folders):
         for file in files_in(folder) if path.is_dir() else sorted(folder.glob("*")):
             where = file.relative_to(folder).as_posix()
-            if file.suffix.lower() in UNREAD_SUFFIXES and not file.name.startswith("."):
-                kind = file.suffix[1:].upper()
-                report.add(Problem.KIND, where, f"{kind} is not read; save it as JPEG or PNG")
-            elif is_picture(file) and os.path.abspath(file) not in seen:
+            if file.name.startswith(".") or os.path.abspath(file) in seen:
+                continue
+            if file.suffix.lower() in UNREAD_SUFFIXES:
+                report.add(Problem.KIND, where, not_read(file))
+            elif is_picture(file):
                 report.add(problem, where, what)
 
 
