@@ -37,7 +37,9 @@ def find_file(
     if path.is_file():
         choose_split((), split, path)
         return path
-    matches = [sorted(path.glob(pattern)) for pattern in patterns]
+    matches = [
+        sorted(file for file in path.glob(pattern) if file.is_file()) for pattern in patterns
+    ]
     accepted = [[file for file in found if accept(file)] for found in matches]
     for files in (*accepted, *matches):
         if files:

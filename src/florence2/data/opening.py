@@ -246,6 +246,8 @@ def _format_of_folder(path: Path) -> str:
     if any(file.suffix.lower() == ".parquet" for file in files):
         return "parquet"
     for lines in (*sorted(path.glob("*.jsonl")), *sorted(path.glob("*/*.jsonl"))):
+        if not lines.is_file():
+            continue
         if found := _format_of_lines(lines):
             return found
     trees = [file for file in files if file.suffix.lower() == ".xml"]
