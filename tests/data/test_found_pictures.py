@@ -164,3 +164,14 @@ def test_a_row_that_names_a_picture_of_a_phone_is_told_once(tmp_path: Path) -> N
     records, report = read(write(tmp_path / "a.json", text).parent)
     assert (len(records), report.counts) == (1, {Problem.PICTURE: 1})
     assert "HEIC is not read; save it as JPEG or PNG" in report.cases[Problem.PICTURE][0]
+
+
+def test_pictures_that_come_later_are_found(tmp_path: Path) -> None:
+    """Whoever is told that pictures are missing puts them there, and reads again."""
+    write(tmp_path / "annotations" / "a.xml", voc("a"))
+    write(tmp_path / "other.json", "{}")
+    assert len(read(tmp_path)[0]) == 0
+    write_picture(tmp_path / "images" / "a.png")
+    assert len(read(tmp_path)[0]) == 1
+    (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "A.PNG")
+    assert len(read(tmp_path)[0]) == 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from layouts import LAYOUTS, Layout, rows_of_table, write_layout
+from layouts import LAYOUTS, Layout, coco, pictures, rows_of_table, write_layout
 
 from florence2.data import Problem, open_dataset
 from florence2.data.report import ReadReport
@@ -53,6 +53,14 @@ def test_a_divided_layout_asks_for_the_part(tmp_path: Path, layout: Layout) -> N
     ):
         list(open_dataset(tmp_path))
     assert "train" in open_dataset(tmp_path).parts()
+
+
+@pytest.mark.parametrize("name", ["question", "shapes", "box2d", "prefix", "caption"])
+def test_a_class_called_like_a_key_of_another_format_is_a_class(tmp_path: Path, name: str) -> None:
+    write_layout(
+        Layout("", "", {**pictures(), "a.json": coco().replace('"cat"', f'"{name}"')}), tmp_path
+    )
+    assert {record.result.labels for record in open_dataset(tmp_path)} == {(name,)}
 
 
 def test_the_table_of_the_page_is_that_of_the_layouts() -> None:

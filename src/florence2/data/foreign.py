@@ -42,7 +42,9 @@ _JSON: Sequence[tuple[str, str, str]] = (
     (r'"(tags|caption)"\s*:', "captions or tags of kohya", "write a.txt beside each a.png"),
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
-_NO_COCO = re.compile(r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"')
+_NO_COCO = re.compile(
+    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
+)
 _XML = (
     ("annotations", "CVAT XML", "export it as COCO"),
     ("PcGts", "PAGE XML", LINES),

@@ -96,22 +96,26 @@ def find_picture(name: str, folders: Iterable[Path]) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=256)
 def twin_folders(folder: Path, root: Path) -> tuple[Path, ...]:
     """Return the folders that may hold the pictures of annotations in a folder.
 
     These are the folders beside it, and beside each folder up to `root`, with the same folders
     inside: `images/a` and `JPEGImages/a` for `Annotations/a`. Folders of other parts are none.
     """
+    above = [each for each in folder.parents if root == each or root in each.parents]
+    twins = _twins(folder, tuple((each, each.stat().st_mtime_ns) for each in above))
+    return tuple(place for place in twins if place.is_dir())
+
+
+@lru_cache(maxsize=64)
+def _twins(folder: Path, above_and_changed: tuple[tuple[Path, int], ...]) -> tuple[Path, ...]:
     found = []
-    for above in folder.parents:
-        if root != above and root not in above.parents:
-            break
+    for above, _ in above_and_changed:
         rest = folder.relative_to(above).parts
         for beside in sorted(above.iterdir()):
             if beside.is_dir() and part_named(beside.name) is None and beside.name != rest[0]:
                 found += [beside.joinpath(*rest[1:]), beside]
-    return tuple(place for place in dict.fromkeys(found) if place.is_dir())
+    return tuple(dict.fromkeys(found))
 
 
 def path_ends(path: str) -> list[str]:
