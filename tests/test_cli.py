@@ -81,6 +81,7 @@ def test_flags_are_frozen() -> None:
                 "--no-augment",
                 "--no-mirror",
                 "--no-mirror-names",
+                "--split",
                 "--output",
                 "--rank",
                 "--seed",

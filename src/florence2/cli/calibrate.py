@@ -69,13 +69,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     """Read the records of one task, whose answers have objects with scores."""
-    from florence2.data import open_dataset
+    from florence2.data import Problem, open_dataset
     from florence2.evaluation.calibration_fit import KINDS
 
     asked = [] if arguments.task is None else [Task.parse(arguments.task)]
     dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)
     tasks = {task for task in Task if task.answer_kind in KINDS}
     records = [record for record in dataset if record.task in tasks]
+    if not dataset.report.counts[Problem.OTHER_TASK]:  # else it is the task that is wrong
+        dataset.require_records()
     print(dataset.report, file=sys.stderr)
     counts = Counter(record.task for record in records if record.task)
     if len(counts) != 1:

@@ -60,7 +60,9 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.evaluation.suites import dataset_suites
 
     dataset = open_dataset(arguments.data, split=arguments.split)
-    suites = list(dataset_suites(dataset, arguments.count))
+    records = list(dataset)
+    dataset.require_records()
+    suites = list(dataset_suites(records, arguments.count))
     print(dataset.report, file=sys.stderr)
     return measure(arguments, suites)
 

@@ -1,73 +1,52 @@
-"""Files of a dataset: its parts, its text and rows, and the libraries that only some need."""
+"""Files of a dataset: their text and rows, and the libraries that only some need."""
 
 import codecs
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from florence2.data.parts import choose_split, divide_named
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, writing
-
-SPLIT_NAMES = {
-    "train": ("train", "training", "trn"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-_SPLIT_OF = {name: split for split, names in SPLIT_NAMES.items() for name in names}
-
-
-def split_named(name: str) -> str | None:
-    """Return which part of a dataset a file or folder name tells.
-
-    >>> split_named("instances_train2017"), split_named("valid"), split_named("photos")
-    ('train', 'val', None)
-    """
-    words = re.findall("[a-z]+", name.lower())
-    return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
-
-
-def split_of(file: Path, root: Path) -> str | None:
-    """Return which part of the dataset at `root` a file below it belongs to."""
-    parts = file.relative_to(root).parts
-    found = (split_named(Path(part).stem) for part in reversed(parts))
-    return next((split for split in found if split), None)
-
-
-def choose_split(found: Iterable[str], split: str | None, where: Path) -> str | None:
-    """Return the part of a dataset to read; a dataset in parts needs one to be named."""
-    known = sorted(set(found))
-    if split is None:
-        if len(known) > 1:
-            raise DataError(
-                f"dataset {str(where)!r} has the parts {', '.join(known)}; choose one with split="
-            )
-        return known[0] if known else None
-    wanted = split if split in known else _SPLIT_OF.get(split, split)
-    if wanted not in known:
-        there = f"has the parts {', '.join(known)}" if known else "is not divided into parts"
-        raise DataError(f"split {split!r} is unknown: dataset {str(where)!r} {there}")
-    return wanted
 
 
 def files_of_split(files: Sequence[Path], root: Path, split: str | None) -> list[Path]:
     """Return those of the files of a dataset that belong to the part to read."""
-    splits = [split_of(file, root) for file in files]
-    chosen = choose_split(filter(None, splits), split, root)
-    return [file for file, its_split in zip(files, splits, strict=True) if its_split == chosen]
+    parts = divide_named(files, root)
+    return parts[choose_split(parts, split, root)]
 
 
-def find_file(path: Path, patterns: Sequence[str], split: str | None) -> Path:
-    """Return the one file meant by a path: itself, or the only match of the first good pattern."""
+def find_file(
+    path: Path,
+    patterns: Sequence[str],
+    split: str | None,
+    report: ReadReport,
+    accept: Callable[[Path], bool] = Path.is_file,
+) -> Path:
+    """Return the one file meant by a path: itself, or the only match of the first good pattern.
+
+    Args:
+        path: a file or folder.
+        patterns: names to look for in a folder, the surest first.
+        split: the part to read, where several files are parts of a dataset.
+        report: is told the part.
+        accept: what files of the format are; all are taken if none is one.
+    """
     if path.is_file():
         choose_split((), split, path)
         return path
-    for pattern in patterns:
-        if files := sorted(path.glob(pattern)):
-            files = files_of_split(files, path, split)
+    matches = [
+        sorted(file for file in path.glob(pattern) if file.is_file()) for pattern in patterns
+    ]
+    accepted = [[file for file in found if accept(file)] for found in matches]
+    for files in (*accepted, *matches):
+        if files:
+            parts = divide_named(files, path)
+            report.part = choose_split(parts, split, path)
+            files = parts[report.part]
             if len(files) > 1:
                 names = ", ".join(str(file.relative_to(path)) for file in files)
                 raise DataError(f"folder {str(path)!r} holds {names}; give the path of one of them")

@@ -1,50 +1,176 @@
 """Pictures that annotation files name: finding them, their size, and saving them."""
 
+import os
 import shutil
+import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from hashlib import sha256
 from os.path import relpath
 from pathlib import Path, PureWindowsPath
+from urllib.parse import unquote
 
 from PIL import ExifTags, Image
 
+from florence2.data.parts import part_named
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import Florence2Error, ImageError, writing
 from florence2.geometry import Size
 from florence2.processing.images import MAX_ASPECT_RATIO, MAX_PIXELS, MIN_SIDE, readable_formats
 
-PICTURE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"),
-    *(".ppm", ".pgm", ".tif", ".tiff", ".avif", ".jp2"),
+UNREAD_SUFFIXES = (
+    *(".heic", ".heif", ".hif", ".jxl", ".jxr", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
+    *(".orf", ".rw2", ".raf", ".psd", ".psb", ".tga", ".dcm", ".exr", ".hdr", ".dds", ".pcx"),
+    *(".xcf", ".svs", ".mpo", ".sgi", ".fits"),
 )
+"""Suffixes of pictures that are not read."""
+
+
+@cache
+def picture_suffixes() -> frozenset[str]:
+    """Return the suffixes that Pillow knows for the formats we read."""
+    formats = readable_formats()
+    known = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in known if name in formats)
 
 
 def is_picture(path: Path) -> bool:
     """Tell by its name whether a file is a picture; hidden files are not."""
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in picture_suffixes() and not path.name.startswith(".")
+
+
+def not_read(path: Path) -> str:
+    """Say what to do with a picture of a kind that is not read."""
+    return f"{path.suffix[1:].upper()} is not read; save it as JPEG or PNG"
+
+
+def is_hidden(path: Path, root: Path) -> bool:
+    """Tell whether a file below a folder is one that systems and tools keep for themselves."""
+    parts = path.relative_to(root).parts
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return all files in a folder and in folders inside, sorted; hidden ones are left out."""
+    return sorted(
+        path for path in folder.rglob("*") if not is_hidden(path, folder) and path.is_file()
+    )
 
 
 def pictures_in(folder: Path, *, deep: bool = False) -> list[Path]:
     """Return the picture files in a folder, sorted; with `deep` also those in folders inside."""
     found = folder.rglob("*") if deep else folder.glob("*")
-    return sorted(path for path in found if is_picture(path) and path.is_file())
+    return sorted(
+        path
+        for path in found
+        if is_picture(path) and not is_hidden(path, folder) and path.is_file()
+    )
 
 
 def find_picture(name: str, folders: Iterable[Path]) -> Path | None:
     """Return the picture that an annotation file names.
 
-    The name is tried as written, with the separators of Windows, and, as annotations often name
-    folders of the machine they were made on, by its last part alone.
+    Tried are, in this order, and each in all folders: the name as written; with the separators of
+    Windows; with its percent signs decoded; what is left of these as folders are taken off the
+    front, as annotations often name folders of the machine they were made on; and the last part
+    in another case or another form of Unicode, if just one file has it.
     """
-    windows = PureWindowsPath(name)
-    tries = dict.fromkeys(name for name in (name, windows.as_posix(), windows.name) if name)
-    folders = tuple(folders)
-    for tried in tries:
+    folders = tuple(dict.fromkeys(folders))
+    for folder in folders if name else ():
+        if _is_file(folder / name):
+            return folder / name
+    written = [name, PureWindowsPath(name).as_posix()]
+    written += [unquote(each) for each in written if "%" in each]
+    whole = dict.fromkeys(each for each in written if each)
+    ends = dict.fromkeys(end for each in whole for end in path_ends(each))
+    for tried in (*whole, *ends):
         for folder in folders:
             if _is_file(folder / tried):
                 return folder / tried
+    for tried in dict.fromkeys(PureWindowsPath(each).name for each in whole):
+        for folder in folders:
+            alike = _files_alike(folder).get(_plain(tried), ())
+            if len(alike) == 1:
+                return folder / alike[0]
     return None
+
+
+def twin_folders(folder: Path, root: Path) -> tuple[Path, ...]:
+    """Return the folders that may hold the pictures of annotations in a folder.
+
+    These are the folders beside it, and beside each folder up to `root`, with the same folders
+    inside: `images/a` and `JPEGImages/a` for `Annotations/a`. Folders of other parts are none.
+    """
+    above = [each for each in folder.parents if root == each or root in each.parents]
+    twins = _twins(folder, tuple((each, each.stat().st_mtime_ns) for each in above))
+    return tuple(place for place in twins if place.is_dir())
+
+
+@lru_cache(maxsize=64)
+def _twins(folder: Path, above_and_changed: tuple[tuple[Path, int], ...]) -> tuple[Path, ...]:
+    found = []
+    for above, _ in above_and_changed:
+        rest = folder.relative_to(above).parts
+        for beside in sorted(above.iterdir()):
+            if beside.is_dir() and part_named(beside.name) is None and beside.name != rest[0]:
+                found += [beside.joinpath(*rest[1:]), beside]
+    return tuple(dict.fromkeys(found))
+
+
+def path_ends(path: str) -> list[str]:
+    """Return what is left of a path as folders are taken off its front, longest first.
+
+    >>> path_ends("/content/train/images")
+    ['content/train/images', 'train/images', 'images']
+    >>> path_ends("train/1.jpg")
+    ['1.jpg']
+    """
+    parts = PureWindowsPath(path).parts
+    names = [part for part in parts if part != ".." and not part.endswith(("\\", "/"))]
+    start = int(len(names) == len(parts))
+    return ["/".join(names[at:]) for at in range(start, len(names))]
+
+
+def picture_of_stem(stem: str, folders: Iterable[Path]) -> Path | None:
+    """Return the picture that has a name without suffix, from the first folder with one."""
+    for folder in folders:
+        try:
+            names = _by_stem(folder, folder.stat().st_mtime_ns).get(stem)
+        except OSError:
+            continue
+        if names:
+            return folder / names[0]
+    return None
+
+
+@lru_cache(maxsize=16)
+def _by_stem(folder: Path, _changed: int) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for file in pictures_in(folder):
+        names.setdefault(file.stem, []).append(file.name)
+    return names
+
+
+def _plain(name: str) -> str:
+    """A name without what file systems and tools change: its case, its form of Unicode."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _files_alike(folder: Path) -> dict[str, list[str]]:
+    try:
+        return _listed(folder, folder.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=16)
+def _listed(folder: Path, _changed: int) -> dict[str, list[str]]:
+    """The names in a folder, by what is plain of them."""
+    names: dict[str, list[str]] = {}
+    for name in os.listdir(folder):
+        names.setdefault(_plain(name), []).append(name)
+    return names
 
 
 def _is_file(path: Path) -> bool:
@@ -68,6 +194,8 @@ def picture_size(path: Path) -> Size:
             lazy = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
             turned = not lazy and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception as error:  # Pillow's readers raise almost anything on damaged bytes
+        if path.suffix.lower() in UNREAD_SUFFIXES and path.is_file():
+            raise ImageError(f"image {str(path)!r} is no use: {not_read(path)}") from error
         raise ImageError(
             f"image {str(path)!r} is missing, damaged or no picture ({error}); check the file"
         ) from error
@@ -91,6 +219,7 @@ def checked_size(
         where: the row that names the picture.
         annotated: the size that the annotations were made for, if they tell one.
     """
+    report.pictures.add(path)
     try:
         size = picture_size(path)
     except Florence2Error as error:

@@ -1,22 +1,44 @@
 """One door to all formats: `open_dataset` finds out which one a path holds."""
 
 import json
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from florence2.data.files import read_text, text_lines
+from florence2.data.files import text_lines
+from florence2.data.foreign import (
+    classes_refused,
+    foreign_format,
+    foreign_json,
+    foreign_labels,
+    foreign_table,
+    head_of,
+    is_coco,
+    is_voc,
+)
+from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.ocr import (
+    LINE_SUFFIX,
+    paddle_files,
+    read_ocr_lines,
+    read_ocr_regions,
+    region_file,
+)
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
 from florence2.data.formats.voc import read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
-from florence2.data.image_files import pictures_in
+from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
+from florence2.data.label_texts import OCR_KINDS, LabelTexts
+from florence2.data.parts import PartsError
 from florence2.data.records import Record
-from florence2.data.report import ReadReport
+from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
 from florence2.tasks import Task
 
@@ -43,7 +65,9 @@ FORMATS: Mapping[str, Format] = {
     "parquet": Format(read_parquet, "a .parquet file"),
     "yolo": Format(read_yolo, "a .yaml file with names, or classes.txt"),
     "coco": Format(read_coco, "a .json file with 'images' and 'annotations'"),
-    "voc": Format(read_voc, "a folder Annotations with .xml files, or .xml beside pictures"),
+    "voc": Format(read_voc, ".xml files whose root is annotation"),
+    "ocr_lines": Format(read_ocr_lines, "pictures with .gt.txt files of the same name"),
+    "ocr_regions": Format(read_ocr_regions, "texts of ICDAR, SROIE or PaddleOCR"),
     "captions": Format(read_captions, "pictures with .txt files of the same name"),
     "classes": Format(read_classes, "one folder of pictures for each class"),
 }
@@ -68,8 +92,30 @@ class Dataset:
         self.report = ReadReport(strict)
 
     def __iter__(self) -> Iterator[Record]:
-        self.report = ReadReport(self.strict)
-        return FORMATS[self.format].read(self.path, self.report, tasks=self.tasks, split=self.split)
+        self.report = report = ReadReport(self.strict)
+        read = FORMATS[self.format].read
+        yield from read(self.path, report, tasks=self.tasks, split=self.split)
+        tell_of_the_rest(self.path, report)
+
+    def require_records(self) -> None:
+        """Refuse a dataset of which the last pass made no record.
+
+        Raises:
+            DataError: with what was told, and what lies there.
+        """
+        if not self.report.num_records.total():
+            raise DataError(
+                f"dataset {str(self.path)!r}, read as {self.format}, gives no record (there:"
+                f" {what_lies_in(self.path)}):\n{self.report}"
+            )
+
+    def parts(self) -> tuple[str, ...]:
+        """Return the parts of which one has to be chosen; none if the dataset is not divided."""
+        try:
+            next(iter(Dataset(self.path, self.format, self.tasks, None, False)), None)
+        except PartsError as error:
+            return error.parts
+        return ()
 
 
 def open_dataset(
@@ -103,21 +149,61 @@ def open_dataset(
     return Dataset(path, format, [Task.parse(task) for task in tasks], split, strict)
 
 
+def tell_of_the_rest(path: Path, report: ReadReport) -> None:
+    """Count the pictures that lie there and were not looked at.
+
+    Of a folder, these are all below it; of a file, those in the folders of pictures it names.
+    """
+    folders = {path} if path.is_dir() else {picture.parent for picture in report.pictures}
+    seen = {os.path.abspath(picture) for picture in report.pictures}
+    problem = Problem.UNNAMED if report.part is None else Problem.OTHER_PART
+    what = "no row or label names it"
+    if report.part is not None:
+        what = f"it is not in the part {report.part!r}"
+    for folder in sorted(folders):
+        for file in files_in(folder) if path.is_dir() else sorted(folder.glob("*")):
+            where = file.relative_to(folder).as_posix()
+            if file.name.startswith(".") or os.path.abspath(file) in seen:
+                continue
+            if file.suffix.lower() in UNREAD_SUFFIXES:
+                report.add(Problem.KIND, where, not_read(file))
+            elif is_picture(file):
+                report.add(problem, where, what)
+
+
+def what_lies_in(path: Path) -> str:
+    """Return the files below a folder by suffix, in words.
+
+    >>> what_lies_in(Path("none"))
+    'no file'
+    """
+    if path.is_file():
+        return f"the file {path.name}"
+    suffixes = Counter(file.suffix.lower() or "without suffix" for file in files_in(path))
+    return ", ".join(f"{count:,} {name}" for name, count in suffixes.most_common(6)) or "no file"
+
+
 def detect_format(path: Path) -> str:
-    """Return the format of a dataset, from the names of its files and the first row of one."""
+    """Return the format of a dataset, from the files that lie there and how they begin."""
     if not path.exists():
         raise DataError(f"dataset {str(path)!r} does not exist; check the path")
-    found = _format_of_file(path) if path.is_file() else _format_of_folder(path)
-    if found is None:
-        looked = "; ".join(f"{name}: {row.looked_for}" for name, row in FORMATS.items())
-        raise DataError(
-            f"dataset {str(path)!r} is of no known format; looked for {looked}; check the path or "
-            "give the format"
-        )
-    return found
+    return _format_of_file(path) if path.is_file() else _format_of_folder(path)
 
 
-def _format_of_file(path: Path) -> str | None:
+def _unknown(path: Path, why: str = "") -> DataError:
+    looked = "; ".join(f"{name}: {row.looked_for}" for name, row in FORMATS.items())
+    there = f"{what_lies_in(path)}" + (f"; {why}" if why else "")
+    return DataError(
+        f"dataset {str(path)!r} is of no known format (there: {there}); looked for {looked}; check"
+        " the path"
+    )
+
+
+def _named(path: Path, name: str) -> DataError:
+    return DataError(f"dataset {str(path)!r} looks like {name}")
+
+
+def _format_of_file(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix == ".zip":
         raise DataError(
@@ -125,7 +211,16 @@ def _format_of_file(path: Path) -> str | None:
             " or if it is a kit, write pictures and records with"
             f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
         )
-    return _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
+    found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
+    name = None
+    if found is None or (found == "coco" and not is_coco(path)):
+        looks = {".json": foreign_json, ".jsonl": foreign_json}
+        name = looks.get(suffix, foreign_table)(path)
+    if name is not None:
+        raise _named(path, name)
+    if found is None:
+        raise _unknown(path)
+    return found
 
 
 def _format_of_lines(path: Path) -> str | None:
@@ -142,34 +237,66 @@ def _format_of_lines(path: Path) -> str | None:
     return None
 
 
-def _format_of_folder(path: Path) -> str | None:
-    if find_yaml(path) or any((path / name).is_file() for name in NAME_FILES):
+def _format_of_folder(path: Path) -> str:
+    """Look for the formats that show themselves; then, at all files, for captions and classes."""
+    files = files_in(path)
+    pictures = [file for file in files if is_picture(file)]
+    if find_yaml(path) or _names_classes_of_yolo(path, files, pictures):
         return "yolo"
-    if any(path.rglob("*.parquet")):
+    if any(file.suffix.lower() == ".parquet" for file in files):
         return "parquet"
     for lines in (*sorted(path.glob("*.jsonl")), *sorted(path.glob("*/*.jsonl"))):
+        if not lines.is_file():
+            continue
         if found := _format_of_lines(lines):
             return found
-    if any(path.glob("Annotations/*.xml")) or any(path.glob("*.xml")):
+    trees = [file for file in files if file.suffix.lower() == ".xml"]
+    if any(map(is_voc, trees)):
         return "voc"
-    if any(any(path.glob(pattern)) for pattern in ("annotations/*.json", "*.json", "*/*.json")):
+    jsons = [file for place in COCO_PLACES for file in sorted(path.glob(place.format("*.json")))]
+    if any(map(is_coco, jsons)):
         return "coco"
-    pictures = pictures_in(path, deep=True)
+    if found := _format_of_texts(path, pictures):
+        return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]
-    if captioned:
-        if _is_yolo(read_text(captioned[0])):
-            raise DataError(
-                f"folder {str(path)!r} looks like YOLO labels without class names; put data.yaml "
-                "or classes.txt there, or give the format"
-            )
+    texts = LabelTexts.of(captioned)
+    if captioned and not (name := foreign_labels(texts, path)):
         return "captions"
-    return "classes" if class_folders(path) else None
+    if captioned and name:
+        raise _named(path, name)
+    if name := foreign_format(files, pictures, path):
+        raise _named(path, name)
+    folders = sorted(set(class_folders(path).values()))
+    if (trees or jsons) and len(folders) < 2:  # their readers say what is wrong with them
+        return "voc" if trees else "coco"
+    why = classes_refused(files, pictures, folders, path) if folders else ""
+    if not folders or why:
+        raise _unknown(path, why or "")
+    return "classes"
 
 
-def _is_yolo(text: str) -> bool:
-    """Tell whether a text is lines of five numbers or more."""
-    try:
-        rows = [list(map(float, line.split())) for line in text.splitlines() if line.strip()]
-    except ValueError:
+def _format_of_texts(path: Path, pictures: Sequence[Path]) -> str | None:
+    """Tell the formats of texts in pictures, by the files of all pictures."""
+    if any(picture.with_suffix(LINE_SUFFIX).is_file() for picture in pictures):
+        return "ocr_lines"
+    if any('"transcription"' in head_of(file) for file in paddle_files(path)):
+        return "ocr_regions"
+    files = [file for picture in pictures if (file := region_file(picture, path))]
+    texts = LabelTexts.of(files)
+    regions = sum(texts.kinds[kind] for kind in OCR_KINDS)
+    others = len(texts.labels) + len(texts.captions) - regions
+    return "ocr_regions" if regions > others else None
+
+
+def _names_classes_of_yolo(path: Path, files: Sequence[Path], pictures: Sequence[Path]) -> bool:
+    """Tell whether there are class names for YOLO, and labels or no pictures yet."""
+    if not any((path / name).is_file() for name in NAME_FILES):
         return False
-    return bool(rows) and all(len(row) >= 5 for row in rows)
+    if not pictures:
+        return True
+    stems = {picture.stem for picture in pictures}
+    texts = LabelTexts.of(
+        file for file in files if file.suffix.lower() == ".txt" and file.stem in stems
+    )
+    is_yolo = texts.kinds["yolo"] + texts.kinds["numbers"] + texts.kinds["yolo_names"]
+    return bool(is_yolo) or bool(texts.empty and not texts.labels and not texts.captions)

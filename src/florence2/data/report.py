@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
+from pathlib import Path
 
 from florence2.answers import format_answer
 from florence2.answers.tokens import FOREIGN_LOCATION, foreign_location_words
@@ -33,6 +34,8 @@ class Problem(Enum):
     NO_AREA = ("boxes or polygons without area", Severity.LOSS)
     OUTSIDE = ("boxes or polygons outside of the picture", Severity.LOSS)
     NO_TEXT = ("pictures without a text", Severity.LOSS)
+    NO_PICTURE = ("label or caption files without a picture", Severity.LOSS)
+    KIND = ("pictures of a kind that is not read", Severity.LOSS)
     PROMPT = ("prompts that no task understands", Severity.LOSS)
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
@@ -41,6 +44,8 @@ class Problem(Enum):
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
+    OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
+    UNNAMED = ("pictures that no row or label names", Severity.NOTE)
     OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
     PLACEHOLDER = (
         "prompts with <image>, which is left out: the picture comes apart",
@@ -62,6 +67,8 @@ class ReadReport:
         num_records: records made, by task; `None` for prompts without one.
         counts: how often each problem was met.
         cases: the first cases of each problem in words, with file and line or id.
+        pictures: the files that were looked at; what else lies there is told at the end.
+        part: of the dataset, if it is divided.
     """
 
     def __init__(self, strict: bool = False) -> None:
@@ -69,6 +76,8 @@ class ReadReport:
         self.num_records: Counter[Task | None] = Counter()
         self.counts: Counter[Problem] = Counter()
         self.cases: dict[Problem, list[str]] = {}
+        self.pictures: set[Path] = set()
+        self.part: str | None = None
 
     def add(self, problem: Problem, where: str, what: object) -> None:
         """Count a problem; raise it if it is a loss and reading is strict."""
@@ -79,6 +88,11 @@ class ReadReport:
         cases = self.cases.setdefault(problem, [])
         if len(cases) < MAX_CASES:
             cases.append(case)
+
+    def name_picture(self, picture: Path | None) -> None:
+        """Note a picture that something was told of already, so that it is not told again."""
+        if picture is not None:
+            self.pictures.add(picture)
 
     def accept(self, record: Record, where: str) -> Iterator[Record]:
         """Yield a record that can be trained on; count one that cannot."""

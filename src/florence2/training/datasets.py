@@ -12,6 +12,8 @@ from tqdm import tqdm
 from florence2.answers import format_answer
 from florence2.data import open_dataset
 from florence2.data.image_files import PictureFolder
+from florence2.data.opening import what_lies_in
+from florence2.data.parts import PartsError
 from florence2.data.records import Record
 from florence2.data.report import MAX_CASES, ReadReport
 from florence2.data.survey import PictureFacts, copy_groups, survey
@@ -50,6 +52,7 @@ class Reader:
         max_answer: positions of its decoder.
         tasks: what to ask; what the data is made for if there is none.
         held_out: share of the pictures to hold out where there is no part "val".
+        split: the part to train on, where the data is divided; "train" or "trainval" if `None`.
         pictures: where pictures that have no file are put, so that they need no memory.
     """
 
@@ -59,6 +62,7 @@ class Reader:
     held_out: float
     seed: int
     pictures: PictureFolder
+    split: str | None = None
 
     def read(self, paths: Sequence[WeightedPath]) -> TrainingData:
         """Read all paths.
@@ -82,21 +86,44 @@ class Reader:
 
     def _parts(self, path: str) -> tuple[tuple[Record, ...], tuple[Record, ...], str]:
         """Records to train on and to measure on, and what was read in words."""
-        val, val_report = self._val(path)
-        train, report = self._records(path, "train" if val else None)
+        part = self.split
+        parts: tuple[str, ...] = ()
+        read = None
+        try:
+            read = self._records(path, part)
+            if part is not None:
+                parts = open_dataset(path, tasks=self.tasks).parts()
+        except PartsError as error:
+            parts = error.parts
+            part = _part_to_train_on(path, parts)
+        train, report = read or self._records(path, part)
+        part = report.part if parts else None
+        val: tuple[Record, ...] = ()
+        val_report = None
+        if "val" in parts and part != "val":
+            val, val_report = self._val(path)
+        alone = [each for each in parts if each not in (part, "val" if val else part)]
         facts = self._survey((*train, *val))
         train, val, damaged = without_damaged(train, val, facts)
         groups = copy_groups(facts)
         if val:
             how = "its part 'val'"
+            # A part trainval holds the pictures of val, too.
+            measured = {str(record.image) for record in val}
+            train = tuple(record for record in train if str(record.image) not in measured)
         else:
             train, val = hold_out(train, self.held_out, self.seed, groups)
-            how = f"{self.held_out:.0%} of the pictures"
+            how = f"{self.held_out:.0%} of the pictures" + (
+                f" of its part {part!r}" if part else ""
+            )
         teaches = [record for record in train if record.ignored is None]
         unclear = len(train) - len(teaches)
         train = tuple(teaches)
         if not train:
-            raise DataError(f"dataset {path!r} has no record to train on:\n{report}")
+            raise DataError(
+                f"dataset {path!r} has no record to train on (there: {what_lies_in(Path(path))}):"
+                f"\n{report}"
+            )
         fits, words = self._fitting(train)
         if not fits:
             raise DataError(f"no record of dataset {path!r} can be trained on: {words[0]}")
@@ -107,16 +134,15 @@ class Reader:
                 f"{unclear:,} left out: they hold crowds, groups or difficult objects, so their"
                 " answers do not say all that is there"
             )
+        if alone:
+            words.append(f"left alone: part {' and part '.join(map(repr, alone))}")
         told = [str(report), *([f"part 'val': {val_report}"] if val_report else []), *words]
         split = f"{len(fits):,} to train on, {len(val):,} held out" + (f" ({how})" if val else "")
         return tuple(fits), val, "\n  ".join([split, *"\n".join(told).splitlines()])
 
-    def _val(self, path: str) -> tuple[tuple[Record, ...], ReadReport | None]:
-        """The records of the part "val", if the dataset is divided."""
-        try:
-            val, report = self._records(path, "val")
-        except DataError:
-            return (), None  # it has no such part; what else is wrong shows when all is read
+    def _val(self, path: str) -> tuple[tuple[Record, ...], ReadReport]:
+        """The records of the part "val", at most `MAX_HELD_OUT`."""
+        val, report = self._records(path, "val")
         drawn = np.random.default_rng([self.seed, _HELD_OUT]).permutation(len(val))
         return tuple(val[row] for row in sorted(drawn[:MAX_HELD_OUT])), report
 
@@ -207,6 +233,16 @@ def copies_told(
         return [f"{told}; copies stay on one side"]
     why = "the parts of the dataset share them" if own_parts else "all pictures are alike"
     return [f"{told}; {both:,} held out are also trained on, since {why}: held-out numbers flatter"]
+
+
+def _part_to_train_on(path: str, parts: Sequence[str]) -> str:
+    found = next((part for part in ("train", "trainval") if part in parts), None)
+    if found is None:
+        raise DataError(
+            f"dataset {path!r} has the parts {', '.join(parts)}, and none of them is train; name"
+            " the part to train on as the split"
+        )
+    return found
 
 
 def hold_out(

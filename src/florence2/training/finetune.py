@@ -343,6 +343,7 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
         options.held_out,
         options.seed,
         PictureFolder(options.output / "pictures"),
+        options.split,
     ).read(options.data)
     return Finetuning(options, loaded, data, maker, choose_trained(model, options), world)
 

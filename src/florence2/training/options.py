@@ -53,6 +53,7 @@ class FinetuneOptions:
         mode: which weights train: all, all but the vision tower, or an adapter.
         tasks: what is asked about each picture; what the dataset is made for if there is none.
         held_out: share of the pictures to measure on, where a dataset has no part "val".
+        split: the part to train on, where a dataset is divided; "train" or "trainval" if `None`.
         steps, epochs: how long; at most one of the two.
         side: pixels to which pictures are resized.
         augment: mirror, cut and brighten pictures where the answer stays right.
@@ -72,6 +73,7 @@ class FinetuneOptions:
     mode: Mode = "full"
     tasks: tuple[Task, ...] = ()
     held_out: float = 0.2
+    split: str | None = None
     steps: int | None = None
     epochs: float | None = None
     batch_size: int | None = None

@@ -84,7 +84,7 @@ def test_classes_may_be_divided_into_parts(tmp_path: Path) -> None:
     write_picture(tmp_path / "val" / "ant" / "1.png")
     (record,), report = read(tmp_path, "classes", split="validation")
     assert record.result == Text("ant", image_size=SIZE)
-    assert counts(report) == {Problem.PICTURE: 1}
+    assert counts(report) == {Problem.PICTURE: 1, Problem.OTHER_PART: 1}
     with pytest.raises(DataError, match="has the parts train, val"):
         read(tmp_path)
     with pytest.raises(DataError, match="is not divided into parts"):

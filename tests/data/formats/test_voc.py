@@ -150,7 +150,7 @@ def test_a_list_tells_the_part_to_read(tmp_path: Path) -> None:
     records, _ = read(tmp_path, split="train", strict=True)
     assert len(records) == 1
     records, report = read(tmp_path, split="val")
-    assert (records, counts(report)) == ([], {Problem.ROW: 1})
+    assert (records, counts(report)) == ([], {Problem.ROW: 1, Problem.OTHER_PART: 1})
     with pytest.raises(DataError, match="has the parts train, val"):
         read(tmp_path)
 

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_text
-from florence2.data.image_files import PictureFolder, named_picture
+from florence2.data.foreign import is_coco
+from florence2.data.image_files import PictureFolder, find_picture, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
     OBJECT_TASKS,
@@ -27,6 +29,7 @@ from florence2.data.objects import (
     chosen_tasks,
     object_records,
 )
+from florence2.data.parts import part_named
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error, writing
@@ -34,7 +37,7 @@ from florence2.geometry import Array, Box, Size, bounding_box, box_area, polygon
 from florence2.results import Boxes, Polygons, Text
 from florence2.tasks import CAPTION_TASKS, Task, asked_words
 
-PLACES = ("annotations/{}", "{}", "*/{}")
+PLACES = ("annotations/{}", "{}", "*/{}", "*/annotations/{}")
 OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
 CAPTION_FILES = ("captions_*.json", "*.json")
 
@@ -61,7 +64,7 @@ def read_coco(
             of captions the one task they answer, `<CAPTION>` if none is given.
         split: which part of a folder with several files.
     """
-    file = find_file(path, coco_patterns(tasks), split)
+    file = find_file(path, coco_patterns(tasks), split, report, accept=is_coco)
     data = _load(file)
     rows = [row for row in data["annotations"] if isinstance(row, dict)]
     by_image, lost = _by_image(data, report, file.name)
@@ -76,7 +79,7 @@ def read_coco(
     if shares:
         report.add(Problem.SHARES, file.name, "all sides of boxes are at most 1")
     folders = _picture_folders(file)
-    for image in _images(data, report, file.name):
+    for image in _images(data, folders, report, file.name):
         found_rows = by_image.get(image["id"], [])
         where = f"{file.name}, image {image['id']!r}"
         if (found := _picture(image, folders, report, where)) is None:
@@ -103,16 +106,18 @@ def _load(file: Path) -> Row:
     return dict(data)
 
 
-def _images(data: Row, report: ReadReport, file: str) -> Iterator[Row]:
+def _images(data: Row, folders: Sequence[Path], report: ReadReport, file: str) -> Iterator[Row]:
     """Yield the images that have an id of their own, with the id as `_key` writes it."""
     keys = Counter(_key(image.get("id")) for image in data["images"] if isinstance(image, dict))
     for index, image in enumerate(data["images"]):
         key = _key(image.get("id")) if isinstance(image, dict) else None
         if key is None:
             report.add(Problem.ROW, f"{file}, images[{index}]", "this is no object with an id")
+            _name(image, folders, report)
         elif keys[key] > 1:
             what = f"image id {key!r} is given {keys[key]} times: whose its annotations are is open"
             report.add(Problem.DUPLICATE, f"{file}, images[{index}]", what)
+            _name(image, folders, report)
         else:
             yield {**image, "id": key}
 
@@ -177,21 +182,35 @@ def _picture_folders(file: Path) -> tuple[Path, ...]:
     """Return where pictures of an annotation file may be."""
     here, root = file.parent, file.parent.parent
     part = file.stem.rpartition("_")[2]  # instances_train2017
-    return (here, here / "images", root / part, root / "images" / part, root / "images", root)
+    named = (here / "images", here / "data", root / part, root / "images" / part, root / "images")
+    beside = (folder for folder in sorted(here.iterdir()) if part_named(folder.name) is None)
+    return (here, *named, root, *(folder for folder in beside if folder.is_dir()))
 
 
 def _picture(
     image: Row, folders: Sequence[Path], report: ReadReport, where: str
 ) -> tuple[Path, Size] | None:
     try:
-        name = field_of(image, "file_name")
+        # LVIS tells only where a picture was on the web.
+        url = image.get("coco_url")
+        name = field_of(image, "file_name", url if isinstance(url, str) else None)
         annotated = None
         if image.get("width") and image.get("height"):
             annotated = int(number(image["width"], "width")), int(number(image["height"], "height"))
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
+        _name(image, folders, report)
         return None
+    if isinstance(url, str) and find_picture(name, folders) is None:
+        name = urlsplit(url).path.rpartition("/")[2] or name
     return named_picture(name, folders, report, where, annotated)
+
+
+def _name(image: Any, folders: Sequence[Path], report: ReadReport) -> None:
+    """Note the picture of a row that cannot be used."""
+    name = image.get("file_name") if isinstance(image, dict) else None
+    if isinstance(name, str):
+        report.name_picture(find_picture(name, folders))
 
 
 def _caption_records(

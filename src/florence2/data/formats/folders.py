@@ -10,9 +10,11 @@ the letter, so that an answer is the name of a folder.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from florence2.data.files import choose_split, read_text, split_named
-from florence2.data.image_files import checked_size, pictures_in
+from florence2.data.files import read_text
+from florence2.data.image_files import UNREAD_SUFFIXES, checked_size, files_in, pictures_in
+from florence2.data.label_texts import KINDS, LabelTexts, label_kind
 from florence2.data.objects import chosen_tasks
+from florence2.data.parts import choose_split, divide, part_named
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
@@ -20,18 +22,26 @@ from florence2.results import Text
 from florence2.tasks import CAPTION_TASKS, Task
 
 CAPTION_SUFFIXES = (".txt", ".caption")
+# Texts about the whole folder.
+_ABOUT = ("readme", "license", "licence", "classes", "labels", "notes", "requirements", "captions")
 
 
 def read_captions(
     path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
 ) -> Iterator[Record]:
     """Yield one record for each picture in a folder, and in folders inside, that has a caption."""
-    tasks = chosen_tasks(tasks, CAPTION_TASKS, Task.CAPTION, f"folder {str(path)!r}")
+    allowed = (*CAPTION_TASKS, Task.OCR)  # OCR: pictures of lines with their text
+    tasks = chosen_tasks(tasks, allowed, Task.CAPTION, f"folder {str(path)!r}")
     if len(tasks) > 1:
         raise DataError(f"folder {str(path)!r} holds captions of one kind; choose one task")
-    root = part_folder(path, split)
-    for picture in pictures_in(root, deep=True):
+    pictures = _of_part(path, split, report)
+    texts = [file for picture in pictures if (file := caption_file(picture))]
+    looked_at = LabelTexts.of(texts)
+    # Where all texts are numbers, somebody said that they are captions.
+    labels = looked_at.labels if len(looked_at.captions) > len(looked_at.labels) else {}
+    for picture in pictures:
         where = picture.relative_to(path).as_posix()
+        report.pictures.add(picture)
         file = caption_file(picture)
         if file is None:
             report.add(Problem.NO_TEXT, where, f"there is no {picture.stem}.txt beside it")
@@ -43,9 +53,31 @@ def read_captions(
             continue
         if not text:
             report.add(Problem.NO_TEXT, where, f"{file.name} is empty")
+        elif file in labels and (kind := label_kind(text)):
+            what = KINDS[kind].partition(";")[0]
+            report.add(Problem.NO_TEXT, where, f"{file.name} looks like {what}, and is no caption")
         elif size := checked_size(picture, report, where):
             result = Text(text, image_size=size)
             yield from report.accept(Record(picture, tasks[0], "", None, result, where), where)
+    _tell_of_lone_texts(path, pictures, report)
+
+
+def _tell_of_lone_texts(path: Path, pictures: Sequence[Path], report: ReadReport) -> None:
+    """Count texts in the folders of pictures that belong to none of them."""
+    folders = {picture.parent for picture in pictures}
+    stems = {picture.with_suffix("") for picture in pictures}
+    files = files_in(path)
+    unread = {
+        file.with_suffix(""): file for file in files if file.suffix.lower() in UNREAD_SUFFIXES
+    }
+    for file in files:
+        if file.suffix.lower() not in CAPTION_SUFFIXES or file.parent not in folders:
+            continue
+        name = file.with_suffix("")
+        if name in stems or file.stem.partition(".")[0].lower() in _ABOUT:
+            continue
+        there = f"; {unread[name].name} is not read" if name in unread else ""
+        report.add(Problem.NO_PICTURE, file.relative_to(path).as_posix(), f"no picture{there}")
 
 
 def read_classes(
@@ -53,46 +85,45 @@ def read_classes(
 ) -> Iterator[Record]:
     """Yield one record for each picture in the folders of a folder."""
     chosen_tasks(tasks, (Task.REGION_TO_CATEGORY,), Task.REGION_TO_CATEGORY, f"folder {path!s}")
-    for folder in class_folders(part_folder(path, split)):
-        for picture in pictures_in(folder, deep=True):
-            where = picture.relative_to(path).as_posix()
-            if size := checked_size(picture, report, where):
-                result = Text(folder.name, image_size=size)
-                region = (0.0, 0.0, float(size[0]), float(size[1]))
-                record = Record(picture, Task.REGION_TO_CATEGORY, "", region, result, where)
-                yield from report.accept(record, where)
+    folders = class_folders(path)
+    for picture in _of_part(path, split, report):
+        if (folder := folders.get(picture)) is None:
+            continue  # it lies beside the folders, and is told with all that no label names
+        where = picture.relative_to(path).as_posix()
+        if size := checked_size(picture, report, where):
+            result = Text(folder.name, image_size=size)
+            region = (0.0, 0.0, float(size[0]), float(size[1]))
+            record = Record(picture, Task.REGION_TO_CATEGORY, "", region, result, where)
+            yield from report.accept(record, where)
 
 
-def part_folder(path: Path, split: str | None) -> Path:
-    """Return the folder of a part of a dataset, or the folder itself if it has no parts."""
-    parts: dict[str, Path] = {}
-    for folder in sorted(path.iterdir()):
-        if folder.is_dir() and (part := split_named(folder.name)) and is_part(folder.name):
-            parts[part] = folder
-    chosen = choose_split(parts, split, path)
-    return path if chosen is None else parts[chosen]
+def _of_part(path: Path, split: str | None, report: ReadReport) -> list[Path]:
+    """Return the pictures of the part to read, or all if there are no parts."""
+    parts = divide(pictures_in(path, deep=True), path)
+    report.part = choose_split(parts, split, path)
+    return parts[report.part]
 
 
-def is_part(name: str) -> bool:
-    """Tell whether a folder name is that of a part and nothing else.
+def class_folders(path: Path) -> dict[Path, Path]:
+    """Return the folders that name the classes of pictures, for those that are in one.
 
-    >>> is_part("val2017"), is_part("test"), is_part("train station")
-    (True, True, False)
+    It is the first folder in that of the part; a folder around all others is no class.
     """
-    word = name.lower().strip("0123456789_-")
-    return split_named(name) is not None and word.isalpha()
+    chains: dict[Path, list[Path]] = {}
+    for part, files in divide(pictures_in(path, deep=True), path).items():
+        for picture in files:
+            chain = [folder for folder in picture.parents if path in folder.parents][::-1]
+            if part is not None:
+                chain = chain[[part_named(folder.name) for folder in chain].index(part) + 1 :]
+            chains[picture] = chain
+    deepest = min(map(len, chains.values()), default=0)
+    depth = 0
+    while depth + 1 < deepest and len({chain[depth].name for chain in chains.values()}) == 1:
+        depth += 1
+    return {picture: chain[depth] for picture, chain in chains.items() if len(chain) > depth}
 
 
 def caption_file(picture: Path) -> Path | None:
     """Return the file with the caption of a picture."""
     files = (picture.with_suffix(suffix) for suffix in CAPTION_SUFFIXES)
     return next((file for file in files if file.is_file()), None)
-
-
-def class_folders(path: Path) -> list[Path]:
-    """Return the folders that hold pictures."""
-    return [
-        folder
-        for folder in sorted(path.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".") and pictures_in(folder, deep=True)
-    ]

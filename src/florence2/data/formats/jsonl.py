@@ -25,7 +25,7 @@ def read_jsonl(
     path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
 ) -> Iterator[Record]:
     """Yield the records of a file, or of those `tasks` only."""
-    file = find_file(path, PATTERNS, split)
+    file = find_file(path, PATTERNS, split, report)
     for where, row in read_json_lines(file, report):
         try:
             name = field_of(row, "image")

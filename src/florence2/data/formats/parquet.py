@@ -16,12 +16,12 @@ import numpy as np
 
 from florence2.data.files import (
     JSON_ESCAPES,
-    choose_split,
     files_of_split,
     optional_library,
     whole_characters,
 )
 from florence2.data.image_files import PictureFolder, named_picture
+from florence2.data.parts import choose_split
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.data.rows import Picture, asked_record, record_row

@@ -21,7 +21,7 @@ from typing import Any
 from florence2.answers import format_answer, parse_answer
 from florence2.answers.tokens import FOREIGN_LOCATION, PADDING, foreign_location_words
 from florence2.data.files import field_of, find_file, read_json_lines, write_json_lines
-from florence2.data.image_files import PictureFolder, named_picture
+from florence2.data.image_files import PictureFolder, find_picture, named_picture
 from florence2.data.ordering import canonical
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -46,7 +46,7 @@ def read_prefix_suffix(
     path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
 ) -> Iterator[Record]:
     """Yield the records of a file, or of those `tasks` only."""
-    file = find_file(path, PATTERNS, split)
+    file = find_file(path, PATTERNS, split, report)
     folders = (file.parent, file.parent / "images", file.parent.parent / "images")
     for where, row in read_json_lines(file, report):
         try:
@@ -62,11 +62,13 @@ def read_prefix_suffix(
             asked = split_prompt(prompt)
         except TaskError as error:
             report.add(Problem.PROMPT, where, error)
+            report.name_picture(find_picture(name, folders))
             continue
         if asked is None:
             report.add(Problem.OWN_PROMPT, where, repr(prompt))
         elif tasks and asked[0] not in tasks:
             report.add(Problem.OTHER_TASK, where, asked[0].token)
+            report.name_picture(find_picture(name, folders))
             continue
         found = named_picture(name, folders, report, where)
         if found is None:

@@ -8,6 +8,7 @@ ignored, as in VOC's own measure. Outlines (`polygon`, of Roboflow) and turned b
 roLabelImg) count in continuous pixels.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,14 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from florence2.data.files import choose_split, number, read_text, whole_characters
-from florence2.data.image_files import PICTURE_SUFFIXES, PictureFolder, named_picture
+from florence2.data.files import number, read_text, whole_characters
+from florence2.data.image_files import (
+    PictureFolder,
+    files_in,
+    named_picture,
+    picture_of_stem,
+    twin_folders,
+)
 from florence2.data.objects import (
     OBJECT_TASKS,
     LabelledObject,
@@ -27,6 +34,7 @@ from florence2.data.objects import (
     labelled_boxes,
     object_records,
 )
+from florence2.data.parts import choose_split, divide
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
@@ -41,14 +49,16 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 def read_voc(
     path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
 ) -> Iterator[Record]:
-    """Yield records of a folder with `Annotations` and `JPEGImages`, or of XML beside pictures.
+    """Yield records of the XML files in a folder and in folders inside.
+
+    Pictures lie beside them, or in a folder beside theirs (`Annotations` and `JPEGImages`).
 
     Args:
         path: the folder.
         report: counts what cannot be used.
         tasks: tasks of `OBJECT_TASKS`, detection if none is given.
         split: the list in `ImageSets/Main` to follow ("train", "val", "trainval", "test"), or the
-            folder inside to read.
+            folder inside to read ("train" with "valid", as Roboflow writes it).
     """
     tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
     for file in _annotation_files(path, split, report):
@@ -56,42 +66,75 @@ def read_voc(
 
 
 def _annotation_files(path: Path, split: str | None, report: ReadReport) -> list[Path]:
-    folder = path / "Annotations"
-    # Lists such as cat_train.txt tell which pictures show a class.
-    lists = {file.stem: file for file in (path / LISTS).glob("*.txt") if "_" not in file.stem}
-    if not folder.is_dir():
-        folder = path
-    chosen = choose_split(lists, split, path)
-    if chosen is None:
-        return sorted(folder.glob("*.xml"))
+    trees = [file for file in files_in(path) if file.suffix.lower() == ".xml"]
+    lists = _lists(path)
+    if not lists:
+        parts = divide(trees, path)
+        report.part = choose_split(parts, split, path)
+        return parts[report.part]
+    report.part = choose_split((file.stem for file in lists), split, path)
+    of_root: dict[tuple[Path, str], Path] = {}
+    for tree in trees:
+        for folder in tree.parents:
+            of_root.setdefault((folder, tree.stem), tree)
     files = []
-    for line in filter(None, map(str.strip, read_text(lists[chosen]).splitlines())):
-        file = folder / f"{line.split()[0]}.xml"
-        if file.is_file():
-            files.append(file)
-        else:
-            report.add(Problem.ROW, f"{chosen}.txt", f"{file.name} is not there")
+    for list_file in lists:
+        if list_file.stem != report.part:
+            continue
+        for line in filter(None, map(str.strip, read_text(list_file).splitlines())):
+            name = line.split()[0]
+            if file := of_root.get((list_file.parents[2], name)):
+                files.append(file)
+            else:
+                report.add(Problem.ROW, list_file.name, f"{name}.xml is not there")
     return files
+
+
+def _lists(path: Path) -> list[Path]:
+    """Return the lists of parts, of all years below a folder.
+
+    Lists such as cat_train.txt tell which pictures show a class.
+    """
+    places = (f"{LISTS}/*.txt", f"*/{LISTS}/*.txt", f"*/*/{LISTS}/*.txt")
+    files = (file for place in places for file in sorted(path.glob(place)))
+    return [file for file in files if "_" not in file.stem]
 
 
 def _records_of(
     file: Path, root: Path, tasks: Sequence[Task], report: ReadReport
 ) -> Iterator[Record]:
+    folders = [*twin_folders(file.parent, root), file.parent, root]
+    folders.sort(key=lambda folder: folder.name not in ("JPEGImages", "images"))
+    beside = picture_of_stem(file.stem, folders)
     try:
-        tree = ElementTree.fromstring(read_text(file))
+        tree = ElementTree.fromstring(xml_text(file))
+        if tree.tag.lower() != "annotation":
+            raise DataError(f"its root is {tree.tag!r}")
         annotated = _annotated_size(tree)
-    except (ElementTree.ParseError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         report.add(Problem.ROW, file.name, f"this is no VOC annotation ({error})")
+        report.name_picture(beside)
         return
     name = (tree.findtext("filename") or "").strip()
-    folders = (root / "JPEGImages", root / "images", file.parent, root)
-    names = [name, *(file.stem + suffix for suffix in PICTURE_SUFFIXES)]
-    name = next((name for name in names if any((at / name).is_file() for at in folders)), name)
+    exact = any((folder / name).is_file() for folder in folders) if name else False
+    if not exact and beside:
+        name, folders = beside.name, [beside.parent]
     found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, annotated)
     if found is None:
         return
     objects = [_object(item, found[1], report, file.name) for item in tree.iter("object")]
     yield from object_records(LabelledPicture.of(*found, objects, file.name), tasks, report)
+
+
+def xml_text(file: Path) -> str:
+    """Read XML in the encoding that it declares, UTF-8 if it declares none."""
+    data = file.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16")
+    else:
+        declared = re.match(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([\w.:-]+)", data[:200])
+        text = data.decode(declared[1].decode("ascii") if declared else "utf-8-sig")
+    return re.sub(r"^\ufeff?\s*<\?xml[^>]*\?>", "", text)
 
 
 def _annotated_size(tree: Element) -> Size | None:

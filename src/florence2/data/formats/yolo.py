@@ -7,6 +7,7 @@ the picture. A picture without a label file shows no object, as the trainers of 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 import yaml
 
-from florence2.data.files import choose_split, number, read_text, split_of
+from florence2.data.files import number, read_text
 from florence2.data.image_files import (
     PictureFolder,
     checked_size,
+    files_in,
     find_picture,
     is_picture,
+    path_ends,
     pictures_in,
 )
+from florence2.data.label_texts import LabelTexts
 from florence2.data.objects import (
     OBJECT_TASKS,
     LabelledObject,
@@ -32,6 +36,7 @@ from florence2.data.objects import (
     labelled_boxes,
     object_records,
 )
+from florence2.data.parts import choose_split, divide
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
@@ -42,6 +47,8 @@ from florence2.tasks import Task
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "*.yaml", "*.yml")
 NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
 SPLITS = ("train", "val", "test")
+PICTURE_FOLDERS = ("images", "Images", "JPEGImages", "imgs", "img")
+LABEL_FOLDERS = ("labels", "Labels")
 _DIVIDERS = re.compile(r"\s*[\s,;]\s*")
 
 
@@ -67,14 +74,27 @@ def read_yolo(
     """
     tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
     layout = _layout(path, report)
-    chosen = choose_split((part for part in layout.pictures if part), split, path)
-    files = layout.pictures[chosen if chosen in layout.pictures else None]
+    report.part = choose_split(layout.pictures, split, path)
+    root = path if path.is_dir() else path.parent
+    lone = _lone_labels(root)
+    everywhere = Counter(picture.stem for files in layout.pictures.values() for picture in files)
+    files = layout.pictures[report.part]
+    if len(files) > 1 and not lone and not any(map(_label_file, files)):
+        raise DataError(
+            f"none of the {len(files):,} pictures of {str(path)!r} has a label file, such as"
+            f" {_label_places(files[0])[0]}; put the labels there, or empty files where a picture"
+            " shows nothing"
+        )
     for picture in files:
         size = checked_size(picture, report, picture.name)
         if size is None:
             continue
         objects: list[LabelledObject | None] = []
-        if label_file := _label_file(picture):
+        label_file = _label_file(picture)
+        if label_file is None and everywhere[picture.stem] == 1:
+            found = lone.get(picture.stem, [])
+            label_file = found[0] if len(found) == 1 else None
+        if label_file:
             try:
                 text = read_text(label_file)
             except Florence2Error as error:
@@ -84,6 +104,10 @@ def read_yolo(
         yield from object_records(
             LabelledPicture.of(picture, size, objects, picture.name), tasks, report
         )
+    for stem, found in lone.items():
+        if everywhere[stem] != 1 or len(found) != 1:
+            for file in found:
+                report.add(Problem.NO_PICTURE, file.relative_to(root).as_posix(), "no picture")
 
 
 def find_yaml(folder: Path) -> Path | None:
@@ -112,10 +136,7 @@ def _layout(path: Path, report: ReadReport) -> _Layout:
 def _by_split(root: Path) -> dict[str | None, list[Path]]:
     """Divide the pictures of a folder by the names of the folders inside."""
     folder = root / "images" if (root / "images").is_dir() else root
-    parts: dict[str | None, list[Path]] = {}
-    for picture in pictures_in(folder, deep=True):
-        parts.setdefault(split_of(picture.parent, root), []).append(picture)
-    return parts or {None: []}
+    return divide(pictures_in(folder, deep=True), root)
 
 
 def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
@@ -128,13 +149,25 @@ def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
     root = PureWindowsPath(str(data.get("path") or ""))
     roots = (file.parent / root.as_posix(), file.parent)
     pictures: dict[str | None, list[Path]] = {}
+    given_at: dict[Path, tuple[str, str]] = {}
     for split in SPLITS:
         given = data.get(split) or (data.get("valid") if split == "val" else None)
-        if given:
-            places = given if isinstance(given, list) else [given]
-            pictures[split] = [
-                picture for place in places for picture in _listed(str(place), roots, file, report)
-            ]
+        if not given:
+            continue
+        pictures[split] = []
+        for place in map(str, given if isinstance(given, list) else [given]):
+            found = _place(place, roots)
+            if found is None:
+                told = f"{place!r} is not there; looked at {roots[0] / place}"
+                report.add(Problem.PICTURE, file.name, told)
+                continue
+            other, other_place = given_at.setdefault(found, (split, place))
+            if other != split and other_place != place:
+                raise DataError(
+                    f"file {str(file)!r} has {other} {other_place!r} and {split} {place!r}, which"
+                    f" are not there; both could only be {str(found)!r}; correct the paths"
+                )
+            pictures[split] += _listed(found, roots, report)
     if not pictures:
         raise DataError(f"file {str(file)!r} has no train, val or test; give a folder of pictures")
     return _Layout(_names(data.get("names"), file), pictures, "kpt_shape" in data)
@@ -154,15 +187,20 @@ def _names(given: Any, file: Path) -> dict[int, str]:
     }
 
 
-def _listed(place: str, roots: Sequence[Path], file: Path, report: ReadReport) -> list[Path]:
-    """Return the pictures of a folder, of a list of pictures, or one picture."""
+def _place(place: str, roots: Sequence[Path]) -> Path | None:
+    """Return the file or folder that a YAML file names.
+
+    Exports of Roboflow write ../train/images where train/images is meant, and many files name
+    folders of the machine they were made on: the longest end that is there is taken.
+    """
     name = PureWindowsPath(place).as_posix()
-    # Exports of Roboflow write ../train/images where train/images is meant.
-    tries = [root / part for root in roots for part in (name, name.lstrip("./"))]
-    found = next((path for path in tries if path.exists()), None)
-    if found is None:
-        report.add(Problem.PICTURE, file.name, f"{place!r} is not there; looked at {tries[0]}")
-        return []
+    names = dict.fromkeys([name, name.lstrip("./"), *path_ends(place)])
+    tries = (root / part for part in names if part for root in roots)
+    return next((path for path in tries if path.exists()), None)
+
+
+def _listed(found: Path, roots: Sequence[Path], report: ReadReport) -> list[Path]:
+    """Return the pictures of a folder, of a list of pictures, or one picture."""
     if found.is_dir():
         return pictures_in(found, deep=True)
     if is_picture(found):
@@ -177,13 +215,43 @@ def _listed(place: str, roots: Sequence[Path], file: Path, report: ReadReport) -
     return pictures
 
 
+def _twins(path: Path, names: Sequence[str], others: Sequence[str]) -> list[Path]:
+    """Return where a file would be if the last folder of one name had another name."""
+    parts = list(path.parts)
+    at = [index for index, part in enumerate(parts[:-1]) if part in names]
+    if not at:
+        return []
+    return [Path(*parts[: at[-1]], name, *parts[at[-1] + 1 :]) for name in others]
+
+
 def _label_file(picture: Path) -> Path | None:
     """Return the label file of a picture: in `labels` for the last `images`, or beside it."""
-    parts = list(picture.parts)
-    if "images" in parts[:-1]:
-        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    places = (Path(*parts).with_suffix(".txt"), picture.with_suffix(".txt"))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in _label_places(picture) if place.is_file()), None)
+
+
+def _label_places(picture: Path) -> list[Path]:
+    places = [*_twins(picture, PICTURE_FOLDERS, LABEL_FOLDERS), picture]
+    return [place.with_suffix(".txt") for place in places]
+
+
+def _lone_labels(root: Path) -> dict[str, list[Path]]:
+    """Return the label files below a folder that lie neither beside a picture nor in its `labels`.
+
+    They are of pictures elsewhere, if a picture has their name, or of none.
+    """
+    files = files_in(root)
+    pictures = {file.with_suffix("") for file in files if is_picture(file)}
+    lone = [
+        file
+        for file in files
+        if file.suffix.lower() == ".txt"
+        and not pictures
+        & {place.with_suffix("") for place in (file, *_twins(file, LABEL_FOLDERS, PICTURE_FOLDERS))}
+    ]
+    by_stem: dict[str, list[Path]] = {}
+    for file in LabelTexts.of(lone).labels:
+        by_stem.setdefault(file.stem, []).append(file)
+    return by_stem
 
 
 def _objects(
