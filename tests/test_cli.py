@@ -146,6 +146,9 @@ def test_flags_are_frozen() -> None:
         "merge": sorted(
             [*common, "--adapter", "--dtype", "--layout", "--model", "--output", "--threads"]
         ),
+        "data": sorted(
+            [*common, "--format", "--json", "--quick", "--sheet", "--split", "--task", "--to"]
+        ),
         "doctor": sorted([*common, "--tokenizer"]),
     }
 

@@ -14,6 +14,7 @@ from florence2.cli.moved import is_moved, run_moved
 COMMANDS = {
     "run": "ask about pictures",
     "train": "fine-tune a model on your own pictures, or run a recipe",
+    "data": "explain a dataset: what it would teach, what is lost and why; or convert it",
     "eval": "measure a model on a dataset of your own",
     "merge": "write a checkpoint that holds an adapter",
     "calibrate": "make scores mean what they say, from a dataset with true answers",
