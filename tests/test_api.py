@@ -268,3 +268,11 @@ def test_with_the_grammar_only_asked_classes_are_named(model: Florence2, picture
     labels = {*found.boxes.labels, *found.polygons.labels}
     assert labels
     assert labels <= {"a car", "Hund"}
+
+
+def test_none_is_no_picture(tiny_folder: Path) -> None:
+    """What `cv2.imread` gives for a missing file was answered as a blank picture."""
+    with Florence2.load(tiny_folder, device="cpu") as model:
+        for ask in (model.caption, model.detect, model.encode_image):
+            with pytest.raises(ImageError, match="None is no picture"):
+                ask(None)  # type: ignore[arg-type]

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from florence2.answers.calibration import Calibration
 from florence2.checkpoints.sources import absolute, absolute_adapter
 from florence2.engine import Answer, EncodedImage, Engine, EngineLimits, ImageRequest, Request
+from florence2.engine.engine import NO_PICTURE
 from florence2.errors import (
     ConfigError,
     EngineError,
     Florence2Error,
+    ImageError,
     TaskError,
     error_or,
     warn_moved,
@@ -303,6 +305,8 @@ class Florence2:
 
     def encode_image(self, image: ImageSource | EncodedImage) -> EncodedImage:
         """Read, resize and encode a picture once; ask about it many times."""
+        if image is None:
+            raise ImageError(NO_PICTURE)
         return self.engine.submit(ImageRequest(image)).result()
 
     def presence(

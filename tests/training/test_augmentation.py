@@ -252,3 +252,15 @@ def test_a_user_can_say_what_is_mirrored() -> None:
             record, painted(), np.random.default_rng(seed), Augmentation(mirror=False)
         )
         assert seen.size[0] <= SIZE[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("arrowleft", "turnright", "hand_l", "hand.r", "L_hand", "Arrow-L", "stânga", "dreapta"),
+        *("наліво", "αριστερά", "izq", "jobb", "newspaper", "book_title", "price_tag"),
+    ],
+)
+def test_sides_at_the_end_of_words_and_letters_for_sides_are_known(name: str) -> None:
+    assert not can_flip(asked(Task.OD, labelled("car", name)))
+    assert can_flip(asked(Task.OD, labelled("upright piano", "bright lamp", "over")))

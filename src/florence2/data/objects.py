@@ -251,4 +251,17 @@ def labelled_boxes(record: Record, place: str) -> Boxes:
         raise DataError(
             f"{place} cannot hold an answer of {asked_words(record.task)}; give boxes with labels"
         )
-    return record.result
+    return whole_boxes(record.result, record.source)
+
+
+def whole_boxes(boxes: Boxes, source: str) -> Boxes:
+    """The boxes, if each has an area inside its picture: others harm whoever reads them."""
+    inside = clip_boxes(boxes.xyxy, boxes.image_size)
+    bad = (boxes.xyxy[:, :2] >= boxes.xyxy[:, 2:]).any(1) | (box_area(inside) <= 0)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"record {source!r} has the box {boxes.xyxy[row].tolist()} without an area inside its"
+            f" picture of {boxes.image_size} pixels; leave such boxes out"
+        )
+    return boxes

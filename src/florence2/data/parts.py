@@ -14,9 +14,12 @@ from typing import TypeVar
 from florence2.errors import DataError
 
 SPLIT_NAMES = {
-    "train": ("train", "training", "trn"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trn", "trainset"),
+    "val": (
+        *("val", "valid", "validation", "validate", "eval", "evaluation", "dev"),
+        *("valset", "devset"),
+    ),
+    "test": ("test", "testing", "testset", "testdev"),
     "trainval": ("trainval",),
 }
 _SPLIT_OF = {name: split for split, names in SPLIT_NAMES.items() for name in names}
@@ -49,6 +52,7 @@ def part_named(name: str) -> str | None:
     >>> part_named("train station"), part_named("dev_board"), part_named("bullet-train")
     (None, None, None)
     """
+    name = re.sub(r"test[\W_]?dev", "testdev", name.lower())
     words = [word for word in re.findall(r"[^\W\d_]+", name.lower()) if word not in _NEUTRAL]
     return _SPLIT_OF.get(words[0]) if len(words) == 1 else None
 

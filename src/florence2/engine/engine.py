@@ -44,13 +44,17 @@ from florence2.engine.requests import (
 from florence2.engine.rounds import follow_rounds
 from florence2.engine.scheduler import EngineLimits, Scheduler
 from florence2.engine.worker import Worker, as_engine_error
-from florence2.errors import ConfigError, EngineError, Florence2Error
+from florence2.errors import ConfigError, EngineError, Florence2Error, ImageError
 from florence2.generation.batch import answer_limit
 from florence2.generation.options import Generated, GenerationOptions
 from florence2.generation.runtime import Runtime
 from florence2.processing.processor import Processor
 from florence2.results import Result, Text
 
+NO_PICTURE = (
+    "None is no picture; give a path, encoded bytes, a Pillow image or an array"
+    " (cv2.imread returns None for a file that it cannot read)"
+)
 NUM_READERS = 2  # threads that read pictures
 
 log = logging.getLogger(__name__)
@@ -272,6 +276,8 @@ class Engine:
         try:
             if job.future.done():
                 return
+            if isinstance(request, Request) and request.image is None:
+                raise ImageError(NO_PICTURE)
             job.image = self.images.prepare(request.image)
             if isinstance(request, Request):
                 job.prompt_ids = self.processor.prompt_ids(

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from florence2.answers import format_answer
 from florence2.checkpoints import save_checkpoint
 from florence2.checkpoints.loading import Checkpoint, load_checkpoint
 from florence2.checkpoints.sources import SHORT_NAMES, absolute
@@ -24,7 +25,7 @@ from florence2.model.davit import Block
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
 from florence2.runtimes.select import choose_device
-from florence2.tasks import task_column
+from florence2.tasks import Task, task_column
 from florence2.training.augmentation import Augmentation, can_flip, names_in
 from florence2.training.batches import Batch, Batches
 from florence2.training.checkpoint_files import CHECKPOINT, MANIFEST, read_json, write_json
@@ -156,6 +157,17 @@ class Finetuning:
         options = self.options
         return Augmentation(options.mirror, options.no_mirror_names) if options.augment else None
 
+    def varied_tasks(self) -> set[Task | None]:
+        """The tasks whose records have different answers: all of them, not the first batches."""
+        first: dict[Task | None, str] = {}
+        varied: set[Task | None] = set()
+        for record in self.data.stored:
+            if record.task not in varied:
+                answer = format_answer(record.result, record.task)
+                if first.setdefault(record.task, answer) != answer:
+                    varied.add(record.task)
+        return varied
+
     def mirroring(self) -> str:
         """How many records are mirrored, and which names are not, in words."""
         how, records = self.augmentation, self.data.stored
@@ -213,7 +225,7 @@ class Finetuning:
             check_frozen(self.model, {"vision_tower"})
         batches = self.first_batches()
         tokenizer = self.maker.processor.tokenizer
-        report = check_batches(batches, tokenizer, self.model.config)
+        report = check_batches(batches, tokenizer, self.model.config, self.varied_tasks())
         path = self.options.output / PREVIEW
         if self.world.is_main:
             preview(batches[0], tokenizer, path)

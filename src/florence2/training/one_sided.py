@@ -27,26 +27,19 @@ _SIDES = (
     *("vasen", "vasem", "oikea", "oikeal"),  # Finnish
     *("lewo", "lewy", "lewa", "lewe", "prawo", "prawy", "prawa", "prawe"),  # Polish
     *("vlevo", "vpravo", "levy", "leva", "pravy", "prava"),  # Czech
+    *("stang", "dreapt", "αριστερ", "δεξι"),  # Romanian, Greek
     *("balra", "jobbra", "balol", "jobbol"),  # Hungarian
-    *("лев", "прав", "налев", "направ", "слев", "справ", "вправ", "влев", "лив"),  # Cyrillic
+    *("лев", "прав", "налев", "направ", "слев", "справ", "вправ", "влев"),  # Russian
+    *("лив", "налив"),  # Ukrainian
 )
 # Whole words, as others begin alike: at sea, turns, Turkish, Indonesian, Vietnamese.
 _SIDE_WORDS = frozenset(
-    {
-        "port",
-        "starboard",
-        "cw",
-        "ccw",
-        "sol",
-        "sag",
-        "saga",
-        "sola",
-        "kiri",
-        "kanan",
-        "trai",
-        "phai",
-    }
+    (
+        *("port", "starboard", "cw", "ccw", "izq", "bal", "jobb"),
+        *("sol", "sag", "kiri", "kanan", "trai", "phai"),
+    )
 )
+_NO_SIDES = ("bright", "fright", "wright", "upright", "copyright", "cleft")
 _SIDES_ANYWHERE = (
     "左",
     "右",
@@ -75,7 +68,21 @@ _WRITING = (
         "number",
         "digit",
     ),
-    *("sign", "logo", "label", "speed", "limit", "barcode", "qr", "clock", "watch", "keyboard"),
+    *(
+        "sign",
+        "logo",
+        "label",
+        "speed",
+        "limit",
+        "barcode",
+        "newspaper",
+        "title",
+        "price",
+        "qr",
+        "clock",
+        "watch",
+        "keyboard",
+    ),
     *("kennzeichen", "schild", "schrift", "zahl", "ziffer", "buchstab"),
     *("plaque", "texte", "lettre", "chiffre", "panneau", "matricula", "placa", "letra", "numero"),
     *("targa", "lettera", "cifra", "знак", "номер", "текст", "букв", "цифр"),
@@ -102,7 +109,14 @@ def is_one_sided(text: str) -> bool:
     if any(part in text for part in (*_SIDES_ANYWHERE, *_WRITING_ANYWHERE)):
         return True
     words = [_plain(word) for word in _PARTS.findall(_CAMEL.sub(" ", text))]
-    return any(word in _SIDE_WORDS or word.startswith((*_SIDES, *_WRITING)) for word in words)
+    if len(words) > 1 and any(word in ("l", "r") for word in words):
+        return True  # hand_l, R arrow
+    return any(
+        word in _SIDE_WORDS
+        or word.startswith((*_SIDES, *_WRITING))
+        or (word.endswith(("left", "right")) and not word.endswith(_NO_SIDES))
+        for word in words
+    )
 
 
 def one_sided_names(names: Sequence[str], kept: Sequence[str] = ()) -> list[str]:

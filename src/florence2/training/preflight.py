@@ -7,7 +7,7 @@ spelled letter by letter, one answer for everything. `check_batches` refuses the
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,9 +87,15 @@ class _Row:
 
 
 def check_batches(
-    batches: Sequence[Batch], tokenizer: Tokenizer, config: Florence2Config
+    batches: Sequence[Batch],
+    tokenizer: Tokenizer,
+    config: Florence2Config,
+    varied: Collection[Task | None] = (),
 ) -> BatchReport:
     """Refuse batches from which the model would learn something else than meant.
+
+    Args:
+        varied: tasks whose records have different answers, whatever these batches hold.
 
     Raises:
         DataError: says what is wrong, with the first row where it is.
@@ -100,7 +106,7 @@ def check_batches(
     if not rows:
         raise DataError("there is no row to look at before training; give at least one batch")
     _check_rows(rows, tokenizer, config)
-    _check_variety(rows, tokenizer)
+    _check_variety(rows, tokenizer, varied)
     side = batches[0].pixels.shape[-1]
     positions = config.text.max_position_embeddings
     return BatchReport(
@@ -233,11 +239,14 @@ def _spelled_location(ids: Sequence[int], tokenizer: Tokenizer) -> str | None:
     return found[0] if found else None
 
 
-def _check_variety(rows: Sequence[_Row], tokenizer: Tokenizer) -> None:
+def _check_variety(
+    rows: Sequence[_Row], tokenizer: Tokenizer, varied: Collection[Task | None]
+) -> None:
     """Answers that are all empty or all the same teach to ignore the picture."""
-    groups = [("all tasks", list(rows))]
+    groups = [] if varied else [("all tasks", list(rows))]
     for task in dict.fromkeys(row.task for row in rows):
-        groups.append((asked_words(task), [row for row in rows if row.task is task]))
+        if task not in varied:
+            groups.append((asked_words(task), [row for row in rows if row.task is task]))
     for name, group in groups:
         answers = {tuple(row.label_ids) for row in group}
         whole = len(group) == len(rows)

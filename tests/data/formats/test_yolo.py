@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from small_datasets import SIZE, counts, detected, found, read, write_picture, write_text
 
 from florence2.data import Problem
+from florence2.data.formats.coco import write_coco
 from florence2.data.formats.yolo import write_yolo
 from florence2.data.objects import COMPLETE_TASKS
 from florence2.data.records import Record
@@ -144,7 +145,7 @@ def test_a_root_and_lists_of_pictures_are_followed(tmp_path: Path) -> None:
     text = "path: data\nval: [list.txt, 2.png, none]\nnames:\n  0: cat\n  1: no\n"
     file = write_text(tmp_path / "my.yaml", text)
     records, report = read(file)
-    assert [record.result.labels for record in records] == [("cat",), ("False",)]
+    assert [record.result.labels for record in records] == [("cat",), ("no",)]
     assert counts(report) == {Problem.PICTURE: 2}
 
 
@@ -224,3 +225,30 @@ def test_boxes_come_back(tmp_path_factory: pytest.TempPathFactory, rows) -> None
     assert isinstance(record.result, Boxes)
     assert record.result.labels == boxes.labels
     assert record.result.xyxy == pytest.approx(xyxy)
+
+
+def test_labels_that_cannot_be_read_are_no_negatives(tmp_path: Path) -> None:
+    """A capital suffix is read; a dangling link and a folder are told as lost."""
+    write_dataset(tmp_path, f"1 {CENTRE}\n")
+    (tmp_path / "labels" / "1.txt").rename(tmp_path / "labels" / "1.TXT")
+    for name in ("2", "3"):
+        write_picture(tmp_path / "images" / f"{name}.png")
+    (tmp_path / "labels" / "2.txt").symlink_to(tmp_path / "nowhere.txt")
+    (tmp_path / "labels" / "3.txt").mkdir()
+    records, report = read(tmp_path)
+    assert [found(record) for record in records] == [[("größe", CENTRE_BOX)]]
+    assert report.counts[Problem.ROW] == 2
+
+
+def test_class_names_that_yaml_takes_for_values_are_names(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path, f"0 {CENTRE}\n1 {CENTRE}\n", "names: [yes, 1.0]\n")
+    (record,), _ = read(folder, strict=True)
+    assert sorted(label for label, _ in found(record)) == ["1.0", "yes"]
+
+
+@pytest.mark.parametrize("box", [[5, 5, 5, 9], [50, 5, 60, 9]], ids=["flat", "outside"])
+def test_boxes_without_area_are_not_written(tmp_path: Path, box: list[float]) -> None:
+    record = detected(write_picture(tmp_path / "a.png"), ("cat", tuple(box)))
+    for write in (write_yolo, write_coco):
+        with pytest.raises(DataError, match="without an area inside its picture"):
+            write([record], tmp_path / f"out_{write.__name__}")

@@ -28,6 +28,7 @@ from florence2.data.objects import (
     checked_object,
     chosen_tasks,
     object_records,
+    whole_boxes,
 )
 from florence2.data.parts import part_named
 from florence2.data.records import Record
@@ -42,6 +43,8 @@ OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
 CAPTION_FILES = ("captions_*.json", "*.json")
 
 Row = dict[str, Any]
+CROWD_FLAGS = frozenset({"iscrowd", "crowd"})
+IGNORE_FLAGS = frozenset({"isgroup", "isgroupof", "groupof", "ignore", "ignored", "difficult"})
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -108,6 +111,7 @@ def _load(file: Path) -> Row:
 
 def _images(data: Row, folders: Sequence[Path], report: ReadReport, file: str) -> Iterator[Row]:
     """Yield the images that have an id of their own, with the id as `_key` writes it."""
+    same = _same_pictures(data)
     keys = Counter(_key(image.get("id")) for image in data["images"] if isinstance(image, dict))
     for index, image in enumerate(data["images"]):
         key = _key(image.get("id")) if isinstance(image, dict) else None
@@ -118,8 +122,24 @@ def _images(data: Row, folders: Sequence[Path], report: ReadReport, file: str) -
             what = f"image id {key!r} is given {keys[key]} times: whose its annotations are is open"
             report.add(Problem.DUPLICATE, f"{file}, images[{index}]", what)
             _name(image, folders, report)
+        elif key in same:
+            what = f"image {image['file_name']!r} has the ids {same[key]!r} and {key!r}: joined"
+            report.add(Problem.DUPLICATE, f"{file}, images[{index}]", what)
         else:
             yield {**image, "id": key}
+
+
+def _same_pictures(data: Row) -> dict[Any, Any]:
+    """Ids of images to the first id of the same file, where it has several."""
+    first: dict[str, Any] = {}
+    same: dict[Any, Any] = {}
+    for image in data["images"]:
+        if not isinstance(image, dict) or not isinstance(name := image.get("file_name"), str):
+            continue
+        key = _key(image.get("id"))
+        if key is not None and first.setdefault(name, key) != key:
+            same[key] = first[name]
+    return same
 
 
 def _key(given: Any) -> int | str | None:
@@ -139,12 +159,14 @@ def _by_image(
     image may be of any picture, so all lose one.
     """
     known = {_key(row.get("id")) for row in data["images"] if isinstance(row, dict)} - {None}
+    same = _same_pictures(data)
     first: dict[Any, Row] = {}
     groups: dict[Any, list[Row]] = {}
     lost: dict[Any, list[None]] = {}
     for index, row in enumerate(data["annotations"]):
         where = f"{file}, annotations[{index}]"
         image_id = _key(row.get("image_id")) if isinstance(row, dict) else None
+        image_id = same.get(image_id, image_id)
         if image_id is None or image_id not in known:
             report.add(Problem.ROW, where, f"this belongs to no image; image_id is {image_id!r}")
             if image_id is None:
@@ -165,6 +187,7 @@ def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
     if not isinstance(rows, list):
         raise DataError(f"file {file!r} has no list 'categories'; boxes need class names")
     names: dict[Any, str] = {}
+    unclear: set[Any] = set()  # of two names: objects of these are lost
     for index, row in enumerate(rows):
         where = f"{file}, categories[{index}]"
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
@@ -173,9 +196,11 @@ def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
             report.add(Problem.LABEL, where, f"{row['id']!r} is no id" if "id" in row else "no id")
         elif key in names:
             report.add(Problem.DUPLICATE, where, f"class id {key!r} is given twice")
+            if names[key] != row["name"]:
+                unclear.add(key)
         else:
             names[key] = row["name"]
-    return names
+    return {key: name for key, name in names.items() if key not in unclear}
 
 
 def _picture_folders(file: Path) -> tuple[Path, ...]:
@@ -230,8 +255,9 @@ def _object(
 ) -> LabelledObject | None:
     """One object, or `None` where it was lost; `scale` multiplies boxes."""
     where = f"{file}, annotation {row.get('id')!r}"
-    is_crowd = bool(row.get("iscrowd"))
-    is_ignored = is_crowd or bool(row.get("isgroup") or row.get("isGroupOf") or row.get("ignore"))
+    flags = _flags(row)
+    is_crowd = bool(flags & CROWD_FLAGS)
+    is_ignored = is_crowd or bool(flags & IGNORE_FLAGS)
     class_id = _key(row.get("category_id"))
     if class_id not in names:
         given = row.get("category_id")
@@ -261,6 +287,17 @@ def _are_shares(rows: Sequence[Row]) -> bool:
     return sides.ndim == 2 and bool((sides <= 1.0).all() and (sides % 1 != 0).any())
 
 
+def _flags(row: Row) -> set[str]:
+    """The names of what is set of an annotation and its attributes, in small letters alone."""
+    attributes = row.get("attributes")
+    given = [*row.items(), *(attributes.items() if isinstance(attributes, dict) else ())]
+    return {re.sub(r"[\W_]", "", name.lower()) for name, value in given if _is_set(value)}
+
+
+def _is_set(value: Any) -> bool:
+    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else bool(value)
+
+
 def _box(given: Any, scale: Size) -> Box | None:
     if not given:
         return None
@@ -285,6 +322,8 @@ def _parts(given: Any, size: Size, report: ReadReport, where: str) -> list[Array
     if not isinstance(given, list):
         raise DataError(f"segmentation is {given!r}; give polygons or run lengths")
     parts = []
+    if given and not any(isinstance(each, list) for each in given) and len(given) >= 6:
+        given = [given]  # one polygon, without the list around it
     for polygon in given:
         if not isinstance(polygon, list) or len(polygon) % 2:
             raise DataError(f"polygon {polygon!r} is no list of x, y, x, y, ...")
@@ -322,6 +361,7 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
 def _annotations(record: Record) -> Iterator[Row]:
     result = record.result
     if isinstance(result, Boxes) and record.task is not Task.REGION_PROPOSAL:
+        whole_boxes(result, record.source)
         for box, label in zip(result.xyxy, result.labels, strict=True):
             yield _row(label, box, [], float(box_area(box)))
     elif isinstance(result, Polygons) and record.text_input:

@@ -6,6 +6,7 @@ the pictures are, or in `classes.txt`. The labels of `images/a.jpg` are in `labe
 the picture. A picture without a label file shows no object, as the trainers of YOLO have it.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,6 +51,16 @@ SPLITS = ("train", "val", "test")
 PICTURE_FOLDERS = ("images", "Images", "JPEGImages", "imgs", "img")
 LABEL_FOLDERS = ("labels", "Labels")
 _DIVIDERS = re.compile(r"\s*[\s,;]\s*")
+
+
+class _Words(yaml.SafeLoader):
+    """Reads no types but null: the class names yes, no and 1.0 are names."""
+
+
+_Words.yaml_implicit_resolvers = {
+    first: [pair for pair in pairs if pair[0] == "tag:yaml.org,2002:null"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ def _by_split(root: Path) -> dict[str | None, list[Path]]:
 
 def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
     try:
-        data = yaml.safe_load(read_text(file))
+        data = yaml.load(read_text(file), Loader=_Words)
     except yaml.YAMLError as error:
         raise DataError(f"file {str(file)!r} is no YAML ({error})") from error
     if not isinstance(data, dict):
@@ -226,7 +237,10 @@ def _twins(path: Path, names: Sequence[str], others: Sequence[str]) -> list[Path
 
 def _label_file(picture: Path) -> Path | None:
     """Return the label file of a picture: in `labels` for the last `images`, or beside it."""
-    return next((place for place in _label_places(picture) if place.is_file()), None)
+    ends = (".txt", ".TXT", ".Txt")
+    places = [place.with_suffix(end) for place in _label_places(picture) for end in ends]
+    # What is there and cannot be read is told as lost, not taken for "nothing here".
+    return next((place for place in places if os.path.lexists(place)), None)
 
 
 def _label_places(picture: Path) -> list[Path]:
