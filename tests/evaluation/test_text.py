@@ -35,6 +35,7 @@ def test_without_rapidfuzz_reading_is_refused_in_words(monkeypatch: pytest.Monke
         pytest.param(" a \n b\u00a0c ", "a b c", id="white space"),
         pytest.param("\u201eo\ufb03ce\u201d", '"office"', id="quotes and ligature"),
         pytest.param("1\u20132 \u2212 x\u00ady", "1-2 - xy", id="hyphens"),
+        pytest.param("cafe\u0301", "caf\u00e9", id="accents"),
         pytest.param("Straße €5", "Straße €5", id="others stay"),
     ],
 )

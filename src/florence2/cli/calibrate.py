@@ -71,6 +71,7 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     """Read the records of one task, whose answers have objects with scores."""
     from florence2.data import Problem, open_dataset
     from florence2.evaluation.calibration_fit import KINDS
+    from florence2.evaluation.suites import draw_pictures
 
     asked = [] if arguments.task is None else [Task.parse(arguments.task)]
     dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)
@@ -86,7 +87,12 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
             f"the dataset has records of {len(counts)} tasks that can be calibrated; choose one"
             f" with --task: {', '.join(allowed)}"
         )
-    return records[: arguments.count]
+    if arguments.count is None:
+        return records
+    drawn, total = draw_pictures(records, arguments.count)
+    if total > arguments.count:
+        print(f"florence2: {arguments.count:,} of {total:,} pictures, at random", file=sys.stderr)
+    return drawn
 
 
 def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":

@@ -4,8 +4,10 @@ A suite is one kind of question on one kind of material; its records are made wh
 asked for. Suites of a group share their numbers, so that a table can put them side by side.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from florence2.data.records import Record
 from florence2.errors import ConfigError
@@ -13,6 +15,7 @@ from florence2.evaluation.task_metrics import MEASURES, Measure
 from florence2.tasks import Task, task_name
 
 DATA = "own data"
+SEED = 0  # of the pictures that are measured
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,33 @@ class Skipped:
 
 
 def dataset_suites(records: Iterable[Record], count: int) -> Iterator[Suite]:
-    """Yield a suite for each task of a dataset, of its first `count` records of that task."""
+    """Yield a suite for each task of a dataset, about `count` of the pictures of that task."""
     by_task: dict[Task | None, list[Record]] = {}
     for record in records:
-        kept = by_task.setdefault(record.task, [])
-        if len(kept) < count:
-            kept.append(record)
+        by_task.setdefault(record.task, []).append(record)
     if not by_task:
         raise ConfigError("the dataset holds no records to measure; its report says why")
-    for task, kept in by_task.items():
+    for task, rows in by_task.items():
+        drawn, total = draw_pictures(rows, count)
+        material = DATA if total <= count else f"{DATA}, {count:,} of {total:,} pictures"
         readers = task is not None and task.reads_text and not task.needs_region
-        yield Suite(task_name(task), DATA, lambda n, rows=kept: rows[:n], MEASURES[task], readers)  # type: ignore[misc]
+        yield Suite(task_name(task), material, lambda _, kept=drawn: kept, MEASURES[task], readers)  # type: ignore[misc]
+
+
+def draw_pictures(records: Sequence[Record], count: int) -> tuple[list[Record], int]:
+    """All records of so many pictures, drawn at random but always the same ones, in their order.
+
+    The first ones of a dataset are often of one class, place or day.
+
+    Returns:
+        The records, and how many pictures there are in all.
+    """
+    names = [
+        str(each.image) if isinstance(each.image, Path) else str(id(each.image)) for each in records
+    ]
+    pictures = list(dict.fromkeys(names))
+    if len(pictures) <= count:
+        return list(records), len(pictures)
+    chosen = set(random.Random(SEED).sample(pictures, count))
+    kept = [record for record, name in zip(records, names, strict=True) if name in chosen]
+    return kept, len(pictures)

@@ -1,5 +1,6 @@
 """Read text against true text."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
@@ -18,12 +19,12 @@ LOOK_ALIKES = str.maketrans({
 
 
 def normalized(text: str) -> str:
-    """Spell ligatures, quotes, hyphens and white space in one way.
+    """Spell ligatures, quotes, hyphens, white space and accents (Unicode's NFC) in one way.
 
     >>> normalized("\u201cthe \ufb01rst\u201d\\nof  two")
     '"the first" of two'
     """
-    return " ".join(text.translate(LOOK_ALIKES).split())
+    return " ".join(unicodedata.normalize("NFC", text).translate(LOOK_ALIKES).split())
 
 
 def edit_distance(read: str, truth: str) -> int:
