@@ -350,6 +350,12 @@ def test_a_trainer_folder_points_to_its_newest_checkpoint(folder, plain):
     assert f"3 checkpoints, the newest of which is '{folder / 'checkpoint-1000'}'" in sentence
 
 
+def test_the_run_folder_of_an_adapter_points_to_it(folder):
+    emptied(folder, "checkpoint.pt", "adapter/adapter_config.json")
+    where = f"whose adapter is {str(folder / 'adapter')!r}; give that folder"
+    assert where in refusal(folder)
+
+
 def test_a_run_folder_points_to_its_model(folder, plain):
     shutil.copytree(plain, emptied(folder, "checkpoint.pt") / "model")
     where = f"whose checkpoint is {str(folder / 'model')!r}; give that folder"

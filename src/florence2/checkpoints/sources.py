@@ -33,6 +33,7 @@ INDEX = ".index.json"
 ADAPTER = "adapter_config.json"  # of the PEFT library
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_RUN_ADAPTER = "adapter"  # where it puts an adapter
 _RUN_MODEL = "model"  # where `florence2 train` puts the checkpoint of a run
 # Models in the formats of other programs, by the end of a file name.
 _OTHER_FORMATS = {
@@ -278,6 +279,8 @@ def _checkpoints_inside(folder: Path) -> str:
     }
     if folder / _RUN_MODEL in inside:
         return f"it is the folder of a run, whose checkpoint is {str(folder / _RUN_MODEL)!r}"
+    if (folder / _RUN_ADAPTER / ADAPTER).exists():
+        return f"it is the folder of a run, whose adapter is {str(folder / _RUN_ADAPTER)!r}"
     if steps:
         return (
             f"it is the output of a Trainer with {len(steps):,} checkpoints, the newest of which is"
