@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -166,6 +166,7 @@ def test_what_is_asked_comes_back() -> None:
 
 
 @given(st.lists(st.integers(-2, 1500) | st.integers(4, 260), max_size=20))
+@example([130, -1, 98])  # an id of no token between two bytes of one character
 def test_pieces_spell_the_answer_and_hold_every_token_once(token_ids: list[int]) -> None:
     logprobs = [-float(place) for place in range(len(token_ids))]
     pieces = processor().scored_text(token_ids, logprobs)

@@ -177,7 +177,8 @@ class Processor:
         for token_id, logprob in zip(token_ids, logprobs, strict=True):
             known = 0 <= token_id < len(self._token_bytes)
             spelled = self._token_bytes[token_id] if known else b""
-            if spelled[:1] not in _CONTINUATIONS and (cut := decoder.decode(b"", final=True)):
+            ends = bool(spelled) and spelled[:1] not in _CONTINUATIONS
+            if ends and (cut := decoder.decode(b"", final=True)):
                 pieces.append(ScoredText(cut, pending))
                 pending = ()
             text = decoder.decode(spelled)
