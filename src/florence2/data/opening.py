@@ -4,21 +4,10 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from florence2.data.files import text_lines
-from florence2.data.foreign import (
-    classes_refused,
-    foreign_format,
-    foreign_json,
-    foreign_labels,
-    foreign_table,
-    head_of,
-    is_coco,
-    is_voc,
-)
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
@@ -37,6 +26,17 @@ from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
 from florence2.data.label_texts import OCR_KINDS, LabelTexts
 from florence2.data.parts import PartsError
+from florence2.data.recognition import (
+    Recognized,
+    classes_refused,
+    head_of,
+    is_coco,
+    is_voc,
+    recognize_folder,
+    recognize_json,
+    recognize_labels,
+    recognize_table,
+)
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
@@ -51,25 +51,17 @@ class Reader(Protocol):
     ) -> Iterator[Record]: ...
 
 
-@dataclass(frozen=True)
-class Format:
-    """How a format is read, and what shows that a path holds it."""
-
-    read: Reader
-    looked_for: str
-
-
-FORMATS: Mapping[str, Format] = {
-    "jsonl": Format(read_jsonl, "a .jsonl file with 'task' and 'result' in its lines"),
-    "prefix_suffix": Format(read_prefix_suffix, "a .jsonl file with 'prefix' and 'suffix'"),
-    "parquet": Format(read_parquet, "a .parquet file"),
-    "yolo": Format(read_yolo, "a .yaml file with names, or classes.txt"),
-    "coco": Format(read_coco, "a .json file with 'images' and 'annotations'"),
-    "voc": Format(read_voc, ".xml files whose root is annotation"),
-    "ocr_lines": Format(read_ocr_lines, "pictures with .gt.txt files of the same name"),
-    "ocr_regions": Format(read_ocr_regions, "texts of ICDAR, SROIE or PaddleOCR"),
-    "captions": Format(read_captions, "pictures with .txt files of the same name"),
-    "classes": Format(read_classes, "one folder of pictures for each class"),
+FORMATS: Mapping[str, Reader] = {
+    "jsonl": read_jsonl,
+    "prefix_suffix": read_prefix_suffix,
+    "parquet": read_parquet,
+    "yolo": read_yolo,
+    "coco": read_coco,
+    "voc": read_voc,
+    "ocr_lines": read_ocr_lines,
+    "ocr_regions": read_ocr_regions,
+    "captions": read_captions,
+    "classes": read_classes,
 }
 
 _FORMAT_OF_SUFFIX = {".json": "coco", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo"}
@@ -93,7 +85,7 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Record]:
         self.report = report = ReadReport(self.strict)
-        read = FORMATS[self.format].read
+        read = FORMATS[self.format]
         yield from read(self.path, report, tasks=self.tasks, split=self.split)
         tell_of_the_rest(self.path, report)
 
@@ -191,16 +183,18 @@ def detect_format(path: Path) -> str:
 
 
 def _unknown(path: Path, why: str = "") -> DataError:
-    looked = "; ".join(f"{name}: {row.looked_for}" for name, row in FORMATS.items())
     there = f"{what_lies_in(path)}" + (f"; {why}" if why else "")
     return DataError(
-        f"dataset {str(path)!r} is of no known format (there: {there}); looked for {looked}; check"
-        " the path"
+        f"dataset {str(path)!r} is of no known format (there: {there}); formats are"
+        f" {', '.join(FORMATS)} (docs/data.md shows each); check the path"
     )
 
 
-def _named(path: Path, name: str) -> DataError:
-    return DataError(f"dataset {str(path)!r} looks like {name}")
+def _reader(found: Recognized, path: Path) -> str:
+    """Return the format of what was recognized, if a reader takes it."""
+    if found.format is None:
+        raise DataError(f"dataset {str(path)!r} looks like {found}")
+    return found.format
 
 
 def _format_of_file(path: Path) -> str:
@@ -212,12 +206,10 @@ def _format_of_file(path: Path) -> str:
             f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
         )
     found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
-    name = None
     if found is None or (found == "coco" and not is_coco(path)):
-        looks = {".json": foreign_json, ".jsonl": foreign_json}
-        name = looks.get(suffix, foreign_table)(path)
-    if name is not None:
-        raise _named(path, name)
+        looks = {".json": recognize_json, ".jsonl": recognize_json}
+        if seen := looks.get(suffix, recognize_table)(path):
+            return _reader(seen, path)
     if found is None:
         raise _unknown(path)
     return found
@@ -260,12 +252,11 @@ def _format_of_folder(path: Path) -> str:
         return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]
     texts = LabelTexts.of(captioned)
-    if captioned and not (name := foreign_labels(texts, path)):
-        return "captions"
-    if captioned and name:
-        raise _named(path, name)
-    if name := foreign_format(files, pictures, path):
-        raise _named(path, name)
+    if captioned:
+        labels = recognize_labels(texts, path)
+        return _reader(labels, path) if labels else "captions"
+    if seen := recognize_folder(files, pictures, path):
+        return _reader(seen, path)
     folders = sorted(set(class_folders(path).values()))
     if (trees or jsons) and len(folders) < 2:  # their readers say what is wrong with them
         return "voc" if trees else "coco"

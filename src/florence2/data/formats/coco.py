@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_text
-from florence2.data.foreign import is_coco
 from florence2.data.image_files import PictureFolder, find_picture, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
@@ -31,6 +30,7 @@ from florence2.data.objects import (
     whole_boxes,
 )
 from florence2.data.parts import part_named
+from florence2.data.recognition import is_coco
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error, writing

@@ -1,8 +1,12 @@
-"""Formats that no reader takes, named by what lies there, so that none is taken for another."""
+"""Formats that show themselves by what lies there, so that none is taken for another.
+
+A row of these tables names a format, and says which reader takes it, or what to do where none does.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from florence2.data.image_files import is_picture
@@ -11,47 +15,80 @@ from florence2.data.parts import part_named
 
 HEAD = 65_536  # bytes of a file that are looked at
 CONVERT = "convert it to COCO or YOLO"
+TEXTS = "write a.txt beside each a.png"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
 
-# What stands in the head of a file of JSON, the surest first: pattern, name, what to do.
-_JSON: Sequence[tuple[str, str, str]] = (
+
+@dataclass(frozen=True)
+class Recognized:
+    """What files are by their looks.
+
+    Attributes:
+        name: of the format, in words.
+        advice: what to do where no reader takes it.
+        format: the key of the reader in `FORMATS`, if one takes it.
+        place: the file that shows it.
+    """
+
+    name: str
+    advice: str = ""
+    format: str | None = None
+    place: str = ""
+
+    def __str__(self) -> str:
+        place = f" ({self.place})" if self.place else ""
+        return f"{self.name}; {self.advice}{place}"
+
+
+# What stands in the head of a file of JSON, the surest first.
+_JSON: Sequence[tuple[str, Recognized]] = (
     (
         r'"_via_(img_metadata|settings)"|"shape_attributes"',
-        "a file of the VGG Image Annotator (VIA)",
-        CONVERT,
+        Recognized("a file of the VGG Image Annotator (VIA)", CONVERT),
     ),
-    (r'"shapes"\s*:', "files of LabelMe", CONVERT),
-    (r'"(from_name|to_name|original_width)"', "an export of Label Studio", "export it as COCO"),
-    (r'"(Labeled Data|data_row)"', "an export of Labelbox", CONVERT),
-    (r'"box2d"', "a file of BDD100K or Scalabel", CONVERT),
-    (r'"classTitle"', "files of Supervisely", CONVERT),
-    (r'"form"\s*:\s*\[', "forms of FUNSD", LINES),
-    (r'"grounding"\s*:|"detection"\s*:\s*\{', "an ODVG file", LINES),
-    (r'"sent(ences|_ids)"|"ref_id"', "a file of RefCOCO", LINES),
-    (r'"conversations"\s*:', "conversations of LLaVA", LINES),
-    (r'"messages"\s*:', "chat messages (ms-swift, OpenAI)", LINES),
-    (r'"query"\s*:[\s\S]*"response"\s*:', "queries and responses of ms-swift", LINES),
+    (r'"shapes"\s*:', Recognized("files of LabelMe", CONVERT)),
+    (
+        r'"(from_name|to_name|original_width)"',
+        Recognized("an export of Label Studio", "export it as COCO"),
+    ),
+    (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
+    (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
+    (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
+    (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
+    (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", LINES)),
+    (r'"sent(ences|_ids)"|"ref_id"', Recognized("a file of RefCOCO", LINES)),
+    (r'"conversations"\s*:', Recognized("conversations of LLaVA", LINES)),
+    (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", LINES)),
+    (
+        r'"query"\s*:[\s\S]*"response"\s*:',
+        Recognized("queries and responses of ms-swift", LINES),
+    ),
     (
         r'"prefix"\s*:[\s\S]*"suffix"\s*:',
-        "a list of prefixes and suffixes",
-        "write one object a line (.jsonl)",
+        Recognized("a list of prefixes and suffixes", "write one object a line (.jsonl)"),
     ),
-    (r'"questions?"\s*:', "questions and answers", LINES),
-    (r'"coordinates"\s*:', "a file of CreateML", CONVERT),
-    (r'"file_name"\s*:', "the metadata of a Hugging Face image folder", LINES),
-    (r'"(tags|caption)"\s*:', "captions or tags of kohya", "write a.txt beside each a.png"),
+    (r'"questions?"\s*:', Recognized("questions and answers", LINES)),
+    (r'"coordinates"\s*:', Recognized("a file of CreateML", CONVERT)),
+    (r'"file_name"\s*:', Recognized("the metadata of a Hugging Face image folder", LINES)),
+    (
+        r'"(tags|caption)"\s*:',
+        Recognized("captions or tags of kohya", TEXTS),
+    ),
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
     r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
 )
-_XML = (
-    ("annotations", "CVAT XML", "export it as COCO"),
-    ("PcGts", "PAGE XML", LINES),
-    ("alto", "ALTO XML", LINES),
-    ("dataset", "dlib XML", CONVERT),
-    ("GEDI", "GEDI XML", CONVERT),
-)
+# By the root of a file of XML.
+_XML: Mapping[str, Recognized] = {
+    "annotations": Recognized("CVAT XML", "export it as COCO"),
+    "PcGts": Recognized("PAGE XML", LINES),
+    "alto": Recognized("ALTO XML", LINES),
+    "dataset": Recognized("dlib XML", CONVERT),
+    "GEDI": Recognized("GEDI XML", CONVERT),
+}
+# Kinds of texts beside pictures that a reader takes.
+_FORMAT_OF_KIND: Mapping[str, str] = {}
 _BINARY = {
     **dict.fromkeys((".tfrecord", ".record", ".tfrecords"), "TFRecord files"),
     **dict.fromkeys((".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl", ".pickle"), "arrays"),
@@ -71,7 +108,7 @@ MASK_FOLDERS = frozenset(
     )
 )
 _MASK_STEM = re.compile(r"[_-](mask|masks|seg|segmentation|gt|labelids)(_\d+)?$", re.IGNORECASE)
-_MASK_ADVICE = "convert them to COCO, an object for each region"
+_MASKS = Recognized("masks as pictures", "convert them to COCO, an object for each region")
 NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
     *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
@@ -101,41 +138,42 @@ def is_voc(file: Path) -> bool:
     return _root_tag(head_of(file)).lower() == "annotation"
 
 
-def foreign_json(file: Path) -> str | None:
+def recognize_json(file: Path) -> Recognized | None:
     """Name the format of a file of JSON or JSON lines that is not of COCO's kind."""
     head = head_of(file)
-    found = (f"{name}; {advice}" for pattern, name, advice in _JSON if re.search(pattern, head))
+    found = (row for pattern, row in _JSON if re.search(pattern, head))
     is_lines = file.suffix.lower() == ".jsonl"
     return None if is_coco(file) and not is_lines else next(found, None)
 
 
-def foreign_table(file: Path) -> str | None:
-    """Name the format of a file of values with commas or tabs, and say what to do."""
+def recognize_table(file: Path) -> Recognized | None:
+    """Name the format of a file of values with commas or tabs."""
     first = next(iter(head_of(file).splitlines()), "")
     columns = {word.strip().strip('"').lower() for word in re.split("[,\t;|]", first)}
     if {"xmin", "ymin", "class"} <= columns:
-        return f"a TensorFlow CSV of boxes; {CONVERT}"
+        return Recognized("a TensorFlow CSV of boxes", CONVERT)
     cells = [word.strip() for word in re.split("[,\t;]", first)]
     if is_picture(Path(cells[0])) and sum(cell.lstrip("-").isdigit() for cell in cells) >= 4:
-        return f"a CSV of boxes; {CONVERT}"
+        return Recognized("a CSV of boxes", CONVERT)
     if len(cells) == 2 and is_picture(Path(cells[0])):
-        return "a table of pictures and texts or classes; write a.txt beside each a.png"
+        return Recognized("a table of pictures and texts or classes", TEXTS)
     if {"imageid", "labelname"} <= columns:
-        return f"an Open Images CSV; {CONVERT}"
+        return Recognized("an Open Images CSV", CONVERT)
     if columns & {"file_name"}:
-        return f"the metadata of a Hugging Face image folder; {LINES}"
+        return Recognized("the metadata of a Hugging Face image folder", LINES)
     if columns & {"caption", "comment", "text", "words", "identity", "transcription"}:
-        return "a table of pictures and texts; write a.txt beside each a.png"
+        return Recognized("a table of pictures and texts", TEXTS)
     if columns & {"bbox", "x_min", "xmin", "x1", "left"}:
-        return f"a CSV of boxes; {CONVERT}"
+        return Recognized("a CSV of boxes", CONVERT)
     if columns & {"label", "class", "category"}:
-        return "a table of pictures and classes; put the pictures into one folder for each class"
+        advice = "put the pictures into one folder for each class"
+        return Recognized("a table of pictures and classes", advice)
     if len(columns) > 1:
-        return f"a table of values; {LINES}"
+        return Recognized("a table of values", LINES)
     return None
 
 
-def foreign_text(file: Path) -> str | None:
+def recognize_text(file: Path) -> Recognized | None:
     """Name the format of a text that holds lines about several pictures."""
     head = head_of(file)
     lines = [line for line in head.splitlines() if line.strip()]
@@ -144,12 +182,14 @@ def foreign_text(file: Path) -> str | None:
     name = r"\S.*\.(jpe?g|png|bmp|gif|webp|tiff?)"
     row = re.compile(name + r"(#\d)?[\t,;| ].*", re.IGNORECASE)
     if len(lines) > 1 and all(row.fullmatch(line) for line in lines[1:4]):
-        return "a table of pictures and texts; write a.txt beside each a.png"
+        return Recognized("a table of pictures and texts", TEXTS)
     return None
 
 
-def foreign_format(files: Sequence[Path], pictures: Sequence[Path], root: Path) -> str | None:
-    """Name the format that files are of, and say what to do; `None` where nothing shows it.
+def recognize_folder(
+    files: Sequence[Path], pictures: Sequence[Path], root: Path
+) -> Recognized | None:
+    """Name the format that files are of; `None` where nothing shows it.
 
     Args:
         files: all that lie below `root`.
@@ -159,30 +199,27 @@ def foreign_format(files: Sequence[Path], pictures: Sequence[Path], root: Path) 
     by_suffix: dict[str, list[Path]] = {}
     for file in files:
         by_suffix.setdefault(file.suffix.lower(), []).append(file)
-    for file in by_suffix.get(".json", []) + by_suffix.get(".jsonl", []):
-        if named := foreign_json(file):
-            return f"{named} ({_place(file, root)})"
-    for file in by_suffix.get(".xml", []):
-        if named := _foreign_xml(file):
-            return f"{named} ({_place(file, root)})"
-    for suffix in (".csv", ".tsv"):
-        for file in by_suffix.get(suffix, []):
-            if named := foreign_table(file):
-                return f"{named} ({_place(file, root)})"
     texts = by_suffix.get(".txt", [])
-    for file in texts:
-        if named := foreign_text(file):
-            return f"{named} ({_place(file, root)})"
-    if named := foreign_labels(LabelTexts.of(texts), root):
-        return named
+    looks = (
+        (recognize_json, by_suffix.get(".json", []) + by_suffix.get(".jsonl", [])),
+        (_recognize_xml, by_suffix.get(".xml", [])),
+        (recognize_table, by_suffix.get(".csv", []) + by_suffix.get(".tsv", [])),
+        (recognize_text, texts),
+    )
+    for recognize, candidates in looks:
+        for file in candidates:
+            if found := recognize(file):
+                return replace(found, place=_place(file, root))
+    if found := recognize_labels(LabelTexts.of(texts), root):
+        return found
     for suffix, name in _BINARY.items():
-        if found := by_suffix.get(suffix):
+        if there := by_suffix.get(suffix):
             advice = _BINARY_ADVICE.get(name, "write them as pictures and records (docs/data.md)")
-            return f"{name}; {advice} ({_place(found[0], root)})"
+            return Recognized(name, advice, place=_place(there[0], root))
     return _masks(pictures, root)
 
 
-def foreign_labels(texts: LabelTexts, root: Path) -> str | None:
+def recognize_labels(texts: LabelTexts, root: Path) -> Recognized | None:
     """Name the kind of labels that most text files hold, if most hold labels."""
     if 2 * len(texts.labels) <= len(texts.captions):
         return None
@@ -190,7 +227,8 @@ def foreign_labels(texts: LabelTexts, root: Path) -> str | None:
     if kind is None:
         return None
     file = next(file for file, its_kind in texts.labels.items() if its_kind == kind)
-    return f"{KINDS[kind]} ({_place(file, root)})"
+    name, _, advice = KINDS[kind].partition("; ")
+    return Recognized(name, advice, _FORMAT_OF_KIND.get(kind), _place(file, root))
 
 
 def _place(file: Path, root: Path) -> str:
@@ -202,15 +240,14 @@ def _root_tag(head: str) -> str:
     return found[1].rpartition(":")[2] if found else ""
 
 
-def _foreign_xml(file: Path) -> str | None:
+def _recognize_xml(file: Path) -> Recognized | None:
     tag = _root_tag(head_of(file))
     if tag.lower() == "annotation" or not tag:
         return None
-    known = (f"{name}; {advice}" for its_tag, name, advice in _XML if its_tag == tag)
-    return next(known, f"XML with the root {tag!r}; {CONVERT}")
+    return _XML.get(tag, Recognized(f"XML with the root {tag!r}", CONVERT))
 
 
-def _masks(pictures: Iterable[Path], root: Path) -> str | None:
+def _masks(pictures: Iterable[Path], root: Path) -> Recognized | None:
     """Tell masks: pictures in a folder called like it, beside a folder of other pictures."""
     holders = Counter(
         part.lower() for file in pictures for part in set(file.relative_to(root).parts[:-1])
@@ -219,10 +256,10 @@ def _masks(pictures: Iterable[Path], root: Path) -> str | None:
     for stem in sorted(stems):
         plain = _MASK_STEM.sub("", stem.name)
         if plain != stem.name and stem.with_name(plain) in stems:
-            return f"masks as pictures ({stem.name}); {_MASK_ADVICE}"
+            return replace(_MASKS, place=stem.name)
     masks = sorted(holders.keys() & MASK_FOLDERS)
     if masks and any(name not in MASK_FOLDERS for name in holders):
-        return f"masks as pictures (folder {masks[0]!r}); {_MASK_ADVICE}"
+        return replace(_MASKS, place=f"folder {masks[0]!r}")
     return None
 
 
