@@ -162,9 +162,9 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
         what = f"it is not in the part {report.part!r}"
     for folder in sorted(folders):
         for file in files_in(folder) if path.is_dir() else sorted(folder.glob("*")):
-            where = file.relative_to(folder).as_posix()
             if file.name.startswith(".") or os.path.abspath(file) in seen:
                 continue
+            where = file.relative_to(folder).as_posix()
             if file.suffix.lower() in UNREAD_SUFFIXES:
                 report.add(Problem.KIND, where, not_read(file))
             elif is_picture(file):

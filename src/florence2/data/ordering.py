@@ -55,10 +55,13 @@ def clockwise(points: Array) -> Array:
     return np.roll(points, -int(start), axis=0)
 
 
+def order_of_boxes(xyxy: Array, labels: Sequence[str], task: Task) -> list[int]:
+    """Return the rows of boxes `(N, 4)` in the order in which the model writes them."""
+    return _order(labels, box_area(xyxy).tolist(), xyxy.tolist(), task)
+
+
 def _ordered_boxes(boxes: Boxes, task: Task) -> Boxes:
-    areas = box_area(boxes.xyxy).tolist()
-    rows = _order(boxes.labels, areas, boxes.xyxy.tolist(), task)
-    return boxes.select(rows)
+    return boxes.select(order_of_boxes(boxes.xyxy, boxes.labels, task))
 
 
 def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
@@ -77,11 +80,15 @@ def _order(
 ) -> list[int]:
     """Return the rows sorted by rank of their label, then from large to small."""
     ranks: dict[str, tuple[float | str, ...]] = {}
-    for row, label in enumerate(labels):
-        if task.answer_kind is AnswerKind.CLASS_BOXES:
-            ranks[label] = (label.casefold(), label)
-        elif task is Task.DENSE_REGION_CAPTION:
+    if task.answer_kind is AnswerKind.CLASS_BOXES:
+        ranks = {label: (label.casefold(), label) for label in set(labels)}
+    elif task is Task.DENSE_REGION_CAPTION:
+        for row, label in enumerate(labels):
             ranks[label] = min(ranks.get(label, (0.0,)), (-areas[row], label))
-        else:
+    else:
+        for row, label in enumerate(labels):
             ranks.setdefault(label, (row,))
-    return sorted(range(len(labels)), key=lambda row: (ranks[labels[row]], -areas[row], boxes[row]))
+    keys = [
+        (ranks[label], -area, box) for label, area, box in zip(labels, areas, boxes, strict=True)
+    ]
+    return sorted(range(len(labels)), key=keys.__getitem__)

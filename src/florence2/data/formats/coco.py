@@ -6,23 +6,33 @@ and groups (`isgroup`) stand for objects that nobody told apart; they are to be 
 numbers or numbers as text. Boxes of a file whose sides are all at most 1 are shares of the picture.
 """
 
+import gc
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_text
+from florence2.data.files import JSON_ESCAPES, field_of, find_files, number, parse_json, read_text
 from florence2.data.foreign import is_coco
+from florence2.data.formats.coco_rows import (
+    CROWD_FLAGS,
+    IGNORE_FLAGS,
+    PlainRows,
+    Row,
+    flags_of,
+    key_of,
+)
 from florence2.data.image_files import PictureFolder, find_picture, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
     OBJECT_TASKS,
+    OUTLINE_TASKS,
     LabelledObject,
     LabelledPicture,
     checked_object,
@@ -42,11 +52,6 @@ PLACES = ("annotations/{}", "{}", "*/{}", "*/annotations/{}")
 OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
 CAPTION_FILES = ("captions_*.json", "*.json")
 
-Row = dict[str, Any]
-CROWD_FLAGS = frozenset({"iscrowd", "crowd"})
-IGNORE_FLAGS = frozenset({"isgroup", "isgroupof", "groupof", "ignore", "ignored", "difficult"})
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
-
 
 def coco_patterns(tasks: Sequence[Task]) -> list[str]:
     """Return the names to look for in a folder, the surest first."""
@@ -57,48 +62,145 @@ def coco_patterns(tasks: Sequence[Task]) -> list[str]:
 def read_coco(
     path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
 ) -> Iterator[Record]:
-    """Yield records of a COCO file, or of the one that a folder holds.
+    """Yield records of a COCO file, or of those that a folder holds.
 
     Args:
         path: the JSON file, or a folder with it (`annotations/instances_train2017.json`,
-            `train/_annotations.coco.json`, or the only JSON file there).
+            `train/_annotations.coco.json`, or any JSON files of COCO's kind there).
         report: counts what cannot be used.
         tasks: tasks of `OBJECT_TASKS` for a file of objects, detection if none is given; for a file
             of captions the one task they answer, `<CAPTION>` if none is given.
         split: which part of a folder with several files.
     """
-    file = find_file(path, coco_patterns(tasks), split, report, accept=is_coco)
-    data = _load(file)
-    rows = [row for row in data["annotations"] if isinstance(row, dict)]
-    by_image, lost = _by_image(data, report, file.name)
-    captions = any("caption" in row for row in rows[:1])
-    what = f"file {str(file)!r}"
-    allowed = CAPTION_TASKS if captions else tuple(OBJECT_TASKS)
-    tasks = chosen_tasks(tasks, allowed, allowed[0] if captions else Task.OD, what)
-    if captions and len(tasks) > 1:
-        raise DataError(f"{what} holds captions of one kind; choose one task, not {tasks!r}")
-    names = {} if captions else _class_names(data, report, file.name)
-    shares = not captions and _are_shares(rows)
-    if shares:
-        report.add(Problem.SHARES, file.name, "all sides of boxes are at most 1")
-    folders = _picture_folders(file)
-    for image in _images(data, folders, report, file.name):
-        found_rows = by_image.get(image["id"], [])
-        where = f"{file.name}, image {image['id']!r}"
-        if (found := _picture(image, folders, report, where)) is None:
-            continue
-        if captions:
-            yield from _caption_records(found_rows, *found, tasks[0], report, where)
-            continue
-        scale = found[1] if shares else (1, 1)
-        objects = [_object(row, names, found[1], scale, report, file.name) for row in found_rows]
-        picture = LabelledPicture.of(*found, [*objects, *lost.get(image["id"], ())], where)
-        yield from object_records(picture, tasks, report)
+    files = _files(path, tasks, split, report)
+    loaded = [_CocoFile(file, tasks, report) for file in files]
+    if len(loaded) > 1:
+        _require_other_pictures(loaded, path)
+        for file in files:
+            report.add(Problem.FILES, file.name, f"one of {len(files)}")
+    for each in loaded:
+        yield from each.records(report)
+
+
+def _files(path: Path, tasks: Sequence[Task], split: str | None, report: ReadReport) -> list[Path]:
+    """The files to read; of several in a folder those that can answer the tasks."""
+    files = find_files(path, coco_patterns(tasks), split, report, accept=is_coco)
+    if len(files) == 1:
+        return files
+    told = {file: _tells_captions(file) for file in files}
+    wanted = any(task.is_caption for task in tasks) if tasks else all(told.values())
+    chosen = [file for file in files if told[file] is wanted]
+    for file in files:
+        if chosen and told[file] is not wanted:
+            what = "captions" if told[file] else "objects"
+            report.add(Problem.OTHER_TASK, file.name, f"it holds {what}")
+    return chosen or files
+
+
+def _tells_captions(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return (
+            bool(file.stat().st_size)
+            and mmap(opened.fileno(), 0, access=ACCESS_READ).find(b'"caption"') >= 0
+        )
+
+
+def _require_other_pictures(files: Sequence["_CocoFile"], root: Path) -> None:
+    """Refuse files of one picture: of two versions or two halves of its objects, nobody knows."""
+    seen: dict[Path, Path] = {}
+    for each in files:
+        for picture in {*each.pictures()}:
+            if seen.setdefault(picture, each.file) != each.file:
+                raise DataError(
+                    f"folder {str(root)!r} holds {seen[picture].name} and {each.file.name}, which"
+                    f" both name picture {picture.name!r}; give the path of one of them, or join"
+                    " them into one file"
+                )
+
+
+class _CocoFile:
+    """A file that was read, of which most rows of objects are kept as arrays alone."""
+
+    def __init__(self, file: Path, tasks: Sequence[Task], report: ReadReport) -> None:
+        self.file = file
+        self.folders = _picture_folders(file)
+        with _without_garbage_collection():
+            data = _load(file)
+            rows = [row for row in data["annotations"] if isinstance(row, dict)]
+            self.rows, image_ids, self.groups, self.lost = _by_image(data, report, file.name)
+            self.holds_captions = _hold_captions(rows)
+            self.tasks = self._chosen(tasks)
+            self.names = {} if self.holds_captions else _class_names(data, report, file.name)
+            self.shares = not self.holds_captions and _are_shares(rows)
+            self.images = data.pop("images")
+            del data, rows
+            sizes = {} if self.shares else _annotated_sizes(self.images)
+            outlines = not OUTLINE_TASKS.isdisjoint(self.tasks)
+            self.plain = PlainRows(self.rows, image_ids, sizes, self.names, outlines=outlines)
+        if self.shares:
+            report.add(Problem.SHARES, file.name, "all sides of boxes are at most 1")
+
+    def _chosen(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        what = f"file {str(self.file)!r}"
+        if not self.holds_captions:
+            return chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, what)
+        tasks = chosen_tasks(tasks, CAPTION_TASKS, CAPTION_TASKS[0], what)
+        if len(tasks) > 1:
+            raise DataError(f"{what} holds captions of one kind; choose one task, not {tasks!r}")
+        return tasks
+
+    def pictures(self) -> Iterator[Path]:
+        """The pictures that it names and that are there."""
+        for image in self.images:
+            name = image.get("file_name") if isinstance(image, dict) else None
+            if isinstance(name, str) and (path := find_picture(name, self.folders)):
+                yield path
+
+    def records(self, report: ReadReport) -> Iterator[Record]:
+        for image in _images(self.images, self.folders, report, self.file.name):
+            where = f"{self.file.name}, image {image['id']!r}"
+            if (found := _picture(image, self.folders, report, where)) is None:
+                continue
+            if self.holds_captions:
+                rows = [self.rows[number] or {} for number in self.groups[image["id"]]]
+                yield from _caption_records(rows, *found, self.tasks[0], report, where)
+                continue
+            objects = [*self._objects(image["id"], found[1], report)]
+            picture = LabelledPicture.of(*found, objects, where)
+            yield from object_records(picture, self.tasks, report)
+
+    def _objects(
+        self, image_id: Hashable, size: Size, report: ReadReport
+    ) -> Iterator[LabelledObject | None]:
+        """The objects of an image, `None` for each that was lost."""
+        scale = size if self.shares else (1, 1)
+        numbers = self.groups[image_id]
+        rows = [self.rows[number] for number in numbers]
+        plain = [number for number, row in zip(numbers, rows, strict=True) if row is None]
+        found = iter(self.plain.objects(plain))
+        for row in rows:
+            if row is None:
+                yield next(found)
+            else:
+                yield _object(row, self.names, size, scale, report, self.file.name)
+        yield from self.lost.get(image_id, ())
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A third of the time that JSON takes goes into looking for cycles, which it cannot have."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _load(file: Path) -> Row:
     try:
-        data = json.loads(read_text(file))
+        data = parse_json(read_text(file))
     except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
@@ -109,12 +211,20 @@ def _load(file: Path) -> Row:
     return dict(data)
 
 
-def _images(data: Row, folders: Sequence[Path], report: ReadReport, file: str) -> Iterator[Row]:
-    """Yield the images that have an id of their own, with the id as `_key` writes it."""
-    same = _same_pictures(data)
-    keys = Counter(_key(image.get("id")) for image in data["images"] if isinstance(image, dict))
-    for index, image in enumerate(data["images"]):
-        key = _key(image.get("id")) if isinstance(image, dict) else None
+def _hold_captions(rows: Sequence[Row]) -> bool:
+    """Whether more rows have captions than have boxes or outlines."""
+    captions = sum("caption" in row for row in rows)
+    return captions > sum("bbox" in row or "segmentation" in row for row in rows)
+
+
+def _images(
+    images: Sequence[Any], folders: Sequence[Path], report: ReadReport, file: str
+) -> Iterator[Row]:
+    """Yield the images that have an id of their own, with the id as `key_of` writes it."""
+    same = _same_pictures(images)
+    keys = Counter(key_of(image.get("id")) for image in images if isinstance(image, dict))
+    for index, image in enumerate(images):
+        key = key_of(image.get("id")) if isinstance(image, dict) else None
         if key is None:
             report.add(Problem.ROW, f"{file}, images[{index}]", "this is no object with an id")
             _name(image, folders, report)
@@ -129,57 +239,57 @@ def _images(data: Row, folders: Sequence[Path], report: ReadReport, file: str) -
             yield {**image, "id": key}
 
 
-def _same_pictures(data: Row) -> dict[Any, Any]:
+def _same_pictures(images: Sequence[Any]) -> dict[Any, Any]:
     """Ids of images to the first id of the same file, where it has several."""
     first: dict[str, Any] = {}
     same: dict[Any, Any] = {}
-    for image in data["images"]:
+    for image in images:
         if not isinstance(image, dict) or not isinstance(name := image.get("file_name"), str):
             continue
-        key = _key(image.get("id"))
+        key = key_of(image.get("id"))
         if key is not None and first.setdefault(name, key) != key:
             same[key] = first[name]
     return same
 
 
-def _key(given: Any) -> int | str | None:
-    """An id as files refer to it: 7, 7.0 and "7" are one; `None` for what is no id."""
-    if isinstance(given, bool) or not isinstance(given, int | float | str):
-        return None
-    text = str(given).strip().removesuffix(".0")
-    return int(text) if _WHOLE.fullmatch(text) else text or None
-
-
 def _by_image(
     data: Row, report: ReadReport, file: str
-) -> tuple[dict[Any, list[Row]], dict[Any, list[None]]]:
-    """Group annotations by image; and for each image one `None` for each that was lost.
+) -> tuple[list[Row | None], list[Hashable], dict[Hashable, list[int]], dict[Hashable, list[None]]]:
+    """The annotations of pictures of the file, and what belongs to which.
 
-    An annotation of an image that the file does not list is of no picture here. One that names no
-    image may be of any picture, so all lose one.
+    Returns:
+        the annotations; of each the id of its image; by image the places of its annotations, and
+        one `None` for each that was lost. An annotation of an image that the file does not list is
+        of no picture here. One that names no image may be of any picture, so all lose one.
     """
-    known = {_key(row.get("id")) for row in data["images"] if isinstance(row, dict)} - {None}
-    same = _same_pictures(data)
+    rows: list[Row | None] = []
+    image_ids: list[Hashable] = []
+    keys = (key_of(row.get("id")) for row in data["images"] if isinstance(row, dict))
+    groups: dict[Hashable, list[int]] = {key: [] for key in keys if key is not None}
+    same = _same_pictures(data["images"])
     first: dict[Any, Row] = {}
-    groups: dict[Any, list[Row]] = {}
-    lost: dict[Any, list[None]] = {}
+    lost: dict[Hashable, list[None]] = {}
     for index, row in enumerate(data["annotations"]):
-        where = f"{file}, annotations[{index}]"
-        image_id = _key(row.get("image_id")) if isinstance(row, dict) else None
-        image_id = same.get(image_id, image_id)
-        if image_id is None or image_id not in known:
+        image_id = key_of(row.get("image_id")) if isinstance(row, dict) else None
+        if image_id in same:
+            image_id = same[image_id]
+        if image_id not in groups:
+            where = f"{file}, annotations[{index}]"
             report.add(Problem.ROW, where, f"this belongs to no image; image_id is {image_id!r}")
             if image_id is None:
-                for each in known:
+                for each in groups:
                     lost.setdefault(each, []).append(None)
             continue
-        name = _key(row.get("id"))
+        name = key_of(row.get("id"))
         # An equal id with other content is another object.
         if name is not None and first.setdefault(name, row) is not row and first[name] == row:
+            where = f"{file}, annotations[{index}]"
             report.add(Problem.DUPLICATE, where, f"annotation {name!r} is given twice")
             continue
-        groups.setdefault(image_id, []).append(row)
-    return groups, lost
+        groups[image_id].append(len(rows))
+        image_ids.append(image_id)
+        rows.append(row)
+    return rows, image_ids, groups, lost
 
 
 def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
@@ -192,7 +302,7 @@ def _class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
         where = f"{file}, categories[{index}]"
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
             report.add(Problem.LABEL, where, f"{row!r} has no name")
-        elif (key := _key(row.get("id"))) is None:
+        elif (key := key_of(row.get("id"))) is None:
             report.add(Problem.LABEL, where, f"{row['id']!r} is no id" if "id" in row else "no id")
         elif key in names:
             report.add(Problem.DUPLICATE, where, f"class id {key!r} is given twice")
@@ -219,9 +329,7 @@ def _picture(
         # LVIS tells only where a picture was on the web.
         url = image.get("coco_url")
         name = field_of(image, "file_name", url if isinstance(url, str) else None)
-        annotated = None
-        if image.get("width") and image.get("height"):
-            annotated = int(number(image["width"], "width")), int(number(image["height"], "height"))
+        annotated = _annotated_size(image)
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
         _name(image, folders, report)
@@ -229,6 +337,27 @@ def _picture(
     if isinstance(url, str) and find_picture(name, folders) is None:
         name = urlsplit(url).path.rpartition("/")[2] or name
     return named_picture(name, folders, report, where, annotated)
+
+
+def _annotated_size(image: Row) -> Size | None:
+    """The size that an image row tells.
+
+    Raises:
+        DataError: if it is none.
+    """
+    if not image.get("width") or not image.get("height"):
+        return None
+    return int(number(image["width"], "width")), int(number(image["height"], "height"))
+
+
+def _annotated_sizes(images: Sequence[Any]) -> dict[Hashable, Size]:
+    sizes: dict[Hashable, Size] = {}
+    for image in images:
+        if isinstance(image, dict):
+            with suppress(DataError):
+                if size := _annotated_size(image):
+                    sizes[key_of(image.get("id"))] = size
+    return sizes
 
 
 def _name(image: Any, folders: Sequence[Path], report: ReadReport) -> None:
@@ -239,7 +368,7 @@ def _name(image: Any, folders: Sequence[Path], report: ReadReport) -> None:
 
 
 def _caption_records(
-    rows: Sequence[Row], path: Path, size: Size, task: Task, report: ReadReport, where: str
+    rows: Iterable[Row], path: Path, size: Size, task: Task, report: ReadReport, where: str
 ) -> Iterator[Record]:
     texts = [str(row.get("caption") or "").strip() for row in rows]
     if not texts or not all(texts):
@@ -255,10 +384,10 @@ def _object(
 ) -> LabelledObject | None:
     """One object, or `None` where it was lost; `scale` multiplies boxes."""
     where = f"{file}, annotation {row.get('id')!r}"
-    flags = _flags(row)
+    flags = flags_of(row)
     is_crowd = bool(flags & CROWD_FLAGS)
     is_ignored = is_crowd or bool(flags & IGNORE_FLAGS)
-    class_id = _key(row.get("category_id"))
+    class_id = key_of(row.get("category_id"))
     if class_id not in names:
         given = row.get("category_id")
         report.add(Problem.LABEL, where, f"category_id {given!r} is no class of this file")
@@ -273,29 +402,20 @@ def _object(
     item = checked_object(names[class_id], box, parts, size, report, where)
     if item is not None and is_ignored:
         report.add(Problem.IGNORED, where, "a crowd" if is_crowd else "a group, or to be ignored")
-        return replace(item, is_ignored=True, is_crowd=is_crowd)
+        return item._replace(is_ignored=True, is_crowd=is_crowd)
     return item
 
 
 def _are_shares(rows: Sequence[Row]) -> bool:
     """Whether the boxes of a file are shares of the pictures: none reaches beyond 1."""
     boxes = [row["bbox"] for row in rows if isinstance(row.get("bbox"), list) and row["bbox"]]
+    if any(type(side) in (int, float) and side > 1 for box in boxes for side in box):
+        return False  # found at once in most files
     try:
         sides = np.array(boxes, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         return False
     return sides.ndim == 2 and bool((sides <= 1.0).all() and (sides % 1 != 0).any())
-
-
-def _flags(row: Row) -> set[str]:
-    """The names of what is set of an annotation and its attributes, in small letters alone."""
-    attributes = row.get("attributes")
-    given = [*row.items(), *(attributes.items() if isinstance(attributes, dict) else ())]
-    return {re.sub(r"[\W_]", "", name.lower()) for name, value in given if _is_set(value)}
-
-
-def _is_set(value: Any) -> bool:
-    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else bool(value)
 
 
 def _box(given: Any, scale: Size) -> Box | None:

@@ -1,0 +1,207 @@
+"""Rows of COCO files: their ids and flags; and objects of plain rows, made many at a time.
+
+Most rows of most files need no second look. `PlainRows` takes these over into arrays, a few
+thousand at a time, and gives back their objects; it is only speed and memory. Every other row goes
+through `coco._object`, and a plain one would give the same object there.
+"""
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from florence2.data.objects import LabelledObject
+from florence2.geometry import Array, Size, box_area
+
+Row = dict[str, Any]
+
+CROWD_FLAGS = frozenset({"iscrowd", "crowd"})
+IGNORE_FLAGS = frozenset({"isgroup", "isgroupof", "groupof", "ignore", "ignored", "difficult"})
+_FLAGS = CROWD_FLAGS | IGNORE_FLAGS
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_LONG = 10**18
+_BATCH = 1_024  # rows
+_NO_BOX = (0.0, 0.0, 0.0, 0.0)
+_NO_SIZE = (0, 0)
+_SURE_AREA = 0.01  # square pixels, far above what rounding does to an area of none
+
+
+def key_of(given: Any) -> int | str | None:
+    """An id as files refer to it: 7, 7.0 and "7" are one; `None` for what is no id."""
+    if type(given) is int and -_LONG < given < _LONG:
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    text = str(given).strip().removesuffix(".0")
+    return int(text) if _WHOLE.fullmatch(text) else text or None
+
+
+def flags_of(row: Row) -> set[str]:
+    """The flags that an annotation or its attributes set, in small letters alone."""
+    found = {_plain_name(name) for name in _flag_names(tuple(row)) if _is_set(row[name])}
+    if isinstance(attributes := row.get("attributes"), dict):
+        names = _flag_names(tuple(attributes))
+        found |= {_plain_name(name) for name in names if _is_set(attributes[name])}
+    return found
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+@lru_cache(maxsize=256)
+def _flag_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the keys of a row that are flags; most rows of a file have the same keys."""
+    return tuple(name for name in names if _plain_name(name) in _FLAGS)
+
+
+def _is_set(value: Any) -> bool:
+    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else bool(value)
+
+
+class PlainRows:
+    """The rows of a file that are certain to be whole objects, as arrays.
+
+    Args:
+        rows: of the file; the place of each plain one is `None` afterwards.
+        image_ids: of each row.
+        sizes: of the images, as annotated; of an image without one no row is plain.
+        names: class names by id.
+        outlines: whether their objects get outlines, which take most of the memory.
+    """
+
+    def __init__(
+        self,
+        rows: list[Row | None],
+        image_ids: Sequence[Hashable],
+        sizes: Mapping[Hashable, Size],
+        names: Mapping[Hashable, str],
+        *,
+        outlines: bool,
+    ) -> None:
+        labels = {key: label for key, name in names.items() if (label := name.strip())}
+        self._names: list[str] = []
+        self._batches: list[_Batch] = []
+        corners = [np.zeros((0, 4))]
+        # In the order of the file, in which its numbers lie in memory, and a few at a time.
+        for first in range(0, len(rows), _BATCH):
+            limits = [sizes.get(each, _NO_SIZE) for each in image_ids[first : first + _BATCH]]
+            batch = _Batch(rows[first : first + _BATCH], limits, labels)
+            for index, plain in enumerate(batch.plain, start=first):
+                if plain:
+                    rows[index] = None
+            self._names += batch.labels
+            corners.append(batch.corners)
+            if outlines:
+                self._batches.append(batch)
+        self._corners = np.concatenate(corners)
+
+    def objects(self, numbers: Sequence[int]) -> list[LabelledObject]:
+        """The objects of plain rows, by their place in the file."""
+        names, boxes = self._names, self._corners[numbers].tolist()
+        found = [
+            LabelledObject(names[number], tuple(box))
+            for number, box in zip(numbers, boxes, strict=True)
+        ]
+        if not self._batches:
+            return found
+        parts = (self._batches[number // _BATCH].parts(number % _BATCH) for number in numbers)
+        return [item._replace(parts=its) for item, its in zip(found, parts, strict=True)]
+
+
+class _Batch:
+    """Some rows as arrays.
+
+    Attributes:
+        labels: of each row the class name.
+        corners: of each row the box `(N, 4)`, pixels, of no area where it is not plain.
+        plain: of each row, whether it is.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row | None], limits: Sequence[Size], labels: Mapping[Hashable, str]
+    ) -> None:
+        self.labels: list[str] = []
+        sides: list[Any] = []
+        parts: list[list[Any]] = []
+        self._first_part = [0]
+        for row in filter(None, rows):  # all of them
+            get = row.get
+            key: Any = get("category_id")
+            label = labels.get(key if type(key) is int else key_of(key), "")
+            box: Any = get("bbox")
+            outline: Any = get("segmentation") or ()
+            if label and _looks_plain(row, box, outline):
+                sides += box
+                parts += outline
+            else:
+                sides += _NO_BOX
+            self.labels.append(label)
+            self._first_part.append(len(parts))
+        lengths = [len(part) for part in parts]
+        try:
+            corners = np.fromiter(sides, np.float64, len(sides)).reshape(-1, 4)
+            flat = np.fromiter(chain.from_iterable(parts), np.float64, sum(lengths))
+        except (TypeError, ValueError, OverflowError):  # something else than numbers
+            corners, flat, lengths = np.zeros((len(limits), 4)), np.zeros(0), []
+        corners[:, 2:] += corners[:, :2]
+        self.corners, self._points = corners, flat.reshape(-1, 2)
+        self._starts = [0, *accumulate(length // 2 for length in lengths)]
+        with np.errstate(all="ignore"):
+            self.plain = self._are_plain(np.array(limits, np.float64).reshape(-1, 2)).tolist()
+
+    def _are_plain(self, limits: Array) -> NDArray[np.bool_]:
+        """Whether the numbers of rows are those of an object with an area, inside of its picture.
+
+        What is no number compares with nothing, so it is not plain.
+        """
+        low, high = self.corners[:, :2], self.corners[:, 2:]
+        plain = (low >= 0).all(1) & (high <= limits).all(1) & (box_area(self.corners) > 0)
+        plain &= (high > 1).any(1)  # else it may be a share of the picture
+        if len(self._points):
+            starts = np.array(self._starts[:-1])
+            owners = np.repeat(np.arange(len(limits)), np.diff(self._first_part))
+            good = _areas(self._points, starts) > _SURE_AREA
+            for points, limit in zip(self._points.T, limits.T, strict=True):
+                good &= np.minimum.reduceat(points, starts) >= 0
+                good &= np.maximum.reduceat(points, starts) <= limit[owners]
+            plain[owners[~good]] = False
+        return plain
+
+    def parts(self, row: int) -> tuple[Array, ...]:
+        """The polygons of a plain row."""
+        starts = self._starts
+        parts = range(self._first_part[row], self._first_part[row + 1])
+        return tuple([self._points[starts[part] : starts[part + 1]] for part in parts])
+
+
+def _areas(points: Array, starts: NDArray[np.intp]) -> Array:
+    """The areas of polygons whose points lie one after another, but for rounding."""
+    x, y = points.T
+    after = np.arange(1, len(points) + 1)
+    after[[*starts[1:] - 1, -1]] = starts
+    areas: Array = np.abs(np.add.reduceat(x * y[after] - x[after] * y, starts)) / 2
+    return areas
+
+
+def _looks_plain(row: Row, box: Any, outline: Any) -> bool:
+    """Whether a row has no flag and no score, and numbers where boxes and polygons have theirs."""
+    flags, is_odd = _shape(tuple(row))
+    for name in flags:
+        if row[name]:
+            return False
+    if is_odd and ("score" in row or flags_of(row)):
+        return False
+    if type(box) is not list or len(box) != 4 or (outline and type(outline) is not list):
+        return False
+    return not [1 for part in outline if type(part) is not list or len(part) < 6 or len(part) % 2]
+
+
+@lru_cache(maxsize=256)
+def _shape(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
+    """Of the keys of a row, those of flags, and whether there are others that matter."""
+    return _flag_names(names), "score" in names or "attributes" in names
