@@ -198,10 +198,11 @@ Question = tuple[str, Box | None, Result]
 
 def _boxes(objects: Sequence[LabelledObject], size: Size, task: Task | None = None) -> Boxes:
     """The boxes of objects, in the order of a task if one is given."""
-    xyxy = np.array([item.box for item in objects], dtype=np.float64).reshape(-1, 4)
     labels = [item.label if task is not Task.REGION_PROPOSAL else "" for item in objects]
-    rows = range(len(labels)) if task is None else order_of_boxes(xyxy, labels, task)
-    return Boxes(xyxy[rows], tuple(labels[row] for row in rows), image_size=size)
+    boxes = [item.box for item in objects]
+    rows = range(len(labels)) if task is None else order_of_boxes(boxes, labels, task)
+    xyxy = np.array([boxes[row] for row in rows], dtype=np.float64).reshape(-1, 4)
+    return Boxes(xyxy, tuple([labels[row] for row in rows]), image_size=size)
 
 
 def _polygons(objects: Sequence[LabelledObject], size: Size, task: Task) -> Result:

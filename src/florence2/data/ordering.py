@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from florence2.geometry import Array, bounding_box, box_area, polygon_area, signed_area
+from florence2.geometry import Array, bounding_box, polygon_area, signed_area
 from florence2.results import Boxes, Mixed, Polygons, Result, check_fits
 from florence2.tasks import AnswerKind, Task
 
@@ -55,13 +55,18 @@ def clockwise(points: Array) -> Array:
     return np.roll(points, -int(start), axis=0)
 
 
-def order_of_boxes(xyxy: Array, labels: Sequence[str], task: Task) -> list[int]:
+def order_of_boxes(
+    boxes: Sequence[Sequence[float]], labels: Sequence[str], task: Task
+) -> list[int]:
     """Return the rows of boxes `(N, 4)` in the order in which the model writes them."""
-    return _order(labels, box_area(xyxy).tolist(), xyxy.tolist(), task)
+    areas = [
+        max(x_max - x_min, 0.0) * max(y_max - y_min, 0.0) for x_min, y_min, x_max, y_max in boxes
+    ]
+    return _order(labels, areas, boxes, task)
 
 
 def _ordered_boxes(boxes: Boxes, task: Task) -> Boxes:
-    return boxes.select(order_of_boxes(boxes.xyxy, boxes.labels, task))
+    return boxes.select(order_of_boxes(boxes.xyxy.tolist(), boxes.labels, task))
 
 
 def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
@@ -76,7 +81,7 @@ def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
 
 
 def _order(
-    labels: Sequence[str], areas: Sequence[float], boxes: Sequence[list[float]], task: Task
+    labels: Sequence[str], areas: Sequence[float], boxes: Sequence[Sequence[float]], task: Task
 ) -> list[int]:
     """Return the rows sorted by rank of their label, then from large to small."""
     ranks: dict[str, tuple[float | str, ...]] = {}
