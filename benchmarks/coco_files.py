@@ -4,11 +4,12 @@
     python benchmarks/coco_files.py
     python benchmarks/coco_files.py --pictures 20000 --objects 1000000 --rounds 1
 
-makes a file of polygons with its pictures in a temporary folder: small JPEGs, hard links of one. It
+makes a file of polygons with its pictures in a temporary folder: hard links of a small JPEG. It
 is read by `pycocotools.coco.COCO(file)`, which looks at no picture, and by a pass over
-`open_dataset(file, tasks=["od"])`, which finds and opens every picture, cuts objects to it and makes
-records. Both alternate, each time in a process of its own, in seconds of processor time and peak
-memory. The pass may take at most 1.5 times as much of either.
+`open_dataset(file, tasks=["od"])`, which finds and opens every picture, cuts objects to it and
+makes records. Both alternate, each time in a process of its own, in seconds of processor time and
+peak memory. Where `orjson` is installed (`pip install orjson`), it parses the file for us. The pass
+may take at most 1.5 times as much of either.
 """
 
 import argparse

@@ -36,6 +36,7 @@ class LabelledObject(NamedTuple):
     parts: tuple[Array, ...] = ()
     is_ignored: bool = False  # difficult, or a group: neither right nor wrong to find
     is_crowd: bool = False  # ignored, and stands for any number of objects
+    score: float | None = None  # how sure a detector was, in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -202,12 +203,20 @@ def _boxes(objects: Sequence[LabelledObject], size: Size, task: Task | None = No
     boxes = [item.box for item in objects]
     rows = range(len(labels)) if task is None else order_of_boxes(boxes, labels, task)
     xyxy = np.array([boxes[row] for row in rows], dtype=np.float64).reshape(-1, 4)
-    return Boxes(xyxy, tuple([labels[row] for row in rows]), image_size=size)
+    scores = _scores([objects[row] for row in rows])
+    return Boxes(xyxy, tuple([labels[row] for row in rows]), scores=scores, image_size=size)
 
 
 def _polygons(objects: Sequence[LabelledObject], size: Size, task: Task) -> Result:
-    parts = tuple(item.parts for item in objects if item.parts)
-    return canonical(Polygons(parts, ("",) * len(parts), image_size=size), task)
+    outlined = [item for item in objects if item.parts]
+    parts, labels = tuple(item.parts for item in outlined), ("",) * len(outlined)
+    polygons = Polygons(parts, labels, scores=_scores(outlined), image_size=size)
+    return canonical(polygons, task)
+
+
+def _scores(objects: Sequence[LabelledObject]) -> tuple[float | None, ...] | None:
+    scores = tuple([item.score for item in objects])
+    return None if {*scores} <= {None} else scores
 
 
 def _by_label(objects: Sequence[LabelledObject]) -> dict[str, list[LabelledObject]]:
@@ -229,7 +238,7 @@ def _open_detection(picture: LabelledPicture) -> Iterator[Question]:
     task, size = Task.OPEN_VOCABULARY_DETECTION, picture.size
     groups = _by_label(picture.objects)
     if picture.searched:
-        groups.update((label, []) for label in picture.searched.absent)
+        groups |= {label: [] for label in picture.searched.absent if label not in groups}
     for label, group in groups.items():
         boxes = _boxes(group, size, task)
         yield label, None, Mixed(boxes, Polygons((), (), image_size=size), image_size=size)

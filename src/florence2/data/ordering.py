@@ -60,7 +60,8 @@ def order_of_boxes(
 ) -> list[int]:
     """Return the rows of boxes `(N, 4)` in the order in which the model writes them."""
     areas = [
-        max(x_max - x_min, 0.0) * max(y_max - y_min, 0.0) for x_min, y_min, x_max, y_max in boxes
+        (x_max - x_min) * (y_max - y_min) if x_max > x_min and y_max > y_min else 0.0
+        for x_min, y_min, x_max, y_max in boxes
     ]
     return _order(labels, areas, boxes, task)
 

@@ -43,6 +43,8 @@ class Problem(Enum):
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
+    CROWDS = ("files whose masks were marked as crowds, read as objects", Severity.REPAIR)
+    SCORE = ("scores that are none, left out", Severity.REPAIR)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)

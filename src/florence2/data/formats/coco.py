@@ -35,6 +35,7 @@ from florence2.data.objects import (
     OUTLINE_TASKS,
     LabelledObject,
     LabelledPicture,
+    Searched,
     checked_object,
     chosen_tasks,
     object_records,
@@ -129,8 +130,11 @@ class _CocoFile:
             rows = [row for row in data["annotations"] if isinstance(row, dict)]
             self.rows, image_ids, self.groups, self.lost = _by_image(data, report, file.name)
             self.holds_captions = _hold_captions(rows)
-            self.tasks = self._chosen(tasks)
+            federated = any(_is_federated(image) for image in data["images"])
+            self.tasks = self._chosen(tasks, federated)
             self.names = {} if self.holds_captions else _class_names(data, report, file.name)
+            self.searched = _searched(data["images"], self.names) if federated else {}
+            self.crowds_are_masks = _are_marked_masks(rows)
             self.shares = not self.holds_captions and _are_shares(rows)
             self.images = data.pop("images")
             del data, rows
@@ -139,11 +143,15 @@ class _CocoFile:
             self.plain = PlainRows(self.rows, image_ids, sizes, self.names, outlines=outlines)
         if self.shares:
             report.add(Problem.SHARES, file.name, "all sides of boxes are at most 1")
+        if self.crowds_are_masks:
+            what = "every annotation is a mask with iscrowd 1, and a crowd stands beside objects"
+            report.add(Problem.CROWDS, file.name, what)
 
-    def _chosen(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+    def _chosen(self, tasks: Sequence[Task], federated: bool) -> tuple[Task, ...]:
         what = f"file {str(self.file)!r}"
         if not self.holds_captions:
-            return chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, what)
+            default = Task.OPEN_VOCABULARY_DETECTION if federated else Task.OD
+            return chosen_tasks(tasks, tuple(OBJECT_TASKS), default, what)
         tasks = chosen_tasks(tasks, CAPTION_TASKS, CAPTION_TASKS[0], what)
         if len(tasks) > 1:
             raise DataError(f"{what} holds captions of one kind; choose one task, not {tasks!r}")
@@ -166,14 +174,14 @@ class _CocoFile:
                 yield from _caption_records(rows, *found, self.tasks[0], report, where)
                 continue
             objects = [*self._objects(image["id"], found[1], report)]
-            picture = LabelledPicture.of(*found, objects, where)
+            searched = self.searched.get(image["id"])
+            picture = LabelledPicture.of(*found, objects, where, searched)
             yield from object_records(picture, self.tasks, report)
 
     def _objects(
         self, image_id: Hashable, size: Size, report: ReadReport
     ) -> Iterator[LabelledObject | None]:
         """The objects of an image, `None` for each that was lost."""
-        scale = size if self.shares else (1, 1)
         numbers = self.groups[image_id]
         rows = [self.rows[number] for number in numbers]
         plain = [number for number, row in zip(numbers, rows, strict=True) if row is None]
@@ -182,8 +190,38 @@ class _CocoFile:
             if row is None:
                 yield next(found)
             else:
-                yield _object(row, self.names, size, scale, report, self.file.name)
+                yield self._object(row, size, report)
         yield from self.lost.get(image_id, ())
+
+    def _object(self, row: Row, size: Size, report: ReadReport) -> LabelledObject | None:
+        """One object, or `None` where it was lost."""
+        where = f"{self.file.name}, annotation {row.get('id')!r}"
+        outline = row.get("segmentation")
+        flags = flags_of(row)
+        is_crowd = bool(flags & CROWD_FLAGS) and not self.crowds_are_masks
+        is_ignored = is_crowd or bool(flags & IGNORE_FLAGS)
+        class_id = key_of(row.get("category_id"))
+        if class_id not in self.names:
+            given = row.get("category_id")
+            report.add(Problem.LABEL, where, f"category_id {given!r} is no class of this file")
+            return None
+        try:
+            box = _box(row.get("bbox"), size if self.shares else None)
+            # The outline of a crowd is asked by nobody; what is around it is enough.
+            parts = [] if is_crowd and box else _parts(outline, size, report, where)
+        except Florence2Error as error:
+            report.add(Problem.ROW, where, error)
+            return None
+        item = checked_object(self.names[class_id], box, parts, size, report, where)
+        if item is None:
+            return None
+        if is_ignored:
+            what = "a crowd" if is_crowd else "a group, or to be ignored"
+            if is_crowd and isinstance(outline, dict):
+                what += " (datumaro marks all masks so: write iscrowd 0 if it is one object)"
+            report.add(Problem.IGNORED, where, what)
+        score = _score(row, report, where)
+        return item._replace(is_ignored=is_ignored, is_crowd=is_crowd, score=score)
 
 
 @contextmanager
@@ -379,31 +417,58 @@ def _caption_records(
         )
 
 
-def _object(
-    row: Row, names: dict[Any, str], size: Size, scale: Size, report: ReadReport, file: str
-) -> LabelledObject | None:
-    """One object, or `None` where it was lost; `scale` multiplies boxes."""
-    where = f"{file}, annotation {row.get('id')!r}"
-    flags = flags_of(row)
-    is_crowd = bool(flags & CROWD_FLAGS)
-    is_ignored = is_crowd or bool(flags & IGNORE_FLAGS)
-    class_id = key_of(row.get("category_id"))
-    if class_id not in names:
-        given = row.get("category_id")
-        report.add(Problem.LABEL, where, f"category_id {given!r} is no class of this file")
+def _score(row: Row, report: ReadReport, where: str) -> float | None:
+    """How sure a detector was; `None` where nobody says."""
+    if (given := row.get("score")) is None:
         return None
-    try:
-        box = _box(row.get("bbox"), scale)
-        # The outline of a crowd is asked by nobody; what is around it is enough.
-        parts = [] if is_crowd and box else _parts(row.get("segmentation"), size, report, where)
-    except Florence2Error as error:
-        report.add(Problem.ROW, where, error)
-        return None
-    item = checked_object(names[class_id], box, parts, size, report, where)
-    if item is not None and is_ignored:
-        report.add(Problem.IGNORED, where, "a crowd" if is_crowd else "a group, or to be ignored")
-        return item._replace(is_ignored=True, is_crowd=is_crowd)
-    return item
+    with suppress(DataError):
+        if 0 <= (score := number(given, "score")) <= 1:
+            return score
+    report.add(Problem.SCORE, where, f"score {given!r} is not in [0, 1]")
+    return None
+
+
+def _is_federated(image: Any) -> bool:
+    """Whether an image tells that not all classes were looked for in it, as those of LVIS do."""
+    names = ("neg_category_ids", "not_exhaustive_category_ids")
+    return isinstance(image, dict) and any(name in image for name in names)
+
+
+def _searched(images: Sequence[Any], names: dict[Any, str]) -> dict[Hashable, Searched]:
+    """What was looked for in each image of a federated file; joined images say it together."""
+    same = _same_pictures(images)
+    found: dict[Hashable, Searched] = {}
+    for image in images:
+        if isinstance(image, dict) and (key := key_of(image.get("id"))) is not None:
+            partly, absent = (
+                # Of all, where nobody can read of which.
+                [name for each, name in names.items() if not isinstance(ids, list) or each in ids]
+                for ids in (
+                    _plain_ids(image.get("not_exhaustive_category_ids", [])),
+                    _plain_ids(image.get("neg_category_ids", [])) or [],
+                )
+            )
+            before = found.get(same.get(key, key), Searched(frozenset(), ()))
+            found[same.get(key, key)] = Searched(
+                before.partly | {name.strip() for name in partly},
+                (*before.absent, *(name.strip() for name in absent if name.strip())),
+            )
+    return found
+
+
+def _plain_ids(given: Any) -> list[Any] | None:
+    return [key_of(each) for each in given] if isinstance(given, list) else None
+
+
+def _are_marked_masks(rows: Sequence[Row]) -> bool:
+    """Whether all annotations, two or more, are masks as run lengths that are marked as crowds.
+
+    Datumaro marks every mask so. A crowd is what is left beside objects that were told apart, so a
+    file of nothing else holds none.
+    """
+    return len(rows) > 1 and all(
+        isinstance(row.get("segmentation"), dict) and flags_of(row) & CROWD_FLAGS for row in rows
+    )
 
 
 def _are_shares(rows: Sequence[Row]) -> bool:
@@ -418,13 +483,22 @@ def _are_shares(rows: Sequence[Row]) -> bool:
     return sides.ndim == 2 and bool((sides <= 1.0).all() and (sides % 1 != 0).any())
 
 
-def _box(given: Any, scale: Size) -> Box | None:
+def _box(given: Any, shares_of: Size | None) -> Box | None:
+    """The corners of a box in pixels, given as shares of a picture of this size or in pixels."""
     if not given:
         return None
     if not isinstance(given, list) or len(given) != 4:
         raise DataError(f"bbox is {given!r}; give x, y, width, height")
-    x, y, width, height = (number(value, "a side of bbox") for value in given)
-    return x * scale[0], y * scale[1], (x + width) * scale[0], (y + height) * scale[1]
+    x, y, width, height = sides = [number(value, "a side of bbox") for value in given]
+    if shares_of is not None:
+        across, down = shares_of
+        return x * across, y * down, (x + width) * across, (y + height) * down
+    if max(x + width, y + height) <= 1 and any(side % 1 for side in sides):
+        raise DataError(
+            f"bbox {given!r} lies within one pixel, as a share of the picture would, and other"
+            " boxes of the file are in pixels; write all in pixels"
+        )
+    return x, y, x + width, y + height
 
 
 def _parts(given: Any, size: Size, report: ReadReport, where: str) -> list[Array]:
@@ -478,17 +552,54 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
         path.write_text(text, encoding="utf-8", errors=JSON_ESCAPES)
 
 
+def write_coco_results(records: Iterable[Record], path: Path, truth: Path) -> None:
+    """Write detections as COCO results, the list that evaluators take beside the file of the truth.
+
+    Args:
+        records: boxes with labels and scores; only those of pictures and classes of the truth.
+        path: the file to write.
+        truth: the COCO file whose ids of images and classes are used.
+    """
+    data = _load(truth)
+    classes = {name: key for key, name in _class_names(data, ReadReport(), truth.name).items()}
+    folders = _picture_folders(truth)
+    images = {
+        found.resolve(): image["id"]
+        for image in _images(data["images"], folders, ReadReport(), truth.name)
+        if (found := find_picture(str(image.get("file_name")), folders))
+    }
+    rows = []
+    for record in records:
+        picture = record.image.resolve() if isinstance(record.image, Path) else None
+        if picture not in images:
+            raise DataError(f"record {record.source!r} is of no picture of {str(truth)!r}")
+        for row in _annotations(record):
+            if row.get("label") not in classes:
+                raise DataError(f"label {row.get('label')!r} is no class of {str(truth)!r}")
+            if "score" not in row or row["segmentation"]:
+                raise DataError(
+                    f"COCO results are boxes with scores; record {record.source!r} has others"
+                )
+            ids = {"image_id": images[picture], "category_id": classes[row["label"]]}
+            rows.append({**ids, "bbox": row["bbox"], "score": row["score"]})
+    with writing(path):
+        path.write_text(json.dumps(rows), encoding="utf-8")
+
+
 def _annotations(record: Record) -> Iterator[Row]:
     result = record.result
     if isinstance(result, Boxes) and record.task is not Task.REGION_PROPOSAL:
         whole_boxes(result, record.source)
-        for box, label in zip(result.xyxy, result.labels, strict=True):
-            yield _row(label, box, [], float(box_area(box)))
+        scores = result.scores or [None] * len(result.labels)
+        for box, label, score in zip(result.xyxy, result.labels, scores, strict=True):
+            yield _row(label, box, [], score)
     elif isinstance(result, Polygons) and record.text_input:
-        for parts in result.polygons:
-            area = float(sum(map(polygon_area, parts)))
-            outline = [part.ravel().tolist() for part in parts]
-            yield _row(record.text_input, bounding_box(np.concatenate(parts)), outline, area)
+        scores = result.scores or [None] * len(result.labels)
+        for parts, score in zip(result.polygons, scores, strict=True):
+            whole = [part for part in parts if len(part) >= 3 and polygon_area(part) > 0]
+            points = np.concatenate([*whole, *([] if whole else parts)])
+            boxes = Boxes(bounding_box(points)[None], ("",), image_size=result.image_size)
+            yield _row(record.text_input, whole_boxes(boxes, record.source).xyxy[0], whole, score)
     elif isinstance(result, Text) and record.task is not None and record.task.is_caption:
         yield {"caption": result.text}
     else:
@@ -498,8 +609,10 @@ def _annotations(record: Record) -> Iterator[Row]:
         )
 
 
-def _row(label: str, box: Array, outline: list[list[float]], area: float) -> Row:
+def _row(label: str, box: Array, parts: Sequence[Array], score: float | None) -> Row:
     x_min, y_min, x_max, y_max = box.tolist()
     xywh = [x_min, y_min, x_max - x_min, y_max - y_min]
-    outlined = {"area": area, "segmentation": outline, "iscrowd": 0}
-    return {"label": label, "bbox": xywh, **outlined}
+    area = float(sum(map(polygon_area, parts)) if parts else box_area(box))
+    outline = {"area": area, "segmentation": [part.ravel().tolist() for part in parts]}
+    row = {"label": label, "bbox": xywh, **outline, "iscrowd": 0}
+    return row if score is None else {**row, "score": score}

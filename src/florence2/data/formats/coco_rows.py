@@ -6,7 +6,7 @@ through `coco._object`, and a plain one would give the same object there.
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
@@ -90,7 +90,7 @@ class PlainRows:
         # In the order of the file, in which its numbers lie in memory, and a few at a time.
         for first in range(0, len(rows), _BATCH):
             limits = [sizes.get(each, _NO_SIZE) for each in image_ids[first : first + _BATCH]]
-            batch = _Batch(rows[first : first + _BATCH], limits, labels)
+            batch = _Batch([*filter(None, rows[first : first + _BATCH])], limits, labels)
             for index, plain in enumerate(batch.plain, start=first):
                 if plain:
                     rows[index] = None
@@ -123,28 +123,25 @@ class _Batch:
     """
 
     def __init__(
-        self, rows: Sequence[Row | None], limits: Sequence[Size], labels: Mapping[Hashable, str]
+        self, rows: Sequence[Row], limits: Sequence[Size], labels: Mapping[Hashable, str]
     ) -> None:
-        self.labels: list[str] = []
-        sides: list[Any] = []
-        parts: list[list[Any]] = []
-        self._first_part = [0]
-        for row in filter(None, rows):  # all of them
-            get = row.get
-            key: Any = get("category_id")
-            label = labels.get(key if type(key) is int else key_of(key), "")
-            box: Any = get("bbox")
-            outline: Any = get("segmentation") or ()
-            if label and _looks_plain(row, box, outline):
-                sides += box
-                parts += outline
-            else:
-                sides += _NO_BOX
-            self.labels.append(label)
-            self._first_part.append(len(parts))
-        lengths = [len(part) for part in parts]
+        # By columns, which takes half the time of going by rows.
+        keys: list[Any] = [row.get("category_id") for row in rows]
+        self.labels = [labels.get(key if type(key) is int else key_of(key), "") for key in keys]
+        boxes: list[Any] = [row.get("bbox") for row in rows]
+        outlines: list[Any] = [row.get("segmentation") or () for row in rows]
+        columns = zip(self.labels, boxes, outlines, _odd(rows), strict=True)
+        whole = [
+            not odd and label and type(box) is list and len(box) == 4 and _is_polygons(outline)
+            for label, box, outline, odd in columns
+        ]
+        sides = [box if good else _NO_BOX for good, box in zip(whole, boxes, strict=True)]
+        outlines = [each if good else () for good, each in zip(whole, outlines, strict=True)]
+        self._first_part = [0, *accumulate(map(len, outlines))]
+        parts = [*chain.from_iterable(outlines)]
+        lengths = [*map(len, parts)]
         try:
-            corners = np.fromiter(sides, np.float64, len(sides)).reshape(-1, 4)
+            corners = np.fromiter(chain.from_iterable(sides), np.float64).reshape(-1, 4)
             flat = np.fromiter(chain.from_iterable(parts), np.float64, sum(lengths))
         except (TypeError, ValueError, OverflowError):  # something else than numbers
             corners, flat, lengths = np.zeros((len(limits), 4)), np.zeros(0), []
@@ -165,10 +162,11 @@ class _Batch:
         if len(self._points):
             starts = np.array(self._starts[:-1])
             owners = np.repeat(np.arange(len(limits)), np.diff(self._first_part))
-            good = _areas(self._points, starts) > _SURE_AREA
-            for points, limit in zip(self._points.T, limits.T, strict=True):
-                good &= np.minimum.reduceat(points, starts) >= 0
-                good &= np.maximum.reduceat(points, starts) <= limit[owners]
+            x, y = np.ascontiguousarray(self._points.T)
+            good = _areas(x, y, starts) > _SURE_AREA
+            for values, limit in zip((x, y), limits.T, strict=True):
+                good &= np.minimum.reduceat(values, starts) >= 0
+                good &= np.maximum.reduceat(values, starts) <= limit[owners]
             plain[owners[~good]] = False
         return plain
 
@@ -179,29 +177,27 @@ class _Batch:
         return tuple([self._points[starts[part] : starts[part + 1]] for part in parts])
 
 
-def _areas(points: Array, starts: NDArray[np.intp]) -> Array:
+def _areas(x: Array, y: Array, starts: NDArray[np.intp]) -> Array:
     """The areas of polygons whose points lie one after another, but for rounding."""
-    x, y = points.T
-    after = np.arange(1, len(points) + 1)
-    after[[*starts[1:] - 1, -1]] = starts
-    areas: Array = np.abs(np.add.reduceat(x * y[after] - x[after] * y, starts)) / 2
+    cross = np.empty_like(x)
+    cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+    ends = np.append(starts[1:], len(x)) - 1
+    cross[ends] = x[ends] * y[starts] - x[starts] * y[ends]  # back to the first point
+    areas: Array = np.abs(np.add.reduceat(cross, starts)) / 2
     return areas
 
 
-def _looks_plain(row: Row, box: Any, outline: Any) -> bool:
-    """Whether a row has no flag and no score, and numbers where boxes and polygons have theirs."""
-    flags, is_odd = _shape(tuple(row))
-    for name in flags:
-        if row[name]:
-            return False
-    if is_odd and ("score" in row or flags_of(row)):
-        return False
-    if type(box) is not list or len(box) != 4 or (outline and type(outline) is not list):
-        return False
+def _odd(rows: Sequence[Row]) -> Iterable[bool]:
+    """Of each row, whether it has a flag or a score."""
+    names = tuple(set().union(*rows))
+    if "attributes" in names or "score" in names:
+        return ["score" in row or bool(flags_of(row)) for row in rows]
+    flags = [[row.get(name) for row in rows] for name in _flag_names(names)]
+    return map(any, zip(*flags, strict=True)) if flags else [False] * len(rows)
+
+
+def _is_polygons(outline: Any) -> bool:
+    """Whether an outline is none, or lists of three pairs or more."""
+    if type(outline) is not list:
+        return isinstance(outline, tuple)  # none given
     return not [1 for part in outline if type(part) is not list or len(part) < 6 or len(part) % 2]
-
-
-@lru_cache(maxsize=256)
-def _shape(names: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
-    """Of the keys of a row, those of flags, and whether there are others that matter."""
-    return _flag_names(names), "score" in names or "attributes" in names
