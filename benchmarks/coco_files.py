@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -108,6 +109,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.read:
         read_with(options.read[0], Path(options.read[1]))
+    if find_spec("pycocotools") is None:
+        raise SystemExit("pycocotools is not installed: pip install pycocotools")
     found: dict[str, list[dict[str, float]]] = {"pycocotools": [], "florence2": []}
     with TemporaryDirectory() as folder:
         file = make(Path(folder), options.pictures, options.objects)

@@ -1,12 +1,13 @@
-"""Rows of COCO files: their ids and flags; and objects of plain rows, made many at a time.
+"""Rows of COCO files: what they say; and the objects of plain rows, made many at a time.
 
 Most rows of most files need no second look. `PlainRows` takes these over into arrays, a few
 thousand at a time, and gives back their objects; it is only speed and memory. Every other row goes
-through `coco._object`, and a plain one would give the same object there.
+through `coco._CocoFile._object`, and a plain one would give the same object there.
 """
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
@@ -14,8 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from florence2.data.files import number
+from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import LabelledObject
-from florence2.geometry import Array, Size, box_area
+from florence2.data.report import Problem, ReadReport
+from florence2.errors import DataError
+from florence2.geometry import Array, Box, Size, box_area
 
 Row = dict[str, Any]
 
@@ -201,3 +206,80 @@ def _is_polygons(outline: Any) -> bool:
     if type(outline) is not list:
         return isinstance(outline, tuple)  # none given
     return not [1 for part in outline if type(part) is not list or len(part) < 6 or len(part) % 2]
+
+
+def are_marked_masks(rows: Sequence[Row]) -> bool:
+    """Whether all annotations, two or more, are masks as run lengths that are marked as crowds.
+
+    Datumaro marks every mask so. A crowd is what is left beside objects that were told apart, so a
+    file of nothing else holds none.
+    """
+    return len(rows) > 1 and all(
+        isinstance(row.get("segmentation"), dict) and flags_of(row) & CROWD_FLAGS for row in rows
+    )
+
+
+def are_shares(rows: Sequence[Row]) -> bool:
+    """Whether the boxes of a file are shares of the pictures: none reaches beyond 1."""
+    boxes = [row["bbox"] for row in rows if isinstance(row.get("bbox"), list) and row["bbox"]]
+    if any(type(side) in (int, float) and side > 1 for box in boxes for side in box):
+        return False  # found at once in most files
+    try:
+        sides = np.array(boxes, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return sides.ndim == 2 and bool((sides <= 1.0).all() and (sides % 1 != 0).any())
+
+
+def score_of(row: Row, report: ReadReport, where: str) -> float | None:
+    """How sure a detector was; `None` where nobody says."""
+    if (given := row.get("score")) is None:
+        return None
+    with suppress(DataError):
+        if 0 <= (score := number(given, "score")) <= 1:
+            return score
+    report.add(Problem.SCORE, where, f"score {given!r} is not in [0, 1]")
+    return None
+
+
+def box_of(given: Any, shares_of: Size | None) -> Box | None:
+    """The corners of a box in pixels, given as shares of a picture of this size or in pixels."""
+    if not given:
+        return None
+    if not isinstance(given, list) or len(given) != 4:
+        raise DataError(f"bbox is {given!r}; give x, y, width, height")
+    x, y, width, height = sides = [number(value, "a side of bbox") for value in given]
+    if shares_of is not None:
+        across, down = shares_of
+        return x * across, y * down, (x + width) * across, (y + height) * down
+    if max(x + width, y + height) <= 1 and any(side % 1 for side in sides):
+        raise DataError(
+            f"bbox {given!r} lies within one pixel, as a share of the picture would, and other"
+            " boxes of the file are in pixels; write all in pixels"
+        )
+    return x, y, x + width, y + height
+
+
+def parts_of(given: Any, size: Size, report: ReadReport, where: str) -> list[Array]:
+    """Return the polygons of an outline, whichever way it is written."""
+    if not given:
+        return []
+    if isinstance(given, dict):
+        mask = decode_run_lengths(given)
+        if mask.shape[::-1] != size:
+            raise DataError(f"the mask is for {mask.shape[::-1]!r} pixels, the picture has {size}")
+        outlines, num_holes = mask_outlines(mask)
+        if num_holes:
+            report.add(Problem.HOLES, where, f"{num_holes} holes")
+        return outlines
+    if not isinstance(given, list):
+        raise DataError(f"segmentation is {given!r}; give polygons or run lengths")
+    parts = []
+    if given and not any(isinstance(each, list) for each in given) and len(given) >= 6:
+        given = [given]  # one polygon, without the list around it
+    for polygon in given:
+        if not isinstance(polygon, list) or len(polygon) % 2:
+            raise DataError(f"polygon {polygon!r} is no list of x, y, x, y, ...")
+        numbers = [number(value, "a coordinate of a polygon") for value in polygon]
+        parts.append(np.array(numbers, dtype=np.float64).reshape(-1, 2))
+    return parts
