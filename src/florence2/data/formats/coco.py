@@ -4,6 +4,7 @@ Boxes are `x, y, width, height` in pixels, continuous, so nothing is added or ta
 is a list of polygons, or a mask as run lengths, whose parts become polygons. Crowds (`iscrowd`)
 and groups (`isgroup`) stand for objects that nobody told apart; they are to be ignored. Ids may be
 numbers or numbers as text. Boxes of a file whose sides are all at most 1 are shares of the picture.
+In pictures of LVIS only some classes were looked for.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -167,7 +168,7 @@ class _CocoFile:
     def pictures(self) -> Iterator[Path]:
         """The pictures that it names and that are there."""
         for image in self.images:
-            name = image.get("file_name") if isinstance(image, dict) else None
+            name = image.get("file_name", image.get("coco_url")) if isinstance(image, dict) else None
             if isinstance(name, str) and (path := find_picture(name, self.folders)):
                 yield path
 
