@@ -81,6 +81,8 @@ _MARKS = {
 }
 
 
+MOST_AT_ONCE = 2**28  # characters of JSON
+
 JSON_ESCAPES = "backslashreplace"
 """How a name that is no UTF-8 gets into JSON: as `\\udce9`, which Python's json reads back."""
 
@@ -118,14 +120,19 @@ def text_lines(path: Path) -> Iterator[bytes]:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON, where `orjson` is installed in half the time; what it refuses, as Python does.
+    """Parse JSON, where `orjson` is installed in half the time.
+
+    Python's own parser takes what `orjson` refuses (NaN, halves of characters), and long texts, for
+    which `orjson` needs half as much memory again.
 
     Raises:
         ValueError: it is no JSON.
     """
+    if len(text) > MOST_AT_ONCE:
+        return json.loads(text)
     try:
         return import_module("orjson").loads(text)
-    except (ImportError, ValueError):  # NaN, halves of characters, which Python takes
+    except (ImportError, ValueError):
         return json.loads(text)
 
 

@@ -76,10 +76,11 @@ def find_picture(name: str, folders: Iterable[Path]) -> Path | None:
     front, as annotations often name folders of the machine they were made on; and the last part
     in another case or another form of Unicode, if just one file has it.
     """
-    folders = tuple(dict.fromkeys(folders))
+    folders = tuple(folders)
     for folder in folders if name else ():
         if os.path.isfile(os.path.join(folder, name)):  # as `_is_file`, without making a path
             return folder / name
+    folders = tuple(dict.fromkeys(folders))
     written = [name, PureWindowsPath(name).as_posix()]
     written += [unquote(each) for each in written if "%" in each]
     whole = dict.fromkeys(each for each in written if each)

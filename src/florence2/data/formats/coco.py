@@ -168,7 +168,9 @@ class _CocoFile:
     def pictures(self) -> Iterator[Path]:
         """The pictures that it names and that are there."""
         for image in self.images:
-            name = image.get("file_name", image.get("coco_url")) if isinstance(image, dict) else None
+            name = (
+                image.get("file_name", image.get("coco_url")) if isinstance(image, dict) else None
+            )
             if isinstance(name, str) and (path := find_picture(name, self.folders)):
                 yield path
 

@@ -170,8 +170,10 @@ class _Batch:
             x, y = np.ascontiguousarray(self._points.T)
             good = _areas(x, y, starts) > _SURE_AREA
             for values, limit in zip((x, y), limits.T, strict=True):
-                good &= np.minimum.reduceat(values, starts) >= 0
-                good &= np.maximum.reduceat(values, starts) <= limit[owners]
+                if not values.min() >= 0:
+                    good &= np.minimum.reduceat(values, starts) >= 0
+                if not values.max() <= limit.min():
+                    good &= np.maximum.reduceat(values, starts) <= limit[owners]
             plain[owners[~good]] = False
         return plain
 
