@@ -221,7 +221,7 @@ def _plain_jpeg_size(path: Path) -> Size | None:
     may refuse, what is no JPEG.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             head = file.read(4096)
     except (OSError, ValueError):
         return None
@@ -229,11 +229,12 @@ def _plain_jpeg_size(path: Path) -> Size | None:
         return None
     at, size = 2, None
     while at + 10 <= len(head) and head[at] == 0xFF:
-        marker, length = head[at + 1], int.from_bytes(head[at + 2 : at + 4])
+        marker, length = head[at + 1], head[at + 2] << 8 | head[at + 3]
         if marker == 0xDA:  # start of scan
             return size
         if marker in (0xC0, 0xC2):  # frame, baseline or progressive
-            height, width = (int.from_bytes(head[at + k : at + k + 2]) for k in (5, 7))
+            height = head[at + 5] << 8 | head[at + 6]
+            width = head[at + 7] << 8 | head[at + 8]
             if size or head[at + 4] != 8 or head[at + 9] not in (1, 3) or not width or not height:
                 return None
             if length != 8 + 3 * head[at + 9]:

@@ -215,8 +215,8 @@ def _polygons(objects: Sequence[LabelledObject], size: Size, task: Task) -> Resu
 
 
 def _scores(objects: Sequence[LabelledObject]) -> tuple[float | None, ...] | None:
-    scores = tuple([item.score for item in objects])
-    return None if {*scores} <= {None} else scores
+    scores = [item.score for item in objects]
+    return None if scores.count(None) == len(scores) else tuple(scores)
 
 
 def _by_label(objects: Sequence[LabelledObject]) -> dict[str, list[LabelledObject]]:

@@ -183,25 +183,26 @@ class _CocoFile:
                 rows = [self.rows[number] or {} for number in self.groups[image["id"]]]
                 yield from _caption_records(rows, *found, self.tasks[0], report, where)
                 continue
-            objects = [*self._objects(image["id"], found[1], report)]
+            objects = self._objects(image["id"], found[1], report)
             searched = self.searched.get(image["id"])
             picture = LabelledPicture.of(*found, objects, where, searched)
             yield from object_records(picture, self.tasks, report)
 
     def _objects(
         self, image_id: Hashable, size: Size, report: ReadReport
-    ) -> Iterator[LabelledObject | None]:
+    ) -> list[LabelledObject | None]:
         """The objects of an image, `None` for each that was lost."""
         numbers = self.groups[image_id]
         rows = [self.rows[number] for number in numbers]
+        lost = self.lost.get(image_id, [])
+        if not any(rows):  # nearly all pictures
+            return [*self.plain.objects(numbers), *lost]
         plain = [number for number, row in zip(numbers, rows, strict=True) if row is None]
         found = iter(self.plain.objects(plain))
-        for row in rows:
-            if row is None:
-                yield next(found)
-            else:
-                yield self._object(row, size, report)
-        yield from self.lost.get(image_id, ())
+        return [
+            *(next(found) if row is None else self._object(row, size, report) for row in rows),
+            *lost,
+        ]
 
     def _object(self, row: Row, size: Size, report: ReadReport) -> LabelledObject | None:
         """One object, or `None` where it was lost."""

@@ -97,8 +97,8 @@ def rows_by_image(
     lost: dict[Hashable, list[None]] = {}
     for index, row in enumerate(data["annotations"]):
         image_id = key_of(row.get("image_id")) if isinstance(row, dict) else None
-        if image_id in same:
-            image_id = same[image_id]
+        if same:
+            image_id = same.get(image_id, image_id)
         if image_id not in groups:
             where = f"{file}, annotations[{index}]"
             report.add(Problem.ROW, where, f"this belongs to no image; image_id is {image_id!r}")
