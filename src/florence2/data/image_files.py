@@ -231,7 +231,7 @@ def _plain_jpeg_size(path: Path) -> Size | None:
     while at + 10 <= len(head) and head[at] == 0xFF:
         marker, length = head[at + 1], head[at + 2] << 8 | head[at + 3]
         if marker == 0xDA:  # start of scan
-            return size
+            return size if at + 2 + length <= len(head) else None
         if marker in (0xC0, 0xC2):  # frame, baseline or progressive
             height = head[at + 5] << 8 | head[at + 6]
             width = head[at + 7] << 8 | head[at + 8]
