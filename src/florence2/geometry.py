@@ -23,7 +23,7 @@ def box_area(boxes_xyxy: ArrayLike) -> Array:
     array([2., 0.])
     """
     boxes = np.asarray(boxes_xyxy, dtype=np.float64)
-    sides = np.clip(boxes[..., 2:] - boxes[..., :2], 0.0, None)
+    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
     area: Array = sides[..., 0] * sides[..., 1]
     return area
 
@@ -118,8 +118,9 @@ def signed_area(points: ArrayLike) -> Array:
     # Measured from the first point: far from the origin the products would lose digits.
     array = np.asarray(points, dtype=np.float64)
     array = array - array[..., :1, :]
-    after = np.roll(array, -1, axis=-2)
-    cross = array[..., 0] * after[..., 1] - array[..., 1] * after[..., 0]
+    before, after = array[..., :-1, :], array[..., 1:, :]
+    cross = np.zeros(array.shape[:-1])  # the edge back to the first point adds nothing
+    cross[..., :-1] = before[..., 0] * after[..., 1] - before[..., 1] * after[..., 0]
     area: Array = cross.sum(axis=-1) / 2
     return area
 

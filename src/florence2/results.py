@@ -585,6 +585,8 @@ def _checked_labels(labels: Any) -> tuple[str, ...]:
     """Labels as texts; numbers are names too, as those of digits."""
     if isinstance(labels, bytes) or not isinstance(labels, Iterable):
         raise DataError(f"labels are {labels!r}; give a list with a text for each object")
+    if type(labels) is tuple and {*map(type, labels)} <= {str}:
+        return labels
     found = []
     for label in labels:
         if not isinstance(label, str | Number):

@@ -5,13 +5,17 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from layouts import SHARES, coco, voc
 from PIL import Image
 
-from florence2.data import Problem, ReadReport, open_dataset
+from florence2.data import Problem, ReadReport, image_files, open_dataset
 from florence2.data.image_files import find_picture, picture_suffixes
 from florence2.data.records import Record
 from florence2.errors import DataError
+
+TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 
 
 def write_picture(path: Path, form: str = "PNG") -> Path:
@@ -175,3 +179,31 @@ def test_pictures_that_come_later_are_found(tmp_path: Path) -> None:
     assert len(read(tmp_path)[0]) == 1
     (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "A.PNG")
     assert len(read(tmp_path)[0]) == 1
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from(["RGB", "L", "CMYK"]),
+    st.sampled_from([{}, {"progressive": True}, {"exif": TURNED}, {"comment": b"x" * 5000}]),
+    st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=2),
+    st.integers(0, 5000),
+)
+def test_the_size_of_a_plain_jpeg_is_what_pillow_says(
+    tmp_path, mode, options, changes, end
+) -> None:
+    """Whatever bytes are changed or cut off: it is left to Pillow, or as Pillow reads it."""
+    path = tmp_path / "a.jpg"
+    Image.new(mode, (40, 20), 9).save(path, **options)
+    data = bytearray(path.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    path.write_bytes(data[: end or None])
+    if (size := image_files._plain_jpeg_size(path)) is not None:
+        assert size == image_files._size_by_pillow(path)
+
+
+def test_most_jpegs_are_plain(tmp_path) -> None:
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg")
+    assert image_files._plain_jpeg_size(tmp_path / "a.jpg") == (40, 20)

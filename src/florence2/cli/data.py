@@ -179,7 +179,8 @@ def count(summary: Summary, records: "Sequence[Record]", seen: set[str]) -> None
         summary.objects += len(labels)
         summary.names.update(label for label in labels if label)
         summary.ignored += record.ignored is not None
-        summary.negatives += not labels and record.ignored is None
+        silent = not labels and record.ignored is None
+        summary.negatives += silent and not record.text_input  # else of one phrase alone
 
 
 def _labels(result: Any) -> tuple[str, ...]:

@@ -76,10 +76,11 @@ def find_picture(name: str, folders: Iterable[Path]) -> Path | None:
     front, as annotations often name folders of the machine they were made on; and the last part
     in another case or another form of Unicode, if just one file has it.
     """
-    folders = tuple(dict.fromkeys(folders))
+    folders = tuple(folders)
     for folder in folders if name else ():
-        if _is_file(folder / name):
+        if os.path.isfile(os.path.join(folder, name)):  # as `_is_file`, without making a path
             return folder / name
+    folders = tuple(dict.fromkeys(folders))
     written = [name, PureWindowsPath(name).as_posix()]
     written += [unquote(each) for each in written if "%" in each]
     whole = dict.fromkeys(each for each in written if each)
@@ -187,6 +188,17 @@ def picture_size(path: Path) -> Size:
         ImageError: if it has no readable header or is beyond the limits of
             `florence2.processing.images`.
     """
+    width, height = _plain_jpeg_size(path) or _size_by_pillow(path)
+    short, long = sorted((width, height))
+    if short < MIN_SIDE or long > MAX_ASPECT_RATIO * short or width * height > MAX_PIXELS:
+        raise ImageError(
+            f"image {str(path)!r} is {width} x {height} pixels; sides start at {MIN_SIDE}, one is "
+            f"at most {MAX_ASPECT_RATIO} times the other, and {MAX_PIXELS:,} pixels are the most"
+        )
+    return width, height
+
+
+def _size_by_pillow(path: Path) -> Size:
     try:
         with Image.open(path, formats=readable_formats()) as image:
             width, height = image.size
@@ -199,13 +211,43 @@ def picture_size(path: Path) -> Size:
         raise ImageError(
             f"image {str(path)!r} is missing, damaged or no picture ({error}); check the file"
         ) from error
-    short, long = sorted((width, height))
-    if short < MIN_SIDE or long > MAX_ASPECT_RATIO * short or width * height > MAX_PIXELS:
-        raise ImageError(
-            f"image {str(path)!r} is {width} x {height} pixels; sides start at {MIN_SIDE}, one is "
-            f"at most {MAX_ASPECT_RATIO} times the other, and {MAX_PIXELS:,} pixels are the most"
-        )
     return (height, width) if turned else (width, height)
+
+
+def _plain_jpeg_size(path: Path) -> Size | None:
+    """The size that the head of a plain JPEG tells, as Pillow would, in a fifth of its time.
+
+    `None` for all other files: what may hold EXIF (APP1) or several pictures (APP2), what Pillow
+    may refuse, what is no JPEG.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(4096)
+    except (OSError, ValueError):
+        return None
+    if not head.startswith(b"\xff\xd8\xff"):
+        return None
+    at, size = 2, None
+    while at + 10 <= len(head) and head[at] == 0xFF:
+        marker, length = head[at + 1], head[at + 2] << 8 | head[at + 3]
+        if marker == 0xDA:  # start of scan
+            return size if at + 2 + length <= len(head) else None
+        if marker in (0xC0, 0xC2):  # frame, baseline or progressive
+            height = head[at + 5] << 8 | head[at + 6]
+            width = head[at + 7] << 8 | head[at + 8]
+            if size or head[at + 4] != 8 or head[at + 9] not in (1, 3) or not width or not height:
+                return None
+            if length != 8 + 3 * head[at + 9]:
+                return None
+            size = width, height
+        elif marker == 0xDB:  # quantization tables of 64 bytes
+            tables = head[at + 4 : at + 2 + length : 65]
+            if (length - 2) % 65 or any(table > 3 for table in tables):
+                return None
+        elif marker not in (0xC4, 0xDD, 0xE0, 0xFE) or length < 2:
+            return None
+        at += 2 + length
+    return None
 
 
 def checked_size(

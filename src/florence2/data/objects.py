@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from florence2.data.ordering import canonical
+from florence2.data.ordering import canonical, order_of_boxes
 from florence2.data.records import Ignored, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
@@ -27,8 +28,7 @@ SLACK = 0.01
 """Pixels that an object may reach over the edge by rounding, without being counted as clipped."""
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledObject:
+class LabelledObject(NamedTuple):
     """One object: its class, its box in pixels, and the parts of its outline if they are known."""
 
     label: str
@@ -36,6 +36,20 @@ class LabelledObject:
     parts: tuple[Array, ...] = ()
     is_ignored: bool = False  # difficult, or a group: neither right nor wrong to find
     is_crowd: bool = False  # ignored, and stands for any number of objects
+    score: float | None = None  # how sure a detector was, in [0, 1]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was looked for in a picture of a federated dataset: the names of its objects, no more.
+
+    Attributes:
+        partly: names of which there are more objects than the annotations show.
+        absent: names that were looked for and are not there.
+    """
+
+    partly: frozenset[str]
+    absent: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +60,28 @@ class LabelledPicture:
         objects: those that could be read, the ignored ones too.
         num_lost: objects of the file that no object here stands for, so that nobody can say what
             else is in the picture.
+        searched: `None` where all objects of all classes were looked for.
     """
 
     path: Path
     size: Size
-    objects: tuple[LabelledObject, ...]
+    objects: Sequence[LabelledObject]
     source: str
     num_lost: int = 0
+    searched: Searched | None = None
 
     @classmethod
     def of(
-        cls, path: Path, size: Size, objects: Sequence[LabelledObject | None], source: str
+        cls,
+        path: Path,
+        size: Size,
+        objects: Sequence[LabelledObject | None],
+        source: str,
+        searched: Searched | None = None,
     ) -> "LabelledPicture":
         """A picture with the objects that were read; `None` for each that was lost."""
-        kept = tuple(item for item in objects if item is not None)
-        return cls(path, size, kept, source, len(objects) - len(kept))
+        kept = [item for item in objects if item is not None]
+        return cls(path, size, kept, source, len(objects) - len(kept), searched)
 
 
 def checked_object(
@@ -132,24 +153,34 @@ def object_records(
     A picture without objects is a record of object detection and of region proposal, with nothing
     to find; no other task can be asked about it. A picture of which an object was lost gives no
     record of a task that asks for all objects, or for all of a name: it would teach that the lost
-    one is not there. Where objects are to be ignored, such records say where.
+    one is not there. Where objects are to be ignored, such records say where. Nobody asks for all
+    objects, or for all of a name, where not all were looked for.
     """
-    objects = tuple(item for item in picture.objects if not item.is_ignored)
     ignored = _ignored(picture)
+    asked = picture
+    if ignored:
+        asked = replace(picture, objects=[item for item in picture.objects if not item.is_ignored])
     if picture.num_lost:
         lost = f"{picture.num_lost:,} of {picture.num_lost + len(picture.objects):,} objects"
         report.add(Problem.INCOMPLETE, picture.source, f"{lost} lost")
-    elif not picture.objects:
+    elif not picture.objects and picture.searched is None:
         report.add(Problem.EMPTY, picture.source, "no objects")
     for task in tasks:
         asks_all = task in COMPLETE_TASKS
         if asks_all and picture.num_lost:
             continue
-        for text_input, region, result in OBJECT_TASKS[task](replace(picture, objects=objects)):
+        if picture.searched and task in (Task.OD, Task.REGION_PROPOSAL):
+            report.add(Problem.FEDERATED, picture.source, f"no {task.token}, not all classes")
+            continue
+        for text_input, region, result in OBJECT_TASKS[task](asked):
+            if picture.searched and asks_all and text_input in picture.searched.partly:
+                what = f"no {task.token} of {text_input!r}, of which there are more"
+                report.add(Problem.FEDERATED, picture.source, what)
+                continue
             if ignored and isinstance(result, Polygons) and text_input in ignored.boxes.labels:
                 continue  # no measure of masks knows what to ignore
             record = Record(
-                *(picture.path, task, text_input, region, canonical(result, task), picture.source),
+                *(picture.path, task, text_input, region, result, picture.source),
                 ignored=ignored if asks_all else None,
             )
             yield from report.accept(record, picture.source)
@@ -159,21 +190,33 @@ def _ignored(picture: LabelledPicture) -> Ignored | None:
     ignored = [item for item in picture.objects if item.is_ignored]
     if not ignored:
         return None
-    return Ignored(_boxes(ignored, picture.size), tuple(item.is_crowd for item in ignored))
+    boxes = _boxes(ignored, picture.size)
+    return Ignored(boxes, tuple(item.is_crowd for item in ignored))
 
 
 Question = tuple[str, Box | None, Result]
 
 
-def _boxes(objects: Sequence[LabelledObject], size: Size, *, labelled: bool = True) -> Boxes:
-    xyxy = np.array([item.box for item in objects], dtype=np.float64).reshape(-1, 4)
-    labels = tuple(item.label if labelled else "" for item in objects)
-    return Boxes(xyxy, labels, image_size=size)
+def _boxes(objects: Sequence[LabelledObject], size: Size, task: Task | None = None) -> Boxes:
+    """The boxes of objects, in the order of a task if one is given."""
+    labels = [item.label if task is not Task.REGION_PROPOSAL else "" for item in objects]
+    boxes = [item.box for item in objects]
+    rows = range(len(labels)) if task is None else order_of_boxes(boxes, labels, task)
+    xyxy = np.array([boxes[row] for row in rows], dtype=np.float64).reshape(-1, 4)
+    scores = _scores([objects[row] for row in rows])
+    return Boxes(xyxy, tuple([labels[row] for row in rows]), scores=scores, image_size=size)
 
 
-def _polygons(objects: Sequence[LabelledObject], size: Size) -> Polygons:
-    parts = tuple(item.parts for item in objects if item.parts)
-    return Polygons(parts, ("",) * len(parts), image_size=size)
+def _polygons(objects: Sequence[LabelledObject], size: Size, task: Task) -> Result:
+    outlined = [item for item in objects if item.parts]
+    parts, labels = tuple(item.parts for item in outlined), ("",) * len(outlined)
+    polygons = Polygons(parts, labels, scores=_scores(outlined), image_size=size)
+    return canonical(polygons, task)
+
+
+def _scores(objects: Sequence[LabelledObject]) -> tuple[float | None, ...] | None:
+    scores = [item.score for item in objects]
+    return None if scores.count(None) == len(scores) else tuple(scores)
 
 
 def _by_label(objects: Sequence[LabelledObject]) -> dict[str, list[LabelledObject]]:
@@ -184,29 +227,37 @@ def _by_label(objects: Sequence[LabelledObject]) -> dict[str, list[LabelledObjec
 
 
 def _detection(picture: LabelledPicture) -> Iterator[Question]:
-    yield "", None, _boxes(picture.objects, picture.size)
+    yield "", None, _boxes(picture.objects, picture.size, Task.OD)
 
 
 def _proposal(picture: LabelledPicture) -> Iterator[Question]:
-    yield "", None, _boxes(picture.objects, picture.size, labelled=False)
+    yield "", None, _boxes(picture.objects, picture.size, Task.REGION_PROPOSAL)
 
 
 def _open_detection(picture: LabelledPicture) -> Iterator[Question]:
-    nothing = _polygons((), picture.size)
-    for label, group in _by_label(picture.objects).items():
-        yield label, None, Mixed(_boxes(group, picture.size), nothing, image_size=picture.size)
+    task, size = Task.OPEN_VOCABULARY_DETECTION, picture.size
+    groups = _by_label(picture.objects)
+    if picture.searched:
+        groups |= {label: [] for label in picture.searched.absent if label not in groups}
+    for label, group in groups.items():
+        boxes = _boxes(group, size, task)
+        yield label, None, Mixed(boxes, Polygons((), (), image_size=size), image_size=size)
 
 
 def _referring_segmentation(picture: LabelledPicture) -> Iterator[Question]:
     for label, group in _by_label(picture.objects).items():
         if all(item.parts for item in group):  # or the answer would leave objects out
-            yield label, None, _polygons(group, picture.size)
+            yield (
+                label,
+                None,
+                _polygons(group, picture.size, Task.REFERRING_EXPRESSION_SEGMENTATION),
+            )
 
 
 def _region_segmentation(picture: LabelledPicture) -> Iterator[Question]:
     for item in picture.objects:
         if item.parts:
-            yield "", item.box, _polygons((item,), picture.size)
+            yield "", item.box, _polygons((item,), picture.size, Task.REGION_TO_SEGMENTATION)
 
 
 def _category(picture: LabelledPicture) -> Iterator[Question]:
@@ -223,6 +274,9 @@ OBJECT_TASKS: Mapping[Task, Callable[[LabelledPicture], Iterator[Question]]] = {
     Task.REGION_TO_CATEGORY: _category,
 }
 """The tasks that boxes, class names and outlines answer."""
+
+OUTLINE_TASKS = frozenset({Task.REFERRING_EXPRESSION_SEGMENTATION, Task.REGION_TO_SEGMENTATION})
+"""Those that are answered with outlines."""
 
 COMPLETE_TASKS = frozenset(
     {

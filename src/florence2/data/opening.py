@@ -168,14 +168,20 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
     if report.part is not None:
         what = f"it is not in the part {report.part!r}"
     for folder in sorted(folders):
-        for file in files_in(folder) if path.is_dir() else sorted(folder.glob("*")):
-            where = file.relative_to(folder).as_posix()
-            if file.name.startswith(".") or os.path.abspath(file) in seen:
+        start = os.path.abspath(folder)
+        # By name, which is quicker than by path where almost all were seen.
+        for name in _names_below(folder) if path.is_dir() else sorted(os.listdir(folder)):
+            if name.startswith(".") or os.path.join(start, name) in seen:
                 continue
+            file = folder / name
             if file.suffix.lower() in UNREAD_SUFFIXES:
-                report.add(Problem.KIND, where, not_read(file))
+                report.add(Problem.KIND, name, not_read(file))
             elif is_picture(file):
-                report.add(problem, where, what)
+                report.add(problem, name, what)
+
+
+def _names_below(folder: Path) -> list[str]:
+    return [file.relative_to(folder).as_posix() for file in files_in(folder)]
 
 
 def what_lies_in(path: Path) -> str:

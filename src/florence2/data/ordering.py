@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from florence2.geometry import Array, bounding_box, box_area, polygon_area, signed_area
+from florence2.geometry import Array, bounding_box, polygon_area, signed_area
 from florence2.results import Boxes, Mixed, Polygons, Result, check_fits
 from florence2.tasks import AnswerKind, Task
 
@@ -55,10 +55,19 @@ def clockwise(points: Array) -> Array:
     return np.roll(points, -int(start), axis=0)
 
 
+def order_of_boxes(
+    boxes: Sequence[Sequence[float]], labels: Sequence[str], task: Task
+) -> list[int]:
+    """Return the rows of boxes `(N, 4)` in the order in which the model writes them."""
+    areas = [
+        (x_max - x_min) * (y_max - y_min) if x_max > x_min and y_max > y_min else 0.0
+        for x_min, y_min, x_max, y_max in boxes
+    ]
+    return _order(labels, areas, boxes, task)
+
+
 def _ordered_boxes(boxes: Boxes, task: Task) -> Boxes:
-    areas = box_area(boxes.xyxy).tolist()
-    rows = _order(boxes.labels, areas, boxes.xyxy.tolist(), task)
-    return boxes.select(rows)
+    return boxes.select(order_of_boxes(boxes.xyxy.tolist(), boxes.labels, task))
 
 
 def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
@@ -73,15 +82,19 @@ def _ordered_polygons(polygons: Polygons, task: Task) -> Polygons:
 
 
 def _order(
-    labels: Sequence[str], areas: Sequence[float], boxes: Sequence[list[float]], task: Task
+    labels: Sequence[str], areas: Sequence[float], boxes: Sequence[Sequence[float]], task: Task
 ) -> list[int]:
     """Return the rows sorted by rank of their label, then from large to small."""
     ranks: dict[str, tuple[float | str, ...]] = {}
-    for row, label in enumerate(labels):
-        if task.answer_kind is AnswerKind.CLASS_BOXES:
-            ranks[label] = (label.casefold(), label)
-        elif task is Task.DENSE_REGION_CAPTION:
+    if task.answer_kind is AnswerKind.CLASS_BOXES:
+        ranks = {label: (label.casefold(), label) for label in set(labels)}
+    elif task is Task.DENSE_REGION_CAPTION:
+        for row, label in enumerate(labels):
             ranks[label] = min(ranks.get(label, (0.0,)), (-areas[row], label))
-        else:
+    else:
+        for row, label in enumerate(labels):
             ranks.setdefault(label, (row,))
-    return sorted(range(len(labels)), key=lambda row: (ranks[labels[row]], -areas[row], boxes[row]))
+    keys = [
+        (ranks[label], -area, box) for label, area, box in zip(labels, areas, boxes, strict=True)
+    ]
+    return sorted(range(len(labels)), key=keys.__getitem__)

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
+import numpy as np
+
 from florence2.answers import format_answer
 from florence2.answers.tokens import FOREIGN_LOCATION, foreign_location_words
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
+from florence2.results import Boxes
 from florence2.tasks import Task, task_column
 
 MAX_CASES = 3
@@ -41,6 +44,8 @@ class Problem(Enum):
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
     ORIGIN = ("VOC datasets whose boxes were looked at for the first pixel", Severity.NOTE)
+    CROWDS = ("files whose masks were marked as crowds, read as objects", Severity.REPAIR)
+    SCORE = ("scores that are none, left out", Severity.REPAIR)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
@@ -53,6 +58,8 @@ class Problem(Enum):
         Severity.NOTE,
     )
     NUMBER = ("answers given as whole numbers, read as their digits", Severity.NOTE)
+    FEDERATED = ("questions not asked, since not everything was looked for", Severity.NOTE)
+    FILES = ("files of annotations, read one after another", Severity.NOTE)
     OTHER_TASK = ("records of tasks not asked for", Severity.NOTE)
 
     def __init__(self, words: str, severity: Severity) -> None:
@@ -79,6 +86,7 @@ class ReadReport:
         self.cases: dict[Problem, list[str]] = {}
         self.pictures: set[Path] = set()
         self.part: str | None = None
+        self._plain_labels: dict[Task, set[str]] = {}
 
     def add(self, problem: Problem, where: str, what: object) -> None:
         """Count a problem; raise it if it is a loss and reading is strict."""
@@ -97,6 +105,10 @@ class ReadReport:
 
     def accept(self, record: Record, where: str) -> Iterator[Record]:
         """Yield a record that can be trained on; count one that cannot."""
+        if self._has_plain_boxes(record):
+            self.num_records[record.task] += 1
+            yield record
+            return
         try:
             target = format_answer(record.result, record.task)
         except Florence2Error as error:
@@ -113,6 +125,21 @@ class ReadReport:
                 return
         self.num_records[record.task] += 1
         yield record
+
+    def _has_plain_boxes(self, record: Record) -> bool:
+        """Whether an answer is boxes that can be written, known without writing them.
+
+        Boxes are finite, so their labels and corners alone can be at fault.
+        """
+        result, task = record.result, record.task
+        if not isinstance(result, Boxes) or task is None or record.prompt or record.text_input:
+            return False
+        known = self._plain_labels.setdefault(task, set())
+        for label in set(result.labels) - known:
+            if not _is_writable(label, task):
+                return False
+            known.add(label)
+        return bool((result.xyxy[:, :2] <= result.xyxy[:, 2:]).all())
 
     def count(self, severity: Severity) -> int:
         """Return the number of problems of a severity."""
@@ -131,3 +158,12 @@ class ReadReport:
                 if number > MAX_CASES:
                     lines.append(f"  and {number - MAX_CASES:,} more")
         return "\n".join(lines)
+
+
+def _is_writable(label: str, task: Task) -> bool:
+    """Whether answers of boxes can hold a label, found out with one box."""
+    try:
+        target = format_answer(Boxes(np.array([[0.0, 0, 1, 1]]), (label,), image_size=(1, 1)), task)
+    except Florence2Error:
+        return False
+    return not FOREIGN_LOCATION.search(target)

@@ -397,9 +397,9 @@ sides = st.floats(0.01, 9.99)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(sides, sides, sides, sides), max_size=3))
+@given(st.lists(st.tuples(st.floats(1.01, 9.99), sides, sides, sides), max_size=3))
 def test_boxes_come_back(tmp_path: Path, picture: Path, rows) -> None:
-    rows = [*rows, (0.0, 0.0, 120.0, 80.0)]  # else all may lie within a pixel, as shares do
+    rows = [*rows, (0.0, 0.0, 120.0, 80.0)]  # a box within a pixel is taken for shares
     xyxy = np.array([[x, y, x + w, y + h] for x, y, w, h in rows], float).reshape(-1, 4)
     boxes = Boxes(xyxy, ["abcdefgh"[row] for row in range(len(rows))], image_size=(120, 80))
     write_coco([Record(picture, Task.OD, "", None, boxes, "s")], tmp_path / "a.json")

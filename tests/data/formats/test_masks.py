@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.errors import DataError
-from florence2.geometry import polygon_area
+from florence2.geometry import polygon_area, rasterize
 
 masks = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=8))
 
@@ -117,3 +117,16 @@ def test_a_round_mask_needs_few_points() -> None:
 
 def test_an_empty_mask_has_no_outline() -> None:
     assert mask_outlines(np.zeros((3, 4), bool)) == ([], 0)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5])
+def test_thin_slanted_lines_keep_their_area(width: int) -> None:
+    """A tolerance of a whole pixel took a quarter of a line of two pixels."""
+    y, x = np.mgrid[:120, :120] - 59.6
+    for degrees in range(0, 180, 15):
+        across, along = np.sin(np.deg2rad(degrees)), np.cos(np.deg2rad(degrees))
+        line = (abs(x * along + y * across) < 40) & (abs(y * along - x * across) < width / 2)
+        outlines, _ = mask_outlines(line)
+        back = rasterize(outlines, (120, 120))
+        assert (line & back).sum() / (line | back).sum() > (0.95 if width < 4 else 0.85)
+        assert sum(map(polygon_area, outlines)) == pytest.approx(line.sum(), rel=0.05)

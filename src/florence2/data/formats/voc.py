@@ -10,7 +10,6 @@ Roboflow) and turned boxes (`robndbox`, of roLabelImg) count in continuous pixel
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -211,7 +210,7 @@ def _object(
     found = checked_object(label, box, parts, size, report, where)
     if found is not None and (item.findtext("difficult") or "").strip() in ("1", "true", "True"):
         report.add(Problem.IGNORED, where, "it is marked difficult")
-        return replace(found, is_ignored=True)
+        return found._replace(is_ignored=True)
     return found
 
 
