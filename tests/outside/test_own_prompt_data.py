@@ -171,11 +171,18 @@ def test_a_record_asks_something() -> None:
 
 
 def measured(*pairs: tuple[str, str]) -> dict[str, float]:
-    picture = np.zeros((32, 32, 3), np.uint8)
     answered = [
         (
             parse_answer(found, None, SIZE),
-            Record(picture, None, "", None, parse_answer(truth, None, SIZE), "s", "what?"),
+            Record(
+                np.zeros((32, 32, 3), np.uint8),
+                None,
+                "",
+                None,
+                parse_answer(truth, None, SIZE),
+                "s",
+                "what?",
+            ),
         )
         for found, truth in pairs
     ]
@@ -183,7 +190,7 @@ def measured(*pairs: tuple[str, str]) -> dict[str, float]:
 
 
 def test_free_answers_are_measured_to_the_letter_and_by_their_places() -> None:
-    assert measured(("", "")) == {"exact": 1.0}
+    assert measured(("", "")) == {"exact": None, "empty_silent": 1.0}
     assert measured(("7", "7"), ("8", "7")) == {"exact": 0.5, "anls": 0.5}
     far = measured(("a<loc_0><loc_0>", "a<loc_999><loc_999>"))
     assert (far["exact"], far["anls"]) == (0.0, 1.0)
@@ -299,7 +306,7 @@ def test_what_was_trained_is_measured_to_the_letter(
     assert main(asked) == 0
     report = json.loads(capsys.readouterr().out)
     (row,) = report["rows"]
-    assert (row["group"], row["count"]) == ("prompt", len(ROWS))
+    assert (row["group"], row["count"], row["questions"]) == ("prompt", 1, len(ROWS))
     numbers = {name: number["value"] for name, number in row["numbers"].items()}
     assert (numbers["exact"], numbers["f1"], report["malformed"]) == (1.0, 1.0, {})
     assert sheet.exists()

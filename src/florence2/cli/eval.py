@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="PATH", required=True,
                         help="a dataset in any format of docs/data.md")  # fmt: skip
     parser.add_argument("--split", help="train, val or test, where it is divided")
+    parser.add_argument("--protocol", choices=("coco", "lvis", "voc2007", "voc"),
+                        help="whose AP of detection (default coco)")  # fmt: skip
     add_measuring_arguments(parser)
 
 
@@ -62,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
     dataset = open_dataset(arguments.data, split=arguments.split)
     records = list(dataset)
     dataset.require_records()
-    suites = list(dataset_suites(records, arguments.count))
+    suites = list(dataset_suites(records, arguments.count, arguments.protocol))
     print(dataset.report, file=sys.stderr)
     return measure(arguments, suites)
 
@@ -130,7 +132,10 @@ def load_predictor(
 
 
 def tell(row: "Row") -> None:
-    numbers = ", ".join(f"{name} {each.value:.3f}" for name, each in row.numbers.items())
+    numbers = ", ".join(
+        f"{name} {'-' if each.value is None else format(each.value, '.3f')}"
+        for name, each in row.numbers.items()
+    )
     print(
         f"{row.group}, {row.material}, {row.answerer}: {numbers} ({row.seconds:.0f} s)",
         file=sys.stderr,

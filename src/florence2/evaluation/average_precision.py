@@ -1,36 +1,107 @@
-"""Average precision as COCO defines it, on NumPy alone; the tests compare it with the library.
+"""Average precision as COCO, LVIS and VOC define it; tests compare it with their programs.
 
 Written once more because pictures can be weighed here: how often a picture was drawn is its
 weight, so an interval costs no matching of boxes, and a training machine needs no library.
+
+A protocol is a rule of matching and a way to read the curve of precision over recall:
+
+    COCO      a found box takes the free true box that it overlaps most; IoU 0.50 to 0.95, read at
+              101 recalls
+    LVIS      the same; 300 boxes of a picture in place of 100 of a name
+    VOC 2007  a found box takes the true box that it overlaps most, or is wrong where a better one
+              took that; IoU 0.5, read at 11 recalls
+    VOC       from 2010 on: the same, but the whole area below the curve
+
+Open Images is VOC with its group-of boxes as crowds. What is to be ignored (crowds, groups,
+difficult objects) and for what a picture was searched belongs to the data, under each protocol.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from florence2.data.records import Ignored
-from florence2.evaluation.detection import ignored_overlap
-from florence2.geometry import Array, box_iou
+from florence2.data.records import Federated, Ignored
+from florence2.evaluation.detection import ignored_overlap, judged_rows, names_in, names_of
+from florence2.geometry import Array, box_area, box_iou
 from florence2.results import Boxes
 
-Pair = tuple[Boxes, Boxes]  # found, truth
-Judged = tuple[Boxes, Boxes, Ignored | None]  # found, truth, what is neither
+Bools = NDArray[np.bool_]
 
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-RECALLS = np.linspace(0.0, 1.0, 101)
-MAX_BOXES = 100  # of one name in one picture; the best are kept
+COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+ALMOST_ONE = 1 - 1e-10  # COCO's limit of a threshold
 ANYTHING = "object"  # the one name of boxes whose names do not count
+
+# Areas in square pixels, both ends included.
+ANY_AREA = (0.0, float("inf"))
+AREA_RANGES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e5**2)}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a program of the field computes AP.
+
+    Attributes:
+        name: as it is told.
+        iou_thresholds: the AP is the mean over these.
+        recalls: at how many recalls from 0 to 1 the curve is read; None for the area below it.
+        tries_next: a found box may take a free true box where a better one took that which it
+            overlaps most.
+        max_of_name: boxes of one name in one picture; the best are kept.
+        max_of_picture: boxes of one picture, whatever their names.
+        needs_area: boxes without an area, true or found, do not count.
+    """
+
+    name: str
+    iou_thresholds: tuple[float, ...]
+    recalls: int | None
+    tries_next: bool
+    max_of_name: int | None = None
+    max_of_picture: int | None = None
+    needs_area: bool = False
+
+
+COCO = Protocol("COCO", COCO_THRESHOLDS, recalls=101, tries_next=True, max_of_name=100)
+LVIS = Protocol(
+    "LVIS", COCO_THRESHOLDS, recalls=101, tries_next=True, max_of_picture=300, needs_area=True
+)
+VOC2007 = Protocol("VOC 2007", (0.5,), recalls=11, tries_next=False)
+VOC = Protocol("VOC", (0.5,), recalls=None, tries_next=False)
+PROTOCOLS = {"coco": COCO, "lvis": LVIS, "voc2007": VOC2007, "voc": VOC}
+
+
+class Judged(NamedTuple):
+    """Found and true boxes of a picture.
+
+    Attributes:
+        ignored: regions that are neither right nor wrong to find.
+        federated: for what the picture was searched, if not for every name.
+        true_areas: `(N,)` in pixels, of the true objects, where those are not the areas of their
+            boxes (COCO and LVIS take those of masks). Only ranges of areas need them.
+    """
+
+    found: Boxes
+    truth: Boxes
+    ignored: Ignored | None = None
+    federated: Federated | None = None
+    true_areas: Array | None = None
+
+
+Pair = tuple[Boxes, Boxes]  # found, truth
 
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """The AP over IoU 0.50 to 0.95, and at IoU 0.50: means over the names of true boxes."""
+    """The AP of a protocol, and at its lowest IoU, 0.50: means over the names of true boxes.
 
-    ap: float
-    ap50: float
+    Both are None where there is no true box.
+    """
+
+    ap: float | None
+    ap50: float | None
 
 
 @dataclass(frozen=True)
@@ -41,67 +112,88 @@ class _Name:
         pictures: `(D,)`, the number of the picture of each.
         right: `(T, D)`, whether it meets a true box at each threshold.
         counts: `(T, D)`, whether it is right or wrong; what meets a region to ignore is neither.
-        true_boxes: `(N,)`, how many each picture has.
+        true_pictures: `(N,)`, the number of the picture of each true box.
     """
 
     pictures: NDArray[np.intp]
-    right: NDArray[np.bool_]
-    counts: NDArray[np.bool_]
-    true_boxes: NDArray[np.intp]
+    right: Bools
+    counts: Bools
+    true_pictures: NDArray[np.intp]
 
-    def precision(self, weights: Array) -> Array:
-        """Return the AP at each threshold `(T,)`, or NaN where no true box has any weight."""
-        total = float(weights @ self.true_boxes)
+    def precision(self, weights: Array, recalls: int | None) -> Array:
+        """Return the AP at each threshold `(T,)`, or nan where no true box has any weight."""
+        total = float(weights[self.true_pictures].sum())
         if not total:
-            return np.full(len(IOU_THRESHOLDS), np.nan)
+            return np.full(len(self.right), np.nan)
         weight = weights[self.pictures]
-        right = np.cumsum(self.right * weight, axis=1)
+        steps = self.right * weight
+        right = np.cumsum(steps, axis=1)
         precision = right / (np.cumsum(self.counts * weight, axis=1) + np.spacing(1))
-        # A curve that only falls, read at fixed recalls; 0 where recall does not get.
-        curve = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        curve = np.column_stack([curve, np.zeros(len(curve))])
+        curve = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # only falls
+        if recalls is None:
+            area: Array = (curve * steps).sum(axis=1) / total
+            return area
+        places = np.linspace(0.0, 1.0, recalls)
+        curve = np.column_stack([curve, np.zeros(len(curve))])  # 0 where recall does not get
         rows = zip(curve, right / total, strict=True)
-        return np.array([line[np.searchsorted(recall, RECALLS)].mean() for line, recall in rows])
+        return np.array([line[np.searchsorted(recall, places)].mean() for line, recall in rows])
 
 
 class BoxRanking:
     """Found and true boxes of many pictures, matched once.
 
     Boxes are ranked by their scores over all pictures; where a picture has none, by the order
-    in which they were written.
+    in which they were written. Equal scores keep the order of the pictures and of the boxes in
+    them, and the AP hangs on that order. Names are compared in Unicode's composed form.
 
     Args:
-        ignored: of each picture, regions that are neither right nor wrong to find.
+        pictures: each a `Judged`, or the found and true boxes alone.
+        use_labels: else all boxes have one name.
+        area_range: true boxes of other areas are to be ignored, and found ones of other areas that
+            meet none (`AREA_RANGES`).
     """
 
     def __init__(
         self,
-        pairs: Sequence[Pair],
-        ignored: Sequence[Ignored | None] = (),
+        pictures: Iterable[Judged | Pair],
         *,
         use_labels: bool = True,
+        protocol: Protocol = COCO,
+        area_range: tuple[float, float] = ANY_AREA,
     ) -> None:
-        rows = [(*pair, each) for pair, each in zip_longest(pairs, ignored)]
-        if not use_labels:
-            rows = [
-                (_nameless(found), _nameless(truth), each and _nameless_ignored(each))
-                for found, truth, each in rows
-            ]
+        self._protocol = protocol
+        rows = [_Picture.of(Judged(*each), protocol, use_labels) for each in pictures]
         self._count = len(rows)
-        self._names = [
-            _matched(rows, label)
-            for label in sorted({label for _, truth, _ in rows for label in truth.labels})
-        ]
+        found = _rows_of(row.found.labels for row in rows)
+        truth = _rows_of(row.truth.labels for row in rows)
+        matches = {
+            label: _matched(rows, label, found[label], truth[label], _Rule(protocol, area_range))
+            for label in sorted(truth)
+        }
+        self._names = {label: each for label, each in matches.items() if len(each.true_pictures)}
 
     def measure(self, weights: Array | None = None) -> AveragePrecision:
         """Return the AP where pictures count `weights` times `(N,)`, or once."""
+        return _summary(self._precisions(weights))
+
+    def by_name(self) -> dict[str, AveragePrecision]:
+        """The AP of each name of which there is a true box."""
+        rows = zip(self._names, self._precisions(None), strict=True)
+        return {label: _summary(row[None]) for label, row in rows}
+
+    def _precisions(self, weights: Array | None) -> Array:
+        """`(names, T)`"""
         given = np.ones(self._count) if weights is None else weights
-        by_name = np.array([name.precision(given) for name in self._names])
-        by_name = by_name.reshape(-1, len(IOU_THRESHOLDS))
-        kept = by_name[~np.isnan(by_name[:, 0])]
-        if not len(kept):
-            return AveragePrecision(0.0, 0.0)
-        return AveragePrecision(float(kept.mean()), float(kept[:, 0].mean()))
+        recalls = self._protocol.recalls
+        rows = [name.precision(given, recalls) for name in self._names.values()]
+        return np.array(rows).reshape(-1, len(self._protocol.iou_thresholds))
+
+
+def _summary(precisions: Array) -> AveragePrecision:
+    kept = precisions[~np.isnan(precisions[:, 0])]
+    if not len(kept):
+        return AveragePrecision(None, None)
+    return AveragePrecision(float(kept.mean()), float(kept[:, 0].mean()))
 
 
 def ranks(found: Boxes) -> list[float]:
@@ -112,78 +204,197 @@ def ranks(found: Boxes) -> list[float]:
     return [1 / place for place in range(1, len(found.labels) + 1)]
 
 
-def _nameless(boxes: Boxes) -> Boxes:
-    return replace(boxes, labels=(ANYTHING,) * len(boxes.labels))
+def has_equal_scores(found: Iterable[Boxes]) -> bool:
+    """Whether all of several boxes have one score, so that AP hangs on their order."""
+    scores = [score for boxes in found for score in ranks(boxes)]
+    return len(scores) > 1 and len(set(scores)) == 1
 
 
-def _nameless_ignored(ignored: Ignored) -> Ignored:
-    return replace(ignored, boxes=_nameless(ignored.boxes))
+# ---- pictures, ready to be matched
 
 
-def _matched(rows: Sequence[Judged], label: str) -> _Name:
+class _Side(NamedTuple):
+    """Boxes of a picture, with names as they are compared."""
+
+    labels: NDArray[np.object_]
+    xyxy: Array
+    areas: Array
+
+
+class _Picture(NamedTuple):
+    """One picture; found boxes from the highest score to the lowest.
+
+    Attributes:
+        scores: `(D,)`.
+        is_open: `(D,)`, whether the picture was not exhaustively searched for what was found.
+        region_labels: `(G,)`, of the regions to ignore.
+    """
+
+    found: _Side
+    scores: Array
+    is_open: Bools
+    truth: _Side
+    ignored: Ignored
+    region_labels: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, judged: Judged, protocol: Protocol, use_labels: bool) -> "_Picture":
+        found, truth, ignored, federated, true_areas = judged
+        areas = box_area(truth.xyxy) if true_areas is None else np.asarray(true_areas)
+        if protocol.needs_area:
+            truth, areas = truth.select(np.flatnonzero(areas > 0).tolist()), areas[areas > 0]
+        scores = np.array(ranks(found), np.float64)
+        order = np.argsort(-scores, kind="stable")[: protocol.max_of_picture]
+        labels = [found.labels[row] for row in order]
+        rows = judged_rows(labels, truth, ignored, federated)
+        if protocol.needs_area:
+            rows = rows[box_area(found.xyxy[order])[rows] > 0]
+        labels, order = [labels[row] for row in rows], order[rows]
+        is_open = names_in(labels, federated.not_exhaustive if federated else ())
+        if ignored is None:
+            ignored = Ignored(truth.select([]), ())
+
+        def named(given: Sequence[str]) -> NDArray[np.object_]:
+            return names_of(given if use_labels else [ANYTHING] * len(given))
+
+        xyxy = found.xyxy[order]
+        return cls(
+            _Side(named(labels), xyxy, box_area(xyxy)),
+            scores[order],
+            is_open,
+            _Side(named(truth.labels), truth.xyxy, areas),
+            ignored,
+            named(ignored.boxes.labels),
+        )
+
+
+Rows = dict[str, dict[int, list[int]]]  # of boxes, by name and number of the picture
+
+
+def _rows_of(labels: Iterable[NDArray[np.object_]]) -> Rows:
+    rows: Rows = defaultdict(lambda: defaultdict(list))
+    for number, each in enumerate(labels):
+        for row, label in enumerate(each):
+            rows[label][number].append(row)
+    return rows
+
+
+# ---- matching
+
+
+class _Rule(NamedTuple):
+    protocol: Protocol
+    area_range: tuple[float, float]
+
+
+def _matched(
+    pictures: Sequence[_Picture],
+    label: str,
+    found_rows: Mapping[int, list[int]],
+    true_rows: Mapping[int, list[int]],
+    rule: _Rule,
+) -> _Name:
     """Match the boxes of one name, picture by picture."""
-    pictures: list[int] = []
-    scores: list[float] = []
-    right = [np.zeros((len(IOU_THRESHOLDS), 0), np.bool_)]
-    counts = [np.zeros((len(IOU_THRESHOLDS), 0), np.bool_)]
-    for number, (found, truth, ignored) in enumerate(rows):
-        mine = [row for row, name in enumerate(found.labels) if name == label]
-        theirs = [row for row, name in enumerate(truth.labels) if name == label]
-        if not mine:
-            continue
-        ranked = ranks(found)
-        mine = sorted(mine, key=lambda row: -ranked[row])[:MAX_BOXES]
-        pictures += [number] * len(mine)
-        scores += [ranked[row] for row in mine]
-        overlaps = box_iou(found.xyxy[mine], truth.xyxy[theirs])
-        its_right, its_counts = _judged(overlaps, *_regions(found.xyxy[mine], ignored, label))
-        right.append(its_right)
-        counts.append(its_counts)
-    order = np.argsort(-np.array(scores), kind="stable")
+    steps = len(rule.protocol.iou_thresholds)
+    right, counts = [np.zeros((steps, 0), np.bool_)], [np.zeros((steps, 0), np.bool_)]
+    scores, numbers, true_numbers = [np.zeros(0)], [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+    for number in sorted({*found_rows, *true_rows}):
+        picture = pictures[number]
+        mine = found_rows.get(number, [])[: rule.protocol.max_of_name]
+        theirs = true_rows.get(number, [])
+        num_true, is_right, is_counted = _judged(picture, label, mine, theirs, rule)
+        right.append(is_right)
+        counts.append(is_counted)
+        scores.append(picture.scores[mine])
+        numbers.append(np.full(len(mine), number))
+        true_numbers.append(np.full(num_true, number))
+    order = np.argsort(-np.concatenate(scores), kind="stable")
     return _Name(
-        pictures=np.array(pictures, np.intp)[order],
+        pictures=np.concatenate(numbers)[order],
         right=np.concatenate(right, axis=1)[:, order],
         counts=np.concatenate(counts, axis=1)[:, order],
-        true_boxes=np.array([truth.labels.count(label) for _, truth, _ in rows]),
+        true_pictures=np.concatenate(true_numbers),
     )
 
 
-def _regions(xyxy: Array, ignored: Ignored | None, label: str) -> tuple[Array, NDArray[np.bool_]]:
-    """Overlaps `(D, G)` with the regions to ignore of a name, and which are crowds `(G,)`."""
-    if ignored is None:
-        return np.zeros((len(xyxy), 0)), np.zeros(0, np.bool_)
-    of_name = np.array([name == label for name in ignored.boxes.labels], dtype=bool)
-    overlaps = ignored_overlap(xyxy, ignored)[:, of_name]
-    return overlaps, np.array(ignored.crowds, dtype=bool)[of_name]
-
-
 def _judged(
-    overlaps: Array, regions: Array, crowds: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give each found box, best first, the free true box that it overlaps most.
-
-    One that gets none may meet a region to ignore: a crowd takes any number, others one each.
+    picture: _Picture, label: str, mine: list[int], theirs: list[int], rule: _Rule
+) -> tuple[int, Bools, Bools]:
+    """Judge the found boxes of one name in one picture.
 
     Returns:
-        `right` and `counts`, `(T, D)`.
+        How many true boxes there are, and which found ones are right, and which count, `(T, D)`.
     """
-    num_found = len(overlaps)
-    right = np.zeros((len(IOU_THRESHOLDS), num_found), np.bool_)
-    counts = np.ones_like(right)
-    for step, threshold in enumerate(IOU_THRESHOLDS):
-        free, open_regions = np.ones(overlaps.shape[1], bool), np.ones(regions.shape[1], bool)
-        for row in range(num_found):
-            if (best := _best(overlaps[row], free, threshold)) is not None:
-                right[step, row], free[best] = True, False
-            elif (best := _best(regions[row], open_regions, threshold)) is not None:
-                counts[step, row], open_regions[best] = False, crowds[best]
-    return right, counts
+    found, truth = picture.found, picture.truth
+    is_meant = _within(truth.areas[theirs], rule.area_range)
+    overlaps = box_iou(found.xyxy[mine], truth.xyxy[theirs])
+    of_name = picture.region_labels == label
+    beside = overlaps[:, ~is_meant], ignored_overlap(found.xyxy[mine], picture.ignored)[:, of_name]
+    crowds = np.zeros(beside[0].shape[1], bool), np.array(picture.ignored.crowds, bool)[of_name]
+    right, is_ignored = (_with_second_choice if rule.protocol.tries_next else _best_only)(
+        overlaps[:, is_meant],
+        np.concatenate(beside, axis=1),
+        np.concatenate(crowds),
+        np.minimum(rule.protocol.iou_thresholds, ALMOST_ONE),
+    )
+    is_out = picture.is_open[mine] | ~_within(found.areas[mine], rule.area_range)
+    return int(is_meant.sum()), right, right | ~(is_ignored | is_out)
 
 
-def _best(overlaps: Array, free: NDArray[np.bool_], threshold: float) -> int | None:
-    """The free one that is overlapped most, if it is overlapped enough."""
+def _within(areas: Array, area_range: tuple[float, float]) -> Bools:
+    inside: Bools = (areas >= area_range[0]) & (areas <= area_range[1])
+    return inside
+
+
+# Both get overlaps of found boxes, best first, with true ones `(D, N)` and with regions to ignore
+# `(D, G)`, and which of these are crowds `(G,)`; they return which found boxes are right, and which
+# are to be ignored, `(T, D)`.
+
+
+def _with_second_choice(
+    overlaps: Array, regions: Array, crowds: Bools, thresholds: Array
+) -> tuple[Bools, Bools]:
+    """Give each found box the free true box that it overlaps most; of equal ones the last.
+
+    One that gets none may meet a region to ignore: a crowd takes any number, others one each.
+    """
+    num_steps, num_found = len(thresholds), len(overlaps)
+    right = np.zeros((num_steps, num_found), np.bool_)
+    is_ignored = np.zeros_like(right)
+    free = np.ones((num_steps, overlaps.shape[1]), np.bool_)
+    is_open = np.ones((num_steps, regions.shape[1]), np.bool_)
+    for row in range(num_found):
+        best, met = _last_best(overlaps[row], free, thresholds)
+        right[met, row], free[met, best[met]] = True, False
+        best, met = _last_best(regions[row], is_open & ~met[:, None], thresholds)
+        is_ignored[met, row], is_open[met, best[met]] = True, crowds[best[met]]
+    return right, is_ignored
+
+
+def _last_best(overlaps: Array, free: Bools, thresholds: Array) -> tuple[NDArray[np.intp], Bools]:
+    """At each threshold, the free one that is overlapped most, and whether that is enough."""
     if not free.any():
-        return None
+        return np.zeros(len(free), np.intp), np.zeros(len(free), np.bool_)
     left = np.where(free, overlaps, -1.0)
-    best = int(left.argmax())
-    return best if left[best] >= threshold else None
+    best = left.shape[1] - 1 - left[:, ::-1].argmax(axis=1)
+    return best, left[np.arange(len(left)), best] >= thresholds
+
+
+def _best_only(
+    overlaps: Array, regions: Array, crowds: Bools, thresholds: Array
+) -> tuple[Bools, Bools]:
+    """Each found box meets the one box that it overlaps most, be it free, taken or to be ignored.
+
+    One that is not right is ignored in a crowd.
+    """
+    boxes = np.concatenate([overlaps, regions[:, ~crowds], np.zeros((len(overlaps), 1))], axis=1)
+    best = boxes.argmax(axis=1)
+    met = boxes.max(axis=1) >= thresholds[:, None]
+    right = np.zeros_like(met)
+    for row, column in enumerate(best):
+        if column < overlaps.shape[1]:
+            taken = (right[:, :row] & (best[:row] == column)).any(axis=1)
+            right[:, row] = met[:, row] & ~taken
+    is_true = best < overlaps.shape[1]
+    in_crowd = regions[:, crowds].max(axis=1, initial=0.0) >= thresholds[:, None]
+    return right, ~right & ((met & ~is_true) | in_crowd)
