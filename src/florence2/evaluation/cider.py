@@ -44,7 +44,7 @@ def cider_of_tokens(
 
     >>> two = [["a", "black", "dog", "runs"]], [["a", "red", "bus", "stops"]]
     >>> cider_of_tokens([two[0][0], ["a", "bus"]], two).round(3).tolist()
-    [10.0, 0.834]
+    [10.0, 1.365]
     """
     counted = [[_grams(words) for words in texts] for texts in references]
     documents: Counter[Gram] = Counter()
