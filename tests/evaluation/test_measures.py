@@ -23,6 +23,7 @@ from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
 
 SIZE = (100, 100)
+RANDOM = np.random.default_rng(0)
 CAT, DOG = ("cat", (10.0, 10.0, 50.0, 50.0)), ("dog", (60.0, 60.0, 90.0, 90.0))
 
 
@@ -42,7 +43,7 @@ def mixed(*rows: tuple[str, tuple[float, ...]]) -> Mixed:
 def answered(
     task: Task, found: Result, truth: Result, words: str = "", region: tuple | None = None
 ) -> Prediction:
-    pixels = np.zeros((100, 100, 3), np.uint8)  # each a picture of its own
+    pixels = RANDOM.integers(0, 256, (100, 100, 3), np.uint8)  # each a picture of its own
     return found, Record(pixels, task, words, region, truth, "by hand")
 
 

@@ -1,5 +1,6 @@
 """A question is asked once and drawn with its picture; without truth there is no number."""
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from answerers import Oracle, Silent
 from florence2.answers import parse_answer
 from florence2.cli.eval import tell
-from florence2.data.records import Ignored, Record
+from florence2.data.records import Federated, Ignored, Record
+from florence2.errors import DataError
+from florence2.evaluation.calibration_fit import fit, judge
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.questions import numbered, pictures_of, question_of, text_questions
 from florence2.evaluation.report import draw_sheet, markdown, run_suites
@@ -18,14 +21,21 @@ from florence2.evaluation.suites import dataset_suites
 from florence2.evaluation.task_metrics import MEASURES, measure_grounding
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
+from florence2.training.held_out import _measures
 
 SIZE = (64, 48)
 BOX = (0.0, 0.0, 30.0, 40.0)
 COMPOSED, APART = "caf\u00e9", "cafe\u0301"  # the same to a reader; macOS writes the second
 
 
+numbers = itertools.count()
+
+
 def picture() -> np.ndarray:
-    return np.zeros((48, 64, 3), np.uint8)
+    """A picture like no other."""
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels.reshape(-1)[:4] = np.array([next(numbers)], "<u4").view(np.uint8)
+    return pixels
 
 
 def text(words: str) -> Text:
@@ -141,6 +151,7 @@ def test_the_same_words_in_two_forms_are_one_question() -> None:
     image, task = picture(), Task.CAPTION_TO_PHRASE_GROUNDING
     first, second = (record(task, boxes("a"), image, words) for words in (COMPOSED, APART))
     assert question_of(first) == question_of(second)
+    assert question_of(first) == question_of(record(task, boxes("a"), image.copy(), COMPOSED))
     assert question_of(first) != question_of(record(task, boxes("a"), None, COMPOSED))
     assert numbered("abca") == [0, 1, 2, 0] and pictures_of([first, second]) == [0, 0]
 
@@ -281,3 +292,45 @@ def test_a_protocol_is_chosen_and_told(protocol: str | None, told: str, has_ap: 
     assert told in markdown(report)
     assert ("ap" in report.rows[0].numbers) is has_ap
     assert report.rows[0].numbers["box_ap50"].value == pytest.approx(1.0)
+
+
+# ---- training and calibrating
+
+
+def test_numbers_to_watch_follow_the_same_rules() -> None:
+    """Best of references, one form of Unicode, no number without truth."""
+    image = picture()
+
+    def watched(task: Task | None, *rows: Prediction) -> dict[str, float]:
+        return dict(_measures(task, rows))
+
+    references = [record(Task.OCR, text(each), image) for each in ("tea", COMPOSED)]
+    rows = [(text(APART), each) for each in references]
+    assert watched(Task.OCR, *rows) == {"cer": 0.0, "exact": 1.0}
+    nothing = text("abc"), record(Task.OCR, text(""))
+    assert watched(Task.OCR, nothing) == {}
+    assert watched(Task.OCR, *rows, nothing) == {"cer": 3 / 4, "exact": 1.0}  # it was invented
+    written = [(result(None, "7 "), record(None, result(None, each), image)) for each in "78"]
+    assert watched(None, *written) == {"exact": 0.0}  # to the letter, blanks included
+    assert watched(Task.OD, (boxes("cat"), record(Task.OD, boxes()))) == {}
+    found = boxes(APART, "dog")
+    its = Record(picture(), Task.OD, "", None, boxes(COMPOSED), "s", None, None, Federated())
+    assert watched(Task.OD, (found, its)) == {"f1": 1.0, "box_f1": 1.0}
+
+
+def test_a_calibration_divides_pictures_and_not_their_records() -> None:
+    """Half of the records of each picture told how well the other half was fitted."""
+    rng = np.random.default_rng(0)
+    right = [(boxes("cat", scores=[0.5]), boxes(COMPOSED)) for _ in range(2)]
+    assert judge(boxes(APART), boxes(COMPOSED))["label_scores"] == [True]
+    pairs, pictures = [], []
+    for number in range(10):
+        for _ in range(20):
+            score = float(rng.random())
+            pairs.append((boxes("cat", scores=[score]), boxes("cat" if number < 5 else "dog")))
+            pictures.append(number)
+    told = fit(pairs, "m", "f", Task.OD, pictures).measured
+    assert told["pictures"] == {"fitted": 5, "held_out": 5}
+    assert told["scores"]["scores"]["objects"] == {"fitted": 100, "held_out": 100}
+    with pytest.raises(DataError, match="in one half of 1 pictures"):
+        fit(right, "m", "f", Task.OD, [0, 0])

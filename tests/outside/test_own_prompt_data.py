@@ -175,7 +175,7 @@ def measured(*pairs: tuple[str, str]) -> dict[str, float]:
         (
             parse_answer(found, None, SIZE),
             Record(
-                np.zeros((32, 32, 3), np.uint8),
+                np.full((32, 32, 3), number, np.uint8),
                 None,
                 "",
                 None,
@@ -184,7 +184,7 @@ def measured(*pairs: tuple[str, str]) -> dict[str, float]:
                 "what?",
             ),
         )
-        for found, truth in pairs
+        for number, (found, truth) in enumerate(pairs)
     ]
     return {name: each.value for name, each in measure_written(answered).numbers.items()}
 

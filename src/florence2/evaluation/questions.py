@@ -3,10 +3,13 @@
 Captions of COCO come five to a picture. Each is a record; all are one question.
 """
 
+import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+import numpy as np
 
 from florence2.data.records import Record
 from florence2.evaluation.text import composed
@@ -14,8 +17,14 @@ from florence2.results import Result, Text
 
 
 def picture_of(record: Record) -> Hashable:
-    """Equal for records of one picture: one file, or one array in memory."""
-    return str(record.image) if isinstance(record.image, Path) else id(record.image)
+    """Equal for records of one picture: one file, or arrays of the same pixels.
+
+    A Parquet file holds a picture once for each of its captions.
+    """
+    if isinstance(record.image, Path):
+        return str(record.image)
+    pixels = np.ascontiguousarray(record.image)
+    return pixels.shape, hashlib.blake2b(pixels.data, digest_size=16).digest()
 
 
 def question_of(record: Record) -> Hashable:

@@ -119,7 +119,7 @@ def _numbers(
     if isinstance(answered[0][1].result, Text):
         if task is not None and task.is_caption and not any(each.prompt for _, each in answered):
             return  # a caption may be right in other words: the loss has to tell
-        asked = [each for each in text_questions(answered) if not each.is_empty]
+        asked = text_questions(answered)
         words = _letters if task is None else _words
         pairs = [(each.found, _nearest(each, words)) for each in asked]
         if task is not None and task.reads_text:
@@ -127,7 +127,8 @@ def _numbers(
                 "cer",
                 character_error_rate((_words(found), _words(true)) for found, true in pairs),
             )
-        right = [words(found) == words(truth) for found, truth in pairs]
+        told = [pair for each, pair in zip(asked, pairs, strict=True) if not each.is_empty]
+        right = [words(found) == words(truth) for found, truth in told]
         yield "exact", float(np.mean(right)) if right else None
         if task is None:
             yield from _place_measures(pairs)
