@@ -283,8 +283,8 @@ def test_the_table_says_where_ap_hangs_on_the_order(
 
 @pytest.mark.parametrize(
     ("protocol", "told", "has_ap"),
-    [(None, "AP as COCO has it", True), ("voc2007", "AP as VOC 2007 has it", False),
-     ("lvis", "as the data does not say", True)],
+    [(None, "AP of COCO;", True), ("voc2007", "AP of VOC 2007;", False),
+     ("lvis", "no picture says for which names", True)],
 )  # fmt: skip
 def test_a_protocol_is_chosen_and_told(protocol: str | None, told: str, has_ap: bool) -> None:
     suites = dataset_suites([record(Task.OD, boxes("cat"))], 9, protocol)

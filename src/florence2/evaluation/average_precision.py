@@ -136,7 +136,8 @@ class _Name:
         places = np.linspace(0.0, 1.0, recalls)
         curve = np.column_stack([curve, np.zeros(len(curve))])  # 0 where recall does not get
         rows = zip(curve, right / total, strict=True)
-        return np.array([line[np.searchsorted(recall, places)].mean() for line, recall in rows])
+        read: Array = np.array([line[recall.searchsorted(places)] for line, recall in rows])
+        return np.asarray(read.mean(axis=1))
 
 
 class BoxRanking:
@@ -329,7 +330,10 @@ def _judged(
     is_meant = _within(truth.areas[theirs], rule.area_range)
     overlaps = box_iou(found.xyxy[mine], truth.xyxy[theirs])
     of_name = picture.region_labels == label
-    beside = overlaps[:, ~is_meant], ignored_overlap(found.xyxy[mine], picture.ignored)[:, of_name]
+    regions = np.zeros((len(mine), 0))
+    if of_name.any():
+        regions = ignored_overlap(found.xyxy[mine], picture.ignored)[:, of_name]
+    beside = overlaps[:, ~is_meant], regions
     crowds = np.zeros(beside[0].shape[1], bool), np.array(picture.ignored.crowds, bool)[of_name]
     right, is_ignored = (_with_second_choice if rule.protocol.tries_next else _best_only)(
         overlaps[:, is_meant],

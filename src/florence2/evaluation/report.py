@@ -216,7 +216,7 @@ def markdown(report: Report) -> str:
         for task, share in report.malformed.items():
             lines.append(f"| `{task.token}` | {_number(share)} |")
     notes = {
-        f"- AP as {row.notes['protocol']} has it; boxes ranked by the {row.notes['ranked_by']}."
+        f"- AP of {row.notes['protocol']}; boxes ranked by the {row.notes['ranked_by']}."
         for row in report.rows
         if "protocol" in row.notes
     }

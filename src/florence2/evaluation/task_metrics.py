@@ -162,7 +162,7 @@ def measure_detection(answered: Sequence[Prediction], protocol: Protocol = COCO)
     }
     told = protocol.name
     if protocol is LVIS and not any(row.federated for row in rows):
-        told += " (every picture taken as searched for every name, as the data does not say)"
+        told += " (no picture says for which names it was searched, so all count)"
     notes = {"protocol": told, "ranked_by": _ranked_by([each.found for each in rows])}
     return _with_silence(Metrics(numbers, named.per_sample_quality, notes), rows, pictures)
 
@@ -400,7 +400,7 @@ def _with_rejection(
 
 def _with_silence(measured: Metrics, rows: Sequence[Judged], pictures: Sequence[int]) -> Metrics:
     """Add the share of answers without a box, of pictures that hold nothing."""
-    empty = [not row.truth.labels and row.ignored is None for row in rows]
+    empty = [not row.truth.labels and row.ignored is None and row.federated is None for row in rows]
     return _with_empty(measured, empty, [not row.found.labels for row in rows], pictures)
 
 
