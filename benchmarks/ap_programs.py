@@ -26,14 +26,8 @@ from typing import Any
 import numpy as np
 
 from florence2.data.records import Federated, Ignored
-from florence2.evaluation.average_precision import (
-    AREA_RANGES,
-    COCO,
-    LVIS,
-    BoxRanking,
-    Judged,
-    ranks,
-)
+from florence2.evaluation.average_precision import BoxRanking
+from florence2.evaluation.box_matching import AREA_RANGES, COCO, LVIS, Judged, ranks
 from florence2.results import Boxes
 
 SIZE = (256, 192)

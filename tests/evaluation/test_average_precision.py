@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 
 from florence2.data.records import Federated, Ignored
-from florence2.evaluation.average_precision import (
+from florence2.evaluation.average_precision import AveragePrecision, BoxRanking
+from florence2.evaluation.box_matching import (
     AREA_RANGES,
     COCO,
     LVIS,
     PROTOCOLS,
     VOC,
     VOC2007,
-    AveragePrecision,
-    BoxRanking,
     Judged,
     Pair,
     Protocol,

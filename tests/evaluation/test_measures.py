@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from florence2.data.records import Record
-from florence2.evaluation.predict import Prediction
-from florence2.evaluation.task_metrics import (
-    measure_captions,
+from florence2.evaluation.box_metrics import (
     measure_detection,
     measure_grounding,
     measure_masks,
-    measure_names,
     measure_open_detection,
+    measure_words,
+)
+from florence2.evaluation.predict import Prediction
+from florence2.evaluation.text_metrics import (
+    measure_captions,
+    measure_names,
     measure_reading,
     measure_sentences,
-    measure_words,
 )
 from florence2.geometry import box_to_quad
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text

@@ -13,12 +13,13 @@ from florence2.answers import parse_answer
 from florence2.cli.eval import tell
 from florence2.data.records import Federated, Ignored, Record
 from florence2.errors import DataError
+from florence2.evaluation.box_metrics import measure_grounding
 from florence2.evaluation.calibration_fit import fit, judge
 from florence2.evaluation.predict import Prediction
 from florence2.evaluation.questions import numbered, pictures_of, question_of, text_questions
 from florence2.evaluation.report import draw_sheet, markdown, run_suites
 from florence2.evaluation.suites import dataset_suites
-from florence2.evaluation.task_metrics import MEASURES, measure_grounding
+from florence2.evaluation.task_metrics import MEASURES
 from florence2.results import Boxes, Mixed, Polygons, Quads, Result, Text
 from florence2.tasks import Task
 from florence2.training.held_out import _measures

@@ -20,7 +20,7 @@ from florence2.data.formats.parquet import write_parquet
 from florence2.data.formats.prefix_suffix import write_prefix_suffix
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
-from florence2.evaluation.task_metrics import measure_written
+from florence2.evaluation.text_metrics import measure_written
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
 from florence2.processing.tokenizer import Tokenizer

@@ -13,10 +13,10 @@ from florence2.drawing.fonts import TextRenderer
 from florence2.engine import Answer
 from florence2.errors import ImageError
 from florence2.evaluation.intervals import Interval, mean
+from florence2.evaluation.measured import Metrics
 from florence2.evaluation.predict import Answerer, Prediction, Predictor
 from florence2.evaluation.questions import numbered, picture_of, question_of
 from florence2.evaluation.suites import Skipped, Suite
-from florence2.evaluation.task_metrics import Metrics
 from florence2.results import Text
 from florence2.tasks import Task
 

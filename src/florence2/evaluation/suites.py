@@ -11,9 +11,11 @@ from functools import partial
 
 from florence2.data.records import Record
 from florence2.errors import ConfigError
-from florence2.evaluation.average_precision import PROTOCOLS
+from florence2.evaluation.box_matching import PROTOCOLS
+from florence2.evaluation.box_metrics import measure_detection
+from florence2.evaluation.measured import Measure
 from florence2.evaluation.questions import picture_of
-from florence2.evaluation.task_metrics import MEASURES, Measure, measure_detection
+from florence2.evaluation.task_metrics import MEASURES
 from florence2.tasks import Task, task_name
 
 DATA = "own data"
