@@ -105,6 +105,7 @@ def test_flags_are_frozen() -> None:
                 "--model",
                 "--output",
                 "--precision",
+                "--protocol",
                 "--sheet",
                 "--side",
                 "--split",
