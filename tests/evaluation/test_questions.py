@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from answerers import Oracle, Silent
 from florence2.answers import parse_answer
 from florence2.cli.eval import tell
+from florence2.cli.main import main
 from florence2.data.records import Federated, Ignored, Record
 from florence2.errors import DataError
 from florence2.evaluation.box_metrics import measure_grounding
@@ -335,3 +337,32 @@ def test_a_calibration_divides_pictures_and_not_their_records() -> None:
     assert told["scores"]["scores"]["objects"] == {"fitted": 100, "held_out": 100}
     with pytest.raises(DataError, match="in one half of 1 pictures"):
         fit(right, "m", "f", Task.OD, [0, 0])
+
+
+def test_eval_measures_pictures_of_a_file(
+    tmp_path: Path, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two captions each, and boxes in one of two pictures, by way of the command."""
+    images = [{"id": n, "file_name": f"{n}.png", "width": 64, "height": 48} for n in range(2)]
+    for each in images:
+        Image.fromarray(picture()).save(tmp_path / str(each["file_name"]))
+    captions = [{"id": n, "image_id": n // 2, "caption": f"a box {n}"} for n in range(4)]
+    box = {"id": 0, "image_id": 0, "category_id": 0, "bbox": [1, 1, 9, 9], "iscrowd": 0}
+    names = [{"id": 0, "name": APART}]
+    files = {
+        "captions": {"images": images, "annotations": captions},
+        "objects": {"images": images, "annotations": [box], "categories": names},
+    }
+    rows = {}
+    for name, content in files.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(content))
+        asked = ["eval", "--data", str(path), "--model", str(tiny_folder), "--device", "cpu"]
+        assert main(asked + ["--protocol", "voc2007"] * (name == "objects")) == 0
+        captured = capsys.readouterr()
+        (rows[name],) = json.loads(captured.out)["rows"]
+    assert (rows["captions"]["count"], rows["captions"]["questions"]) == (2, 2)
+    assert {"word_f1", "exact", "cider"} == {*rows["captions"]["numbers"]}
+    assert rows["objects"]["notes"]["empty_asked"] == "1"
+    assert {"ap50", "box_ap50", "empty_silent"} <= {*rows["objects"]["numbers"]}
+    assert "AP of VOC 2007;" in captured.err
