@@ -155,6 +155,10 @@ def test_a_perfect_answer_beside_crowds_is_perfect() -> None:
     other = Ignored(boxes(("dog", (98.0, 98.0, 140.0, 122.0))), (True,))
     assert drop_ignored(found, truth, other).labels == found.labels
     assert len(drop_ignored(found, truth, other, use_labels=False).labels) == 1
+    # A region of no name, as VisDrone has them, is one of any.
+    anything = Ignored(boxes(("", (98.0, 98.0, 140.0, 122.0))), (True,))
+    assert len(drop_ignored(found, truth, anything).labels) == 1
+    assert BoxRanking([Judged(found, truth, anything)]).measure().ap == pytest.approx(1.0)
 
 
 @pytest.fixture(scope="module")

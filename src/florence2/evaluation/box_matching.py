@@ -74,7 +74,7 @@ class Judged(NamedTuple):
     """Found and true boxes of a picture.
 
     Attributes:
-        ignored: regions that are neither right nor wrong to find.
+        ignored: regions that are neither right nor wrong to find; without a name, of any.
         federated: for what the picture was searched, if not for every name.
         true_areas: `(N,)` in pixels, of the true objects, where those are not the areas of their
             boxes (COCO and LVIS take those of masks). Only ranges of areas need them.
@@ -241,7 +241,7 @@ def _judged(
     found, truth = picture.found, picture.truth
     is_meant = _within(truth.areas[theirs], rule.area_range)
     overlaps = box_iou(found.xyxy[mine], truth.xyxy[theirs])
-    of_name = picture.region_labels == label
+    of_name = (picture.region_labels == label) | (picture.region_labels == "")
     regions = np.zeros((len(mine), 0))
     if of_name.any():
         regions = ignored_overlap(found.xyxy[mine], picture.ignored)[:, of_name]

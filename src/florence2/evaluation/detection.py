@@ -79,8 +79,8 @@ def drop_ignored(
     """Found boxes without those that are neither right nor wrong.
 
     These meet no true box at IoU 0.5, and lie with at least half of their area in a crowd of their
-    name, or meet another region to ignore at IoU 0.5; or have a name of which the picture was not
-    or not exhaustively searched. The others keep their order.
+    name, or meet another region to ignore at IoU 0.5 (one without a name is of all); or have a name
+    for which the picture was not, or not exhaustively, searched. The others keep their order.
     """
     found = found.select(judged_rows(found.labels, truth, ignored, federated).tolist())
     if (ignored is None and federated is None) or not len(found.labels):
@@ -90,7 +90,9 @@ def drop_ignored(
     if ignored is not None:
         overlaps = ignored_overlap(found.xyxy, ignored)
         if use_labels:
-            overlaps = np.where(_same_names(found.labels, ignored.boxes.labels), overlaps, 0.0)
+            names = ignored.boxes.labels
+            concerned = _same_names(found.labels, names) | (names_of(names) == "")
+            overlaps = np.where(concerned, overlaps, 0.0)
         unclear |= overlaps.max(axis=1, initial=0.0) >= 0.5
     return found.select(np.flatnonzero(right | ~unclear).tolist())
 
