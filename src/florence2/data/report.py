@@ -40,6 +40,7 @@ class Problem(Enum):
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
+    ORIGIN = ("VOC datasets whose boxes were looked at for the first pixel", Severity.NOTE)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
