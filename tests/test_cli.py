@@ -91,6 +91,7 @@ def test_flags_are_frozen() -> None:
                 "--task",
                 "--threads",
                 "--workers",
+                "--voc-origin",
             ]
         ),
         "eval": sorted(
@@ -111,6 +112,7 @@ def test_flags_are_frozen() -> None:
                 "--split",
                 "--table",
                 "--threads",
+                "--voc-origin",
             ]
         ),
         "calibrate": sorted(
@@ -126,6 +128,7 @@ def test_flags_are_frozen() -> None:
                 "--split",
                 "--task",
                 "--threads",
+                "--voc-origin",
             ]
         ),
         "bench": sorted(
@@ -148,7 +151,17 @@ def test_flags_are_frozen() -> None:
             [*common, "--adapter", "--dtype", "--layout", "--model", "--output", "--threads"]
         ),
         "data": sorted(
-            [*common, "--format", "--json", "--quick", "--sheet", "--split", "--task", "--to"]
+            [
+                *common,
+                "--format",
+                "--json",
+                "--quick",
+                "--sheet",
+                "--split",
+                "--task",
+                "--to",
+                "--voc-origin",
+            ]
         ),
         "doctor": sorted([*common, "--tokenizer"]),
     }
