@@ -35,7 +35,4 @@ def held_out_scenes(kit: Kit, count: int) -> list[Record]:
 
 def told(numbers: Mapping[str, Interval]) -> str:
     """Numbers with their intervals, in a line."""
-    return "  ".join(
-        f"{name} {each.value:.3f} ({each.low:.3f}-{each.high:.3f})"
-        for name, each in numbers.items()
-    )
+    return "  ".join(f"{name} {each}" for name, each in numbers.items())

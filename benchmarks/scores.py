@@ -18,7 +18,8 @@ import numpy as np
 from common import held_out_scenes, kit_parser
 
 from florence2 import Florence2
-from florence2.evaluation.average_precision import BoxRanking, Pair
+from florence2.evaluation.average_precision import BoxRanking
+from florence2.evaluation.box_matching import Pair
 from florence2.evaluation.predict import GREEDY, Predictor
 from florence2.results import Boxes
 from florence2_lab.worlds.kit import Kit

@@ -91,6 +91,7 @@ def test_flags_are_frozen() -> None:
                 "--task",
                 "--threads",
                 "--workers",
+                "--voc-origin",
             ]
         ),
         "eval": sorted(
@@ -105,11 +106,13 @@ def test_flags_are_frozen() -> None:
                 "--model",
                 "--output",
                 "--precision",
+                "--protocol",
                 "--sheet",
                 "--side",
                 "--split",
                 "--table",
                 "--threads",
+                "--voc-origin",
             ]
         ),
         "calibrate": sorted(
@@ -125,6 +128,7 @@ def test_flags_are_frozen() -> None:
                 "--split",
                 "--task",
                 "--threads",
+                "--voc-origin",
             ]
         ),
         "bench": sorted(
@@ -147,7 +151,17 @@ def test_flags_are_frozen() -> None:
             [*common, "--adapter", "--dtype", "--layout", "--model", "--output", "--threads"]
         ),
         "data": sorted(
-            [*common, "--format", "--json", "--quick", "--sheet", "--split", "--task", "--to"]
+            [
+                *common,
+                "--format",
+                "--json",
+                "--quick",
+                "--sheet",
+                "--split",
+                "--task",
+                "--to",
+                "--voc-origin",
+            ]
         ),
         "doctor": sorted([*common, "--tokenizer"]),
     }

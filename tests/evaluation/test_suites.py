@@ -17,8 +17,12 @@ from florence2.tasks import Task
 SIZE = (40, 20)
 
 
+RANDOM = np.random.default_rng(0)
+
+
 def record(task: Task, result: Result) -> Record:
-    return Record(np.zeros((20, 40, 3), np.uint8), task, "", None, result, "test")
+    pixels = RANDOM.integers(0, 256, (20, 40, 3), np.uint8)
+    return Record(pixels, task, "", None, result, "test")
 
 
 def test_a_suite_for_each_task() -> None:
@@ -48,6 +52,12 @@ def test_pictures_are_drawn_with_all_their_records_not_taken_from_the_front() ->
     assert min(shares.values()) > 280
     assert drawn == draw_pictures(records, 500)[0]
     assert [each for each in records if each in drawn] == drawn  # in their order
+
+
+def test_a_protocol_without_detection_is_refused() -> None:
+    records = [record(Task.CAPTION, Text("a cat", image_size=SIZE))]
+    with pytest.raises(ConfigError, match=r"'voc' is one of detection .* it asks for caption, so"):
+        list(dataset_suites(records, 4, "voc"))
 
 
 def test_an_empty_dataset_is_refused() -> None:

@@ -11,14 +11,16 @@ from florence2.evaluation.text import character_error_rate, common_words, normal
 @pytest.mark.parametrize(
     ("pairs", "rate"),
     [
-        pytest.param([], 0.0, id="nothing"),
+        pytest.param([], None, id="nothing"),
+        pytest.param([("abc", "")], None, id="nothing to read"),
+        pytest.param([("cafe\u0301", "caf\u00e9")], 0.0, id="accents"),
         pytest.param([("abc", "abc")], 0.0, id="right"),
         pytest.param([("", "abcd")], 1.0, id="unread"),
         pytest.param([("abd", "abc"), ("x", "x")], 0.25, id="weighted by length"),
         pytest.param([("abcdef", "abc")], 1.0, id="babble counts"),
     ],
 )
-def test_character_error_rate(pairs: list[tuple[str, str]], rate: float) -> None:
+def test_character_error_rate(pairs: list[tuple[str, str]], rate: float | None) -> None:
     assert character_error_rate(pairs) == rate
 
 

@@ -20,7 +20,7 @@ from florence2.data.formats.parquet import write_parquet
 from florence2.data.formats.prefix_suffix import write_prefix_suffix
 from florence2.data.records import Record
 from florence2.errors import DataError, Florence2Error
-from florence2.evaluation.task_metrics import measure_written
+from florence2.evaluation.text_metrics import measure_written
 from florence2.model.config import with_vocab_size
 from florence2.model.florence2 import IGNORE_INDEX, Florence2Model
 from florence2.processing.tokenizer import Tokenizer
@@ -171,19 +171,26 @@ def test_a_record_asks_something() -> None:
 
 
 def measured(*pairs: tuple[str, str]) -> dict[str, float]:
-    picture = np.zeros((32, 32, 3), np.uint8)
     answered = [
         (
             parse_answer(found, None, SIZE),
-            Record(picture, None, "", None, parse_answer(truth, None, SIZE), "s", "what?"),
+            Record(
+                np.full((32, 32, 3), number, np.uint8),
+                None,
+                "",
+                None,
+                parse_answer(truth, None, SIZE),
+                "s",
+                "what?",
+            ),
         )
-        for found, truth in pairs
+        for number, (found, truth) in enumerate(pairs)
     ]
     return {name: each.value for name, each in measure_written(answered).numbers.items()}
 
 
 def test_free_answers_are_measured_to_the_letter_and_by_their_places() -> None:
-    assert measured(("", "")) == {"exact": 1.0}
+    assert measured(("", "")) == {"exact": None, "empty_silent": 1.0}
     assert measured(("7", "7"), ("8", "7")) == {"exact": 0.5, "anls": 0.5}
     far = measured(("a<loc_0><loc_0>", "a<loc_999><loc_999>"))
     assert (far["exact"], far["anls"]) == (0.0, 1.0)
@@ -299,7 +306,7 @@ def test_what_was_trained_is_measured_to_the_letter(
     assert main(asked) == 0
     report = json.loads(capsys.readouterr().out)
     (row,) = report["rows"]
-    assert (row["group"], row["count"]) == ("prompt", len(ROWS))
+    assert (row["group"], row["count"], row["questions"]) == ("prompt", 1, len(ROWS))
     numbers = {name: number["value"] for name, number in row["numbers"].items()}
     assert (numbers["exact"], numbers["f1"], report["malformed"]) == (1.0, 1.0, {})
     assert sheet.exists()

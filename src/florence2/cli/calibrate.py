@@ -47,6 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.api import Florence2
     from florence2.evaluation.calibration_fit import fit
     from florence2.evaluation.predict import Predictor
+    from florence2.evaluation.questions import pictures_of
     from florence2.runtimes.pytorch.threads import set_threads
 
     set_threads(arguments.threads)
@@ -58,9 +59,11 @@ def main(arguments: argparse.Namespace) -> int:
     )
     beams = model.generation.num_beams if arguments.beams is None else arguments.beams
     options = replace(model.generation, num_beams=beams)
-    pairs = list(ask(Predictor(model.engine, options, None), records))
+    answered = list(ask(Predictor(model.engine, options, None), records))
+    pairs = [(found, record.result) for found, record in answered]
+    pictures = pictures_of(record for _, record in answered)
     (task,) = {record.task for record in records if record.task}
-    calibration = fit(pairs, model.name, model.fingerprint, task)
+    calibration = fit(pairs, model.name, model.fingerprint, task, pictures)
     calibration.save(arguments.out)
     print(table(calibration.measured["scores"]), file=sys.stderr)
     told = {"out": str(arguments.out), "model": model.name, "task": calibration.task.token}
@@ -98,8 +101,8 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     return drawn
 
 
-def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Result]]":
-    """Yield what the model finds, and what is true; report pictures that cannot be read.
+def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[Result, Record]]":
+    """Yield what the model finds, and for what record; report pictures that cannot be read.
 
     What lies in a region to ignore is left out of what was found.
     """
@@ -111,9 +114,10 @@ def ask(predictor: "Predictor", records: "Sequence[Record]") -> "Iterator[tuple[
             print(f"florence2: left out: {answer}", file=sys.stderr)
         else:
             found = answer.result
-            if record.ignored is not None:
-                found = drop_ignored(as_boxes(found), as_boxes(record.result), record.ignored)
-            yield found, record.result
+            if record.ignored is not None or record.federated is not None:
+                truth = as_boxes(record.result)
+                found = drop_ignored(as_boxes(found), truth, record.ignored, record.federated)
+            yield found, record
 
 
 def table(measured: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a dataset in any format of docs/data.md")  # fmt: skip
     parser.add_argument("--split", help="train, val or test, where it is divided")
     add_flag(parser, "--voc-origin")
+    parser.add_argument("--protocol", choices=("coco", "lvis", "voc2007", "voc"),
+                        help="whose AP of detection (default coco)")  # fmt: skip
     add_measuring_arguments(parser)
 
 
@@ -63,7 +65,7 @@ def main(arguments: argparse.Namespace) -> int:
     dataset = open_dataset(arguments.data, split=arguments.split, voc_origin=arguments.voc_origin)
     records = list(dataset)
     dataset.require_records()
-    suites = list(dataset_suites(records, arguments.count))
+    suites = list(dataset_suites(records, arguments.count, arguments.protocol))
     print(dataset.report, file=sys.stderr)
     return measure(arguments, suites)
 
@@ -131,7 +133,10 @@ def load_predictor(
 
 
 def tell(row: "Row") -> None:
-    numbers = ", ".join(f"{name} {each.value:.3f}" for name, each in row.numbers.items())
+    numbers = ", ".join(
+        f"{name} {'-' if each.value is None else format(each.value, '.3f')}"
+        for name, each in row.numbers.items()
+    )
     print(
         f"{row.group}, {row.material}, {row.answerer}: {numbers} ({row.seconds:.0f} s)",
         file=sys.stderr,

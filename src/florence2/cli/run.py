@@ -73,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="large pictures in full detail: auto, columns and rows as 4x3, or off (default)",
     )
     for flag in FLAGS:
-        add_flag(parser, flag)
+        if flag != "--voc-origin":  # it reads no dataset
+            add_flag(parser, flag)
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures here")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer in tokens")
     parser.add_argument(

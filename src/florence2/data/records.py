@@ -27,6 +27,23 @@ class Ignored:
     crowds: tuple[bool, ...]
 
 
+@dataclass(frozen=True)
+class Federated:
+    """For what a picture was searched, where that is not every name of its dataset (LVIS).
+
+    A found object of a name that is neither in the answer nor among the negatives is neither right
+    nor wrong.
+
+    Attributes:
+        negatives: names that are known not to be in the picture (`neg_category_ids`).
+        not_exhaustive: names of which not every object is in the answer; a found one that meets
+            none of these is neither right nor wrong (`not_exhaustive_category_ids`).
+    """
+
+    negatives: frozenset[str] = frozenset()
+    not_exhaustive: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """A question about a picture and its exact answer.
@@ -41,6 +58,7 @@ class Record:
         prompt: a question in a checkpoint's own words, sent as it is in place of the task's
             sentence; a task then tells only how the answer is written. `None` for the task's.
         ignored: where more is than the answer says, if so. Such a record measures and teaches not.
+        federated: for what the picture was searched, where that is not every name. Likewise.
     """
 
     image: NDArray[np.uint8] | Path
@@ -51,6 +69,7 @@ class Record:
     source: str
     prompt: str | None = None
     ignored: "Ignored | None" = None
+    federated: "Federated | None" = None
 
     def __post_init__(self) -> None:
         check_fits(self.result, self.task)

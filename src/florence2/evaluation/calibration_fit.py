@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from florence2.answers.calibration import COLUMNS, Calibration, Curve
 from florence2.errors import DataError
-from florence2.evaluation.detection import match_boxes
+from florence2.evaluation.detection import match_boxes, names_of
 from florence2.geometry import Array, box_iou
 from florence2.results import Boxes, Mixed, Quads, Result, as_boxes
 from florence2.tasks import AnswerKind, Task
@@ -31,19 +31,36 @@ Pair = tuple[Result, Result]  # found, truth
 Sample = tuple[Array, Array]  # scores, and 1 for each that was right
 
 
-def fit(pairs: Sequence[Pair], model: str, fingerprint: str, task: Task) -> Calibration:
+def fit(
+    pairs: Sequence[Pair],
+    model: str,
+    fingerprint: str,
+    task: Task,
+    pictures: Sequence[int] | None = None,
+) -> Calibration:
     """Fit curves on half of the pictures; the other half says how large the error is.
+
+    Args:
+        pictures: of each pair, the number of its picture, from 0; all pairs of a picture are in
+            one half. By default each pair is a picture.
 
     Raises:
         DataError: there are too few objects.
     """
-    order = random.Random(SEED).sample(range(len(pairs)), len(pairs))
+    numbers = range(len(pairs)) if pictures is None else pictures
+    order = random.Random(SEED).sample(range(len(set(numbers))), len(set(numbers)))
     half = (len(order) + 1) // 2
-    fitted, held = (_samples([pairs[row] for row in part]) for part in (order[:half], order[half:]))
+    rows: dict[int, list[Pair]] = {}
+    for number, pair in zip(numbers, pairs, strict=True):
+        rows.setdefault(number, []).append(pair)
+    fitted, held = (
+        _samples([pair for number in part for pair in rows[number]])
+        for part in (order[:half], order[half:])
+    )
     fewest = min(len(part["scores"][0]) for part in (fitted, held))
     if fewest < MIN_OBJECTS:
         raise DataError(
-            f"the model found {fewest} objects in one half of {len(pairs)} pictures; a calibration"
+            f"the model found {fewest} objects in one half of {len(order)} pictures; a calibration"
             f" needs {MIN_OBJECTS} in each half, so give more pictures"
         )
     curves = {name: fit_curve(*fitted[name]) for name in COLUMNS if len(held[name][0])}
@@ -92,8 +109,9 @@ def judge(found: Boxes, truth: Boxes) -> dict[str, list[bool]]:
     """Whether both, place and label of each found box are right, by the column that tells."""
     overlaps = box_iou(found.xyxy, truth.xyxy)
     nearest = [int(row.argmax()) if row.any() else None for row in overlaps]
-    named = zip(found.labels, nearest, strict=True)
-    labels = [at is not None and truth.labels[at] == label for label, at in named]
+    names, true_names = names_of(found.labels), names_of(truth.labels)
+    named = zip(names, nearest, strict=True)
+    labels = [at is not None and bool(true_names[at] == label) for label, at in named]
     both, place = match_boxes(found, truth), match_boxes(found, truth, use_labels=False)
     return dict(zip(COLUMNS, (both, place, labels), strict=True))
 

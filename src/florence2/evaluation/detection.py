@@ -1,11 +1,13 @@
 """Boxes against true boxes, without scores: precision, recall and F1 at one IoU."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from florence2.data.records import Ignored
+from florence2.data.records import Federated, Ignored
+from florence2.evaluation.text import composed
 from florence2.geometry import Array, box_area, box_iou
 from florence2.results import Boxes
 
@@ -29,18 +31,25 @@ class DetectionCounts:
             self.right_boxes + other.right_boxes,
         )
 
-    @property
-    def precision(self) -> float:
-        return self.right_boxes / self.found_boxes if self.found_boxes else 0.0
+    # Without a true box there is no number; where none is found, nothing is right.
 
     @property
-    def recall(self) -> float:
-        return self.right_boxes / self.true_boxes if self.true_boxes else 0.0
+    def precision(self) -> float | None:
+        return self.right_boxes / max(self.found_boxes, 1) if self.true_boxes else None
 
     @property
-    def f1(self) -> float:
+    def recall(self) -> float | None:
+        return self.right_boxes / self.true_boxes if self.true_boxes else None
+
+    @property
+    def f1(self) -> float | None:
         total = self.true_boxes + self.found_boxes
-        return 2 * self.right_boxes / total if total else 0.0
+        return 2 * self.right_boxes / total if self.true_boxes else None
+
+
+def names_of(labels: Iterable[str]) -> NDArray[np.object_]:
+    """Names `(N,)` as they are compared: in Unicode's composed form."""
+    return np.array(list(map(composed, labels)), dtype=object)
 
 
 def match_boxes(
@@ -49,8 +58,7 @@ def match_boxes(
     """Whether each found box is right; boxes are matched greedily, best overlap first."""
     overlaps = box_iou(found.xyxy, truth.xyxy)
     if use_labels:
-        same = np.array(found.labels, dtype=object)[:, None] == np.array(truth.labels, dtype=object)
-        overlaps = np.where(same, overlaps, 0.0)
+        overlaps = np.where(_same_names(found.labels, truth.labels), overlaps, 0.0)
     right = [False] * len(overlaps)
     while overlaps.size and overlaps.max() >= iou_threshold:
         row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
@@ -61,22 +69,53 @@ def match_boxes(
 
 
 def drop_ignored(
-    found: Boxes, truth: Boxes, ignored: Ignored | None, *, use_labels: bool = True
+    found: Boxes,
+    truth: Boxes,
+    ignored: Ignored | None,
+    federated: Federated | None = None,
+    *,
+    use_labels: bool = True,
 ) -> Boxes:
     """Found boxes without those that are neither right nor wrong.
 
     These meet no true box at IoU 0.5, and lie with at least half of their area in a crowd of their
-    name, or meet another region to ignore at IoU 0.5. The others keep their order.
+    name, or meet another region to ignore at IoU 0.5 (one without a name is of all); or have a name
+    for which the picture was not, or not exhaustively, searched. The others keep their order.
     """
-    if ignored is None or not len(found.labels):
+    found = found.select(judged_rows(found.labels, truth, ignored, federated).tolist())
+    if (ignored is None and federated is None) or not len(found.labels):
         return found
-    right = match_boxes(found, truth, use_labels=use_labels)
-    overlaps = ignored_overlap(found.xyxy, ignored)
-    if use_labels:
-        names = np.array(ignored.boxes.labels, dtype=object)
-        overlaps = np.where(np.array(found.labels, dtype=object)[:, None] == names, overlaps, 0.0)
-    unclear = overlaps.max(axis=1) >= 0.5
-    return found.select([row for row, met in enumerate(right) if met or not unclear[row]])
+    right = np.array(match_boxes(found, truth, use_labels=use_labels))
+    unclear = names_in(found.labels, federated.not_exhaustive if federated else ())
+    if ignored is not None:
+        overlaps = ignored_overlap(found.xyxy, ignored)
+        if use_labels:
+            names = ignored.boxes.labels
+            concerned = _same_names(found.labels, names) | (names_of(names) == "")
+            overlaps = np.where(concerned, overlaps, 0.0)
+        unclear |= overlaps.max(axis=1, initial=0.0) >= 0.5
+    return found.select(np.flatnonzero(right | ~unclear).tolist())
+
+
+def judged_rows(
+    labels: Sequence[str], truth: Boxes, ignored: Ignored | None, federated: Federated | None
+) -> NDArray[np.intp]:
+    """Rows of the labels that are in the picture, or known not to be there."""
+    if federated is None:
+        return np.arange(len(labels))
+    regions = ignored.boxes.labels if ignored else ()
+    return np.flatnonzero(names_in(labels, (*truth.labels, *regions, *federated.negatives)))
+
+
+def names_in(labels: Sequence[str], names: Iterable[str]) -> NDArray[np.bool_]:
+    """Whether each label `(N,)` is one of the names."""
+    known = set(names_of(names))
+    return np.array([label in known for label in names_of(labels)], dtype=bool)
+
+
+def _same_names(first: Sequence[str], second: Sequence[str]) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = names_of(first)[:, None] == names_of(second)
+    return same
 
 
 def ignored_overlap(xyxy: Array, ignored: Ignored) -> Array:
@@ -89,7 +128,8 @@ def ignored_overlap(xyxy: Array, ignored: Ignored) -> Array:
     low = np.maximum(xyxy[:, None, :2], ignored.boxes.xyxy[None, crowds, :2])
     high = np.minimum(xyxy[:, None, 2:], ignored.boxes.xyxy[None, crowds, 2:])
     inside = np.clip(high - low, 0, None).prod(axis=-1)
-    overlaps[:, crowds] = inside / np.maximum(box_area(xyxy), 1e-12)[:, None]
+    areas = np.broadcast_to(box_area(xyxy)[:, None], inside.shape)
+    overlaps[:, crowds] = np.divide(inside, areas, out=np.zeros_like(inside), where=areas > 0)
     return overlaps
 
 

@@ -1,7 +1,7 @@
 """Run suites, and report what came out as JSON, as a Markdown table and as a sheet of answers."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from florence2.drawing.fonts import TextRenderer
 from florence2.engine import Answer
 from florence2.errors import ImageError
 from florence2.evaluation.intervals import Interval, mean
+from florence2.evaluation.measured import Metrics
 from florence2.evaluation.predict import Answerer, Prediction, Predictor
+from florence2.evaluation.questions import numbered, picture_of, question_of
 from florence2.evaluation.suites import Skipped, Suite
-from florence2.evaluation.task_metrics import Metrics
 from florence2.results import Text
 from florence2.tasks import Task
 
@@ -30,6 +31,8 @@ WORDS = {
     "box_ap": "AP without names",
     "box_ap50": "AP50 without names",
     "absent_silent": "absent ones answered with nothing",
+    "empty_silent": "empty ones answered with nothing",
+    "cider": "CIDEr",
     "mean_iou": "mean IoU",
     "all_iou": "IoU of all pixels",
     "word_f1": "F1 of words",
@@ -38,6 +41,8 @@ WORDS = {
     "names_precision": "names, precision",
     "names_recall": "names, recall",
 }
+
+COUNTS = {"absent_silent": "absent_asked", "empty_silent": "empty_asked"}  # their notes
 
 # The sheet; sizes in pixels.
 SHOWN = 6  # answers of a suite
@@ -50,12 +55,18 @@ BLACK, GREY, RED = (0, 0, 0), (110, 110, 110), (190, 20, 30)
 
 @dataclass(frozen=True)
 class Row:
-    """What one answerer did in one suite."""
+    """What one answerer did in one suite.
+
+    Attributes:
+        count: pictures.
+        questions: about them; records that ask the same are one, with several references.
+    """
 
     group: str
     material: str
     answerer: str
     count: int
+    questions: int
     numbers: Mapping[str, Interval]
     notes: Mapping[str, str]
     seconds: float
@@ -114,13 +125,15 @@ def run_suites(
     def add_row(suite: Suite, name: str, predictions: list[Prediction], started: float) -> Metrics:
         seconds = time.perf_counter() - started
         measured = suite.measure(predictions)
-        row = Row(suite.group, suite.material, name, len(predictions), measured.numbers,
+        asked = [record for _, record in predictions]
+        pictures, questions = (len(set(map(key, asked))) for key in (picture_of, question_of))
+        row = Row(suite.group, suite.material, name, pictures, questions, measured.numbers,
                   measured.notes, seconds)  # fmt: skip
         report.rows.append(row)
         on_row(row)
         return measured
 
-    broken: dict[Task, list[float]] = {}
+    broken: dict[Task, list[tuple[float, Hashable]]] = {}
     model_name, predictor = model
     for suite in suites:
         if isinstance(suite, Skipped):
@@ -128,45 +141,61 @@ def run_suites(
             continue
         asked = suite.records(count)
         started = time.perf_counter()
-        records, answers = _answered(predictor, asked, report.left_out)
-        predictions = [(each.result, record) for each, record in zip(answers, records, strict=True)]
+        answers = _answered(predictor, asked, report.left_out)
+        records = [record for record in asked if question_of(record) in answers]
+        predictions = [(answers[question_of(record)].result, record) for record in records]
         measured = add_row(suite, model_name, predictions, started)
         title = f"{suite.group}, {suite.material}"
         report.shown[title] = _spread(predictions, measured.per_sample_quality)
-        for answer, record in zip(answers, records, strict=True):
+        for record in _once(records):
+            answer = answers[question_of(record)]
             is_broken = answer.is_repaired or answer.result.malformed > 0
             if record.task is not None:
-                broken.setdefault(record.task, []).append(float(is_broken))
+                row = float(is_broken), picture_of(record)
+                broken.setdefault(record.task, []).append(row)
         for name, reader in readers.items() if suite.for_readers else ():
             started = time.perf_counter()
-            answered = list(zip(reader.answer(records), records, strict=True))
+            once = _once(records)
+            results = dict(zip(map(question_of, once), reader.answer(once), strict=True))
+            answered = [(results[question_of(record)], record) for record in records]
             add_row(suite, name, answered, started)
-    report.malformed = {task: mean(broken[task]) for task in Task if task in broken}
+    for task in Task:
+        if task in broken:
+            shares, pictures = zip(*broken[task], strict=True)
+            report.malformed[task] = mean(shares, pictures=numbered(pictures))
     return report
+
+
+def _once(records: Sequence[Record]) -> list[Record]:
+    """The first record of each question."""
+    first: dict[Hashable, Record] = {}
+    for record in records:
+        first.setdefault(question_of(record), record)
+    return list(first.values())
 
 
 def _answered(
     predictor: Predictor, asked: Sequence[Record], left_out: dict[str, str]
-) -> tuple[list[Record], list[Answer]]:
-    """The records whose pictures can be read, with their answers; and why others cannot."""
-    records: list[Record] = []
-    answers: list[Answer] = []
-    for record, outcome in zip(asked, predictor.try_predict(asked), strict=True):
+) -> dict[Hashable, Answer]:
+    """The answer to each question about a picture that can be read; and why others cannot."""
+    answers: dict[Hashable, Answer] = {}
+    once = _once(asked)
+    for record, outcome in zip(once, predictor.try_predict(once), strict=True):
         if isinstance(outcome, Answer):
-            records.append(record)
-            answers.append(outcome)
+            answers[question_of(record)] = outcome
         elif isinstance(outcome, ImageError):
             left_out[str(record.image)] = str(outcome)
         else:
             raise outcome
-    if asked and not records:
+    if asked and not answers:
         raise ImageError(f"no picture can be read; the first: {next(iter(left_out.values()))}")
-    return records, answers
+    return answers
 
 
 def _spread(predictions: list[Prediction], qualities: list[float]) -> list[Prediction]:
-    """Choose answers at equal steps from the best to the worst, ends included."""
-    order = sorted(range(len(predictions)), key=lambda row: -qualities[row])
+    """Choose answers at equal steps from the best to the worst, ends included, each once."""
+    rows = {question_of(record): row for row, (_, record) in reversed([*enumerate(predictions)])}
+    order = sorted(sorted(rows.values()), key=lambda row: -qualities[row])
     steps = min(SHOWN, len(order))
     places = [round(step * (len(order) - 1) / max(steps - 1, 1)) for step in range(steps)]
     return [predictions[order[place]] for place in places]
@@ -179,22 +208,36 @@ def markdown(report: Report) -> str:
     """Write a report for people; every number with its 95 % interval."""
     lines = ["| what | pictures | answered by | measured (95 % interval) |", "|---|---|---|---|"]
     for row in report.rows:
-        numbers = "; ".join(f"{WORDS.get(n, n)} {_number(each)}" for n, each in row.numbers.items())
+        numbers = "; ".join(_told(name, each, row.notes) for name, each in row.numbers.items())
         group, pictures = row.group.replace("_", " "), f"{row.count} of {row.material}"
         lines.append(f"| {group} | {pictures} | {row.answerer} | {numbers} |")
     if report.malformed:
         lines += ["", "| task | answers that break its grammar |", "|---|---|"]
         for task, share in report.malformed.items():
             lines.append(f"| `{task.token}` | {_number(share)} |")
-    rankings = {row.notes["ranked_by"] for row in report.rows if "ranked_by" in row.notes}
-    lines += ["", *(f"- AP: boxes ranked by the {way}." for way in sorted(rankings))]
+    notes = {
+        f"- AP of {row.notes['protocol']}; boxes ranked by the {row.notes['ranked_by']}."
+        for row in report.rows
+        if "protocol" in row.notes
+    }
+    if any(each.value is None for row in report.rows for each in row.numbers.values()):
+        notes.add("- A dash is no number: nothing is true there that could be found.")
+    lines += ["", *sorted(notes)]
     for each in report.skipped:
         lines.append(f"- Left out: {each.group} on {each.material}: {each.reason}.")
     return "\n".join(lines) + "\n"
 
 
+def _told(name: str, number: Interval, notes: Mapping[str, str]) -> str:
+    """A number with what it is called, and of how many where that is not told elsewhere."""
+    count = f" of {notes[COUNTS[name]]}" if name in COUNTS else ""
+    return f"{WORDS.get(name, name)} {_number(number)}{count}"
+
+
 def _number(interval: Interval) -> str:
-    return f"**{interval.value:.3f}** ({interval.low:.3f}-{interval.high:.3f})"
+    """The number in bold with its interval, or a dash."""
+    value, *rest = str(interval).split(" ")
+    return " ".join([f"**{value}**" if rest else value, *rest])
 
 
 # ---- the sheet

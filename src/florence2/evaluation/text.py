@@ -18,13 +18,22 @@ LOOK_ALIKES = str.maketrans({
 # fmt: on
 
 
+def composed(text: str) -> str:
+    """A text or name in the form in which it is compared: Unicode's composed one (NFC).
+
+    >>> composed("e\u0301") == "\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", text)
+
+
 def normalized(text: str) -> str:
     """Spell ligatures, quotes, hyphens, white space and accents (Unicode's NFC) in one way.
 
     >>> normalized("\u201cthe \ufb01rst\u201d\\nof  two")
     '"the first" of two'
     """
-    return " ".join(unicodedata.normalize("NFC", text).translate(LOOK_ALIKES).split())
+    return " ".join(composed(text).translate(LOOK_ALIKES).split())
 
 
 def edit_distance(read: str, truth: str) -> int:
@@ -42,13 +51,17 @@ def edit_distance(read: str, truth: str) -> int:
     return Levenshtein.distance(read, truth)
 
 
-def character_error_rate(pairs: Iterable[tuple[str, str]]) -> float:
-    """Edits needed over all `(read, truth)` pairs, as a share of the true characters."""
+def character_error_rate(pairs: Iterable[tuple[str, str]]) -> float | None:
+    """Edits needed over all `(read, truth)` pairs, as a share of the true characters.
+
+    None where nothing is to be read. Texts are compared in Unicode's composed form.
+    """
     edits = characters = 0
-    for read, truth in pairs:
+    for pair in pairs:
+        read, truth = map(composed, pair)
         edits += edit_distance(read, truth)
         characters += len(truth)
-    return edits / characters if characters else 0.0
+    return edits / characters if characters else None
 
 
 def common_words(told: str, truth: str) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from florence2.evaluation.text import edit_distance
+from florence2.evaluation.text import composed, edit_distance
 from florence2.results import Text
 
 ANLS_THRESHOLD = 0.5
@@ -13,7 +13,7 @@ ANLS_THRESHOLD = 0.5
 def words_of_written(result: Text) -> str:
     """The words of an answer without its location tokens, in one case, single spaces between."""
     words = "".join(piece.text if piece.kind == "words" else " " for piece in result.pieces)
-    return " ".join(words.lower().split())
+    return " ".join(composed(words).lower().split())
 
 
 def anls(found: Text, truth: Text) -> float:

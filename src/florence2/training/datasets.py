@@ -118,7 +118,7 @@ class Reader:
             how = f"{self.held_out:.0%} of the pictures" + (
                 f" of its part {part!r}" if part else ""
             )
-        teaches = [record for record in train if record.ignored is None]
+        teaches = [each for each in train if each.ignored is None and each.federated is None]
         unclear = len(train) - len(teaches)
         train = tuple(teaches)
         if not train:

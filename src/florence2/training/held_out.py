@@ -1,8 +1,7 @@
 """A model on records that it was not trained on: the numbers to watch while it trains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -11,7 +10,8 @@ from florence2.data.records import Record
 from florence2.engine import Engine
 from florence2.evaluation.detection import count_all, drop_ignored
 from florence2.evaluation.predict import Predictor
-from florence2.evaluation.text import character_error_rate
+from florence2.evaluation.questions import Asked, text_questions
+from florence2.evaluation.text import character_error_rate, composed, edit_distance
 from florence2.evaluation.written import point_distances
 from florence2.generation.options import GenerationOptions
 from florence2.model.florence2 import Florence2Model
@@ -40,7 +40,9 @@ class HeldOut:
         `f1` of boxes at IoU 0.5, `box_f1` the same without names (for outlines and quads their
         boxes), `cer` of texts that were read, `exact` the share of texts without a difference.
         Answers to prompts of a checkpoint's own are compared to the letter (`prompt_exact`), and
-        the boxes and points that they name by their places. Answers are written greedily.
+        the boxes and points that they name by their places. Answers are written greedily. Records
+        that ask the same are one question with several references; where nothing is true (no true
+        box, an empty text) there is no number.
         """
         if not self.records:
             return {}
@@ -105,22 +107,45 @@ def model_engine(model: Florence2Model, processor: Processor) -> Engine:
 def _measures(
     task: Task | None, answered: Sequence[tuple[Result, Record]]
 ) -> Iterator[tuple[str, float]]:
-    if task is None:
-        pairs = [(found, record.result) for found, record in answered]
-        yield from _written_measures([cast(tuple[Text, Text], pair) for pair in pairs])
-        return
+    """Numbers by name, but for those of which nothing is true."""
+    for name, value in _numbers(task, answered):
+        if value is not None:
+            yield name, value
+
+
+def _numbers(
+    task: Task | None, answered: Sequence[tuple[Result, Record]]
+) -> Iterator[tuple[str, float | None]]:
     if isinstance(answered[0][1].result, Text):
-        if task.is_caption and not any(record.prompt for _, record in answered):
+        if task is not None and task.is_caption and not any(each.prompt for _, each in answered):
             return  # a caption may be right in other words: the loss has to tell
-        texts = [(_words(found), _words(record.result)) for found, record in answered]
-        if task.reads_text:
-            yield "cer", character_error_rate(texts)
-        yield "exact", sum(found == truth for found, truth in texts) / len(texts)
+        asked = text_questions(answered)
+        words = _letters if task is None else _words
+        pairs = [(each.found, _nearest(each, words)) for each in asked]
+        if task is not None and task.reads_text:
+            yield (
+                "cer",
+                character_error_rate((_words(found), _words(true)) for found, true in pairs),
+            )
+        told = [pair for each, pair in zip(asked, pairs, strict=True) if not each.is_empty]
+        right = [words(found) == words(truth) for found, truth in told]
+        yield "exact", float(np.mean(right)) if right else None
+        if task is None:
+            yield from _place_measures(pairs)
         return
     if any(label for _, record in answered for label in _boxes(record.result).labels):
         yield "f1", count_all(_box_pairs(answered, use_labels=True)).f1
     nameless = _box_pairs(answered, use_labels=False)
     yield "box_f1", count_all(nameless, use_labels=False).f1
+
+
+def _nearest(asked: Asked, words: Callable[[Text], str]) -> Text:
+    """The reference that was answered, or from which the fewest letters differ."""
+    read = words(asked.found)
+    equal = [each for each in asked.references if words(each) == read]
+    if equal or len(asked.references) == 1:
+        return (equal or asked.references)[0]
+    return min(asked.references, key=lambda each: edit_distance(read, words(each)))
 
 
 def _box_pairs(
@@ -129,22 +154,28 @@ def _box_pairs(
     """What was found but for what is to be ignored, and what is true."""
     pairs = ((_boxes(found), _boxes(record.result), record) for found, record in answered)
     return [
-        (drop_ignored(found, truth, record.ignored, use_labels=use_labels), truth)
+        (
+            drop_ignored(found, truth, record.ignored, record.federated, use_labels=use_labels),
+            truth,
+        )
         for found, truth, record in pairs
     ]
 
 
-def _written_measures(pairs: Sequence[tuple[Text, Text]]) -> Iterator[tuple[str, float]]:
-    """Answers to prompts without a task."""
-    yield "exact", sum(found.text == truth.text for found, truth in pairs) / len(pairs)
+def _place_measures(pairs: Sequence[tuple[Text, Text]]) -> Iterator[tuple[str, float | None]]:
+    """Places in answers to prompts without a task."""
     if any(truth.boxes.labels for _, truth in pairs):
         yield "f1", count_all((found.boxes, truth.boxes) for found, truth in pairs).f1
     if distances := [each for pair in pairs for each in point_distances(*pair)]:
         yield "point_distance", float(np.mean(distances))
 
 
-def _words(result: Result) -> str:
-    return result.text.strip() if isinstance(result, Text) else ""
+def _letters(result: Text) -> str:
+    return composed(result.text)
+
+
+def _words(result: Text) -> str:
+    return composed(result.text.strip())
 
 
 def _boxes(result: Result) -> Boxes:

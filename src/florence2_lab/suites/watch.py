@@ -26,7 +26,11 @@ def evaluate_worlds(
                 [(answer.result, record) for answer, record in zip(answers, records, strict=True)]
             )
             prefix = f"{suite.group}/{suite.material}".replace(" ", "_")
-            numbers |= {f"{prefix}/{name}": each.value for name, each in measured.numbers.items()}
+            numbers |= {
+                f"{prefix}/{name}": each.value
+                for name, each in measured.numbers.items()
+                if each.value is not None
+            }
             broken = sum(each.is_repaired or each.result.malformed > 0 for each in answers)
             numbers[f"{prefix}/malformed"] = broken / len(answers)
     return numbers

@@ -10,13 +10,11 @@ import numpy as np
 
 from florence2.data.records import Record
 from florence2.errors import ConfigError
+from florence2.evaluation.box_metrics import measure_grounding
+from florence2.evaluation.measured import Measure
 from florence2.evaluation.suites import Skipped, Suite
-from florence2.evaluation.task_metrics import (
-    MEASURES,
-    Measure,
-    measure_captions,
-    measure_grounding,
-)
+from florence2.evaluation.task_metrics import MEASURES
+from florence2.evaluation.text_metrics import measure_captions
 from florence2.evaluation.words import as_high_as_line
 from florence2.results import Quads
 from florence2.tasks import Task

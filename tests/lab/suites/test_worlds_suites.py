@@ -25,7 +25,8 @@ from florence2_lab.suites.worlds_suites import GROUPS, Materials, build_suites
 from florence2_lab.worlds.kit import Kit
 
 COUNT = 6
-ERRORS = {"cer"}  # the numbers that should be small
+PERFECT = {"cer": 0.0, "cider": 10.0}  # others are 1
+WORST = {"cer": 1.0}  # others are 0
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def test_who_knows_every_answer_gets_one_in_every_suite(perfect: Report) -> None
         f"{row.group}/{row.material}/{name}": number.value
         for row in rows
         for name, number in row.numbers.items()
-        if number.value != pytest.approx(0.0 if name in ERRORS else 1.0)
+        if number.value != pytest.approx(PERFECT.get(name, 1.0))
+        # CIDEr of fewer than four words is below 10, however right they are.
+        and (row.group, name) != ("region_description", "cider")
     }
     assert wrong == {}
     assert {row.group for row in rows} == {*GROUPS} - {"manuals"}
@@ -58,7 +61,7 @@ def test_who_says_nothing_gets_nothing(suites: list[Suite | Skipped]) -> None:
         for row in report.rows
         for name, number in row.numbers.items()
         # Silence is the right answer to what is not there.
-        if name != "absent_silent" and number.value != (1.0 if name in ERRORS else 0.0)
+        if name != "absent_silent" and number.value != WORST.get(name, 0.0)
     }
     assert found == {}
 
