@@ -35,6 +35,7 @@ class Layout:
         named: words of the sentence that names it.
         split: the part to read, if it is divided.
         told: pictures that are no record, and told about.
+        negatives: records that say that nothing is there.
         instead: in the table, what to do.
     """
 
@@ -46,6 +47,7 @@ class Layout:
     named: str = ""
     split: str | None = None
     told: int = 0
+    negatives: int = 0
 
 
 def pictures(place: str = "{}.png", names: tuple[str, ...] = THREE) -> dict[str, str]:
@@ -596,20 +598,6 @@ NAMED = (
         named="a list of prefixes and suffixes; write one object a line",
     ),
     Layout(
-        "ODVG",
-        "train.jsonl",
-        {
-            **pictures(),
-            "train.jsonl": lines(
-                lambda name: {
-                    "filename": f"{name}.png",
-                    "detection": {"instances": [{"bbox": list(BOX), "category": "cat"}]},
-                }
-            ),
-        },
-        named="ODVG",
-    ),
-    Layout(
         "FUNSD",
         "images/, annotations/*.json",
         {
@@ -683,7 +671,129 @@ OCR = (
         "ocr_lines",
     ),
 )
-LAYOUTS = (*READ, *OCR, *NAMED)
+ODVG_OBJECTS = {"instances": [{"bbox": list(BOX), "label": 0, "category": "cat"}]}
+ODVG_PHRASES = {"caption": "a cat sleeps", "regions": [{"bbox": [list(BOX)], "phrase": "A cat"}]}
+
+
+def odvg(key: str, value: dict[str, Any], names: tuple[str, ...] = THREE) -> str:
+    size = {"width": SIZE[0], "height": SIZE[1]}
+    return lines(lambda name: {"filename": f"{name}.png", **size, key: value}, names)
+
+
+def outlined_coco(names: tuple[str, ...] = THREE) -> str:
+    data = json.loads(coco(names))
+    for row in data["annotations"]:
+        row["segmentation"] = [[8, 4, 24, 4, 24, 14, 8, 14]]
+    return json.dumps(data)
+
+
+def refs_row(number: int, **row: Any) -> dict[str, Any]:
+    return {
+        "ref_id": number,
+        "ann_id": number,
+        "image_id": number,
+        "file_name": f"COCO_train2014_00_{number}.jpg",
+        "split": "train" if number < 3 else "testA",
+        "sentences": [{"sent": "the left cat", "raw": "the LEFT cat"}],
+        **row,
+    }
+
+
+def mdetr(source: str, names: tuple[str, ...] = THREE) -> str:
+    data = json.loads(outlined_coco(names))
+    for image, row in zip(data["images"], data["annotations"], strict=True):
+        image |= {"caption": "a cat sleeps", "dataset_name": source, "tokens_negative": [[0, 12]]}
+        image |= {"width": "40", "height": "20"}
+        row["tokens_positive"] = [[0, 1], [2, 5]]
+    return json.dumps(data)
+
+
+PHRASES = (
+    Layout(
+        "ODVG of objects (Grounding DINO)",
+        "train.jsonl",
+        {**pictures(), "train.jsonl": odvg("detection", ODVG_OBJECTS)},
+        "odvg",
+    ),
+    Layout(
+        "ODVG of objects with numbers alone",
+        "train_odvg.jsonl, label_map.json, images/",
+        {
+            **pictures("images/{}.png"),
+            "train_odvg.jsonl": odvg("detection", {"instances": [{"bbox": list(BOX), "label": 0}]}),
+            "label_map.json": json.dumps({"0": "cat"}),
+        },
+        "odvg",
+    ),
+    Layout(
+        "ODVG of captions",
+        "train_vg.jsonl, val_vg.jsonl, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "train_vg.jsonl": odvg("grounding", ODVG_PHRASES),
+            "val_vg.jsonl": odvg("grounding", ODVG_PHRASES, ("d",)),
+        },
+        "odvg",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "RefCOCO as JSON",
+        "refs.json, instances.json, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "refs.json": json.dumps([refs_row(n) for n in range(4)]),
+            "instances.json": outlined_coco((*THREE, "d")),
+        },
+        "refcoco",
+        records=6,
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "gRefCOCO as JSON",
+        "grefs(unc).json, instances.json",
+        {
+            **pictures(),
+            "grefs(unc).json": json.dumps(
+                [refs_row(0, ann_id=[0]), refs_row(1, ann_id=[-1], no_target=True), refs_row(2)]
+            ),
+            "instances.json": outlined_coco(),
+        },
+        "refcoco",
+        records=6,
+        negatives=2,
+    ),
+    Layout(
+        "RefCOCO as a pickle",
+        "refs(unc).p, instances.json",
+        {**pictures(), "refs(unc).p": "(lp0\n.", "instances.json": outlined_coco()},
+        named="RefCOCO as a pickle; a pickle can run programs and is never loaded",
+    ),
+    Layout(
+        "MDETR's RefCOCO",
+        "finetune_refcoco_train.json, images/",
+        {
+            **pictures("images/{}.png"),
+            "finetune_refcoco_train.json": mdetr("refcoco"),
+        },
+        "mdetr",
+        records=6,
+    ),
+    Layout(
+        "MDETR's Flickr30k",
+        "final_flickr_separateGT_train.json, *_val.json",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "final_flickr_separateGT_train.json": mdetr("flickr"),
+            "final_flickr_separateGT_val.json": mdetr("flickr", ("d",)),
+        },
+        "mdetr",
+        split="train",
+        told=1,
+    ),
+)
+LAYOUTS = (*READ, *PHRASES, *OCR, *NAMED)
 
 
 def write_layout(layout: Layout, folder: Path) -> list[Path]:

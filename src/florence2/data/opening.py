@@ -12,6 +12,7 @@ from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.mdetr import is_mdetr, read_mdetr
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
     paddle_files,
@@ -19,8 +20,10 @@ from florence2.data.formats.ocr import (
     read_ocr_regions,
     region_file,
 )
+from florence2.data.formats.odvg import read_odvg
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
+from florence2.data.formats.refcoco import is_refs, read_refcoco
 from florence2.data.formats.voc import read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
@@ -35,6 +38,7 @@ from florence2.data.recognition import (
     recognize_folder,
     recognize_json,
     recognize_labels,
+    recognize_pickle,
     recognize_table,
 )
 from florence2.data.records import Record
@@ -58,6 +62,9 @@ FORMATS: Mapping[str, Reader] = {
     "yolo": read_yolo,
     "coco": read_coco,
     "voc": read_voc,
+    "odvg": read_odvg,
+    "refcoco": read_refcoco,
+    "mdetr": read_mdetr,
     "ocr_lines": read_ocr_lines,
     "ocr_regions": read_ocr_regions,
     "captions": read_captions,
@@ -205,6 +212,8 @@ def _format_of_file(path: Path) -> str:
             " or if it is a kit, write pictures and records with"
             f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
         )
+    if pickle := recognize_pickle(path):
+        return _reader(pickle, path)
     found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
     if found is None or (found == "coco" and not is_coco(path)):
         looks = {".json": recognize_json, ".jsonl": recognize_json}
@@ -242,10 +251,12 @@ def _format_of_folder(path: Path) -> str:
             continue
         if found := _format_of_lines(lines):
             return found
+    jsons = [file for place in COCO_PLACES for file in sorted(path.glob(place.format("*.json")))]
+    if found := _format_of_phrases(path, files, jsons):
+        return found
     trees = [file for file in files if file.suffix.lower() == ".xml"]
     if any(map(is_voc, trees)):
         return "voc"
-    jsons = [file for place in COCO_PLACES for file in sorted(path.glob(place.format("*.json")))]
     if any(map(is_coco, jsons)):
         return "coco"
     if found := _format_of_texts(path, pictures):
@@ -264,6 +275,18 @@ def _format_of_folder(path: Path) -> str:
     if not folders or why:
         raise _unknown(path, why or "")
     return "classes"
+
+
+def _format_of_phrases(path: Path, files: Sequence[Path], jsons: Sequence[Path]) -> str | None:
+    """Tell formats of phrases, whose other files look like those of objects."""
+    if any(map(is_refs, jsons)):
+        return "refcoco"
+    if any(map(is_mdetr, jsons)):
+        return "mdetr"
+    for file in files:
+        if pickle := recognize_pickle(file):
+            return _reader(pickle, path)
+    return None
 
 
 def _format_of_texts(path: Path, pictures: Sequence[Path]) -> str | None:

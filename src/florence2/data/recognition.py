@@ -55,8 +55,12 @@ _JSON: Sequence[tuple[str, Recognized]] = (
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
     (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
-    (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", LINES)),
-    (r'"sent(ences|_ids)"|"ref_id"', Recognized("a file of RefCOCO", LINES)),
+    (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", format="odvg")),
+    (r'"(sentences|sent_ids|ref_id)"\s*:', Recognized("a file of RefCOCO", format="refcoco")),
+    (
+        r'"tokens_(positive|negative|positive_eval)"\s*:',
+        Recognized("captions with spans (MDETR)", format="mdetr"),
+    ),
     (r'"conversations"\s*:', Recognized("conversations of LLaVA", LINES)),
     (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", LINES)),
     (
@@ -77,7 +81,8 @@ _JSON: Sequence[tuple[str, Recognized]] = (
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
-    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
+    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id'
+    r'|tokens_positive|tokens_negative|tokens_positive_eval)"\s*:'
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
@@ -113,6 +118,11 @@ NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
     *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
 }
+REFS_PICKLE = re.compile(r"g?refs?\b.*\.(p|pkl|pickle)", re.IGNORECASE)
+_UNPICKLE = (
+    "import json, pickle; from pathlib import Path;"
+    " Path('{}.json').write_text(json.dumps(pickle.loads(Path('{}').read_bytes())))"
+)
 _QUIET = (".md", ".rst", ".py", ".ini", ".db", ".pdf", ".html", ".ipynb", ".log", ".cache", ".sh")
 
 
@@ -217,6 +227,19 @@ def recognize_folder(
             advice = _BINARY_ADVICE.get(name, "write them as pictures and records (docs/data.md)")
             return Recognized(name, advice, place=_place(there[0], root))
     return _masks(pictures, root)
+
+
+def recognize_pickle(file: Path) -> Recognized | None:
+    """Name a pickle of RefCOCO, by its name: what is in it can run programs."""
+    if not REFS_PICKLE.fullmatch(file.name):
+        return None
+    line = _UNPICKLE.format(file.stem, file.name)
+    return Recognized(
+        "RefCOCO as a pickle",
+        "a pickle can run programs and is never loaded; where you trust it, write it as JSON:"
+        f' python -c "{line}"',
+        place=file.name,
+    )
 
 
 def recognize_labels(texts: LabelTexts, root: Path) -> Recognized | None:
