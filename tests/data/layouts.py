@@ -708,6 +708,22 @@ def mdetr(source: str, names: tuple[str, ...] = THREE) -> str:
     return json.dumps(data)
 
 
+ENTITIES = (
+    "[/EN#1/animals A cat] sits with [/EN#2/people two men] on [/EN#3/scene a beach] .\n"
+    "[/EN#2/people They] have [/EN#0/notvisual no time] for [/EN#1/animals it] .\n"
+)
+
+
+def entities(name: str) -> str:
+    first, second = voc(name).split("<name>cat</name>")
+    other = "<object><name>2</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax>"
+    return (
+        f"{first}<name>1</name><name>2</name>{second.removesuffix('</annotation>')}"
+        f"{other}<ymax>9</ymax></bndbox></object><object><name>3</name><scene>1</scene>"
+        "<nobndbox>0</nobndbox></object></annotation>"
+    )
+
+
 PHRASES = (
     Layout(
         "ODVG of objects (Grounding DINO)",
@@ -789,6 +805,32 @@ PHRASES = (
             "final_flickr_separateGT_val.json": mdetr("flickr", ("d",)),
         },
         "mdetr",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Flickr30k Entities",
+        "Sentences/, Annotations/, flickr30k-images/",
+        {
+            **pictures("flickr30k-images/{}.png"),
+            **beside("Annotations/{}.xml", entities),
+            **beside("Sentences/{}.txt", ENTITIES),
+        },
+        "flickr30k",
+        records=6,
+    ),
+    Layout(
+        "Flickr30k Entities with lists",
+        "Sentences/, Annotations/, train.txt, val.txt",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            **beside("Annotations/{}.xml", entities, (*THREE, "d")),
+            **beside("Sentences/{}.txt", ENTITIES, (*THREE, "d")),
+            "train.txt": "a\nb\nc\n",
+            "val.txt": "d\n",
+        },
+        "flickr30k",
+        records=6,
         split="train",
         told=1,
     ),

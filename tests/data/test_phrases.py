@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layouts import mdetr, outlined_coco, pictures, refs_row
+from layouts import ENTITIES, entities, mdetr, outlined_coco, pictures, refs_row
 from PIL import Image
 
 from florence2.answers import format_answer
@@ -91,10 +91,24 @@ def mdetr_files(box: Any) -> dict[str, Any]:
     return {"a.png": "", "a.json": {**data, "images": images}}
 
 
+def flickr30k_files(box: Any) -> dict[str, Any]:
+    sides = box if isinstance(box, list) else [""]
+    sides = [side + 1 if at < 2 and not isinstance(side, str) else side
+             for at, side in enumerate(sides)]  # fmt: skip
+    named = zip(("xmin", "ymin", "xmax", "ymax"), sides, strict=False)
+    given = "".join(f"<{name}>{side}</{name}>" for name, side in named)
+    tree = f"<annotation><object><name>1</name><bndbox>{given}</bndbox></object>"
+    good = "<xmin>9</xmin><ymin>5</ymin><xmax>24</xmax><ymax>14</ymax>"
+    tree += f"<object><name>2</name><bndbox>{good}</bndbox></object></annotation>"
+    text = "[/EN#1/animals a cat]\n[/EN#2/animals a dog]\n"
+    return {"images/a.png": "", "Annotations/a.xml": tree, "Sentences/a.txt": text}
+
+
 FORMATS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "odvg": odvg_files,
     "refcoco": refcoco_files,
     "mdetr": mdetr_files,
+    "flickr30k": flickr30k_files,
 }
 BROKEN: dict[str, Any] = {
     "flat": [8, 4, 8, 14],
@@ -314,3 +328,39 @@ def test_an_annotation_of_any_picture_leaves_no_question(tmp_path: Path, row: An
     records, report = read(write(tmp_path, {"a.png": "", "a.json": data}))
     assert records == []
     assert report.counts[Problem.ROW] == 1
+
+
+def flickr30k(folder: Path, text: str) -> tuple[list[Record], ReadReport]:
+    files = {"i/a.png": "", "Annotations/a.xml": entities("a"), "Sentences/a.txt": text}
+    return read(write(folder, files))
+
+
+def test_captions_of_flickr30k_have_all_boxes_of_their_phrases(tmp_path: Path) -> None:
+    (first, second), report = flickr30k(tmp_path, ENTITIES)
+    assert first.text_input == "A cat sits with two men on a beach ."
+    assert first.result.labels == ("A cat", "two men", "two men")
+    assert first.result.xyxy.tolist()[1:] == [[7, 3, 24, 14], [0, 0, 4, 9]]  # counted from 1
+    assert second.result.labels == ("They", "They", "it")
+    assert report.counts == {Problem.NO_BOX: 2}  # the scene, and what is not visual
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[/EN#7/people A man] and [/EN#1/animals a cat]", Problem.LABEL),
+        ("[/EN#1/animals a cat and [/EN#1/animals a cat]", Problem.ROW),
+        ("[/EN#1/animals a cat", Problem.ROW),
+    ],
+)
+def test_a_phrase_that_nobody_placed_leaves_no_question(tmp_path, text, problem: Problem) -> None:
+    records, report = flickr30k(tmp_path, text)
+    assert records == []
+    assert report.counts[problem] == 1
+
+
+def test_a_scene_alone_is_not_asked_and_lone_files_are_told(tmp_path: Path) -> None:
+    write(tmp_path, {"Annotations/b.xml": entities("b")})
+    records, report = flickr30k(tmp_path, "[/EN#3/scene A beach] in summer")
+    assert records == []
+    told = {Problem.NO_BOX: 1, Problem.NOT_ASKED: 3, Problem.NO_TEXT: 1}
+    assert report.counts == told  # the caption and two objects

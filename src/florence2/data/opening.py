@@ -10,6 +10,7 @@ from typing import Protocol
 from florence2.data.files import text_lines
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
+from florence2.data.formats.flickr30k import is_sentences, read_flickr30k
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
 from florence2.data.formats.mdetr import is_mdetr, read_mdetr
@@ -65,6 +66,7 @@ FORMATS: Mapping[str, Reader] = {
     "odvg": read_odvg,
     "refcoco": read_refcoco,
     "mdetr": read_mdetr,
+    "flickr30k": read_flickr30k,
     "ocr_lines": read_ocr_lines,
     "ocr_regions": read_ocr_regions,
     "captions": read_captions,
@@ -279,6 +281,8 @@ def _format_of_folder(path: Path) -> str:
 
 def _format_of_phrases(path: Path, files: Sequence[Path], jsons: Sequence[Path]) -> str | None:
     """Tell formats of phrases, whose other files look like those of objects."""
+    if any(map(is_sentences, files)):
+        return "flickr30k"
     if any(map(is_refs, jsons)):
         return "refcoco"
     if any(map(is_mdetr, jsons)):
