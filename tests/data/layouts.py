@@ -18,6 +18,13 @@ THREE = ("a", "b", "c")
 BOX = (8, 4, 24, 14)
 SHARES = "0 0.4 0.45 0.4 0.5"
 CORNERS = "8,4,24,4,24,14,8,14"
+OUTLINE = "8,4,16,3,24,4,24,14,16,13,8,14"
+KEYS = """{
+    "company": "BOOK TA .K (TAMAN DAYA) SDN BHD",
+    "date": "25/12/2018",
+    "address": "NO.53 55,57 & 59",
+    "total": "9.00"
+}"""
 
 Files = Mapping[str, str]
 
@@ -663,6 +670,73 @@ OCR = (
             ),
         },
         "ocr_regions",
+    ),
+    Layout(
+        "ICDAR MLT (a script before the text)",
+        "images/, gt/gt_*.txt",
+        {**pictures("images/{}.png"), **beside("gt/gt_{}.txt", CORNERS + ",Latin,Hello, you")},
+        "ocr_regions",
+    ),
+    Layout(
+        "RCTW (a mark before the text)",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", CORNERS + ',0,"金氏"')},
+        "ocr_regions",
+    ),
+    Layout(
+        "CTW1500",
+        "images/, labels/*.txt",
+        {**pictures("images/{}.png"), **beside("labels/{}.txt", OUTLINE + ",####Hello, you")},
+        "ocr_regions",
+    ),
+    Layout(
+        "Total-Text",
+        "images/, gt/poly_gt_*.txt",
+        {
+            **pictures("images/{}.png"),
+            **beside(
+                "gt/poly_gt_{}.txt",
+                "x: [[ 8 16 24 24 16  8]], y: [[ 4  3  4 14 13 14]], ornt: [u'c'], "
+                "transcriptions: [u'Hello']",
+            ),
+        },
+        "ocr_regions",
+    ),
+    Layout(
+        "SROIE with its key information",
+        "img/, box/*.txt, key/*.json, a_key/*.txt",
+        {
+            **pictures("img/{}.png"),
+            **beside("box/{}.txt", CORNERS + ",TOTAL 2.50"),
+            **beside("key/{}.json", KEYS),
+            **beside("a_key/{}.txt", KEYS),
+        },
+        "ocr_regions",
+    ),
+    Layout(
+        "SROIE's key information alone",
+        "img/, key/*.json",
+        {**pictures("img/{}.png"), **beside("key/{}.json", KEYS)},
+        named="the key information of SROIE; which is no OCR",
+    ),
+    Layout(
+        "SROIE's key information beside pictures",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", KEYS)},
+        named="JSON for each picture",
+    ),
+    Layout(
+        "PaddleOCR, lines of text",
+        "rec/rec_gt_train.txt, rec/train/, rec/test/",
+        {
+            **pictures("rec/train/{}.png"),
+            "rec/test/d.png": "",
+            "rec/rec_gt_train.txt": "".join(f"my/rec/train/{n}.png\tHello 1 2\n" for n in THREE),
+            "rec/rec_gt_test.txt": "my/rec/test/d.png\tHello\n",
+        },
+        "ocr_list",
+        split="train",
+        told=1,
     ),
     Layout(
         "lines of text (Tesseract, OCRopus)",

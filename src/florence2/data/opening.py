@@ -16,8 +16,10 @@ from florence2.data.formats.jsonl import read_jsonl
 from florence2.data.formats.mdetr import is_mdetr, read_mdetr
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
+    is_recognition_list,
     paddle_files,
     read_ocr_lines,
+    read_ocr_list,
     read_ocr_regions,
     region_file,
 )
@@ -68,6 +70,7 @@ FORMATS: Mapping[str, Reader] = {
     "mdetr": read_mdetr,
     "flickr30k": read_flickr30k,
     "ocr_lines": read_ocr_lines,
+    "ocr_list": read_ocr_list,
     "ocr_regions": read_ocr_regions,
     "captions": read_captions,
     "classes": read_classes,
@@ -216,6 +219,8 @@ def _format_of_file(path: Path) -> str:
         )
     if pickle := recognize_pickle(path):
         return _reader(pickle, path)
+    if is_recognition_list(path):
+        return "ocr_list"
     found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
     if found is None or (found == "coco" and not is_coco(path)):
         looks = {".json": recognize_json, ".jsonl": recognize_json}
@@ -261,7 +266,7 @@ def _format_of_folder(path: Path) -> str:
         return "voc"
     if any(map(is_coco, jsons)):
         return "coco"
-    if found := _format_of_texts(path, pictures):
+    if found := _format_of_texts(path, files, pictures):
         return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]
     texts = LabelTexts.of(captioned)
@@ -293,12 +298,14 @@ def _format_of_phrases(path: Path, files: Sequence[Path], jsons: Sequence[Path])
     return None
 
 
-def _format_of_texts(path: Path, pictures: Sequence[Path]) -> str | None:
+def _format_of_texts(path: Path, files: Sequence[Path], pictures: Sequence[Path]) -> str | None:
     """Tell the formats of texts in pictures, by the files of all pictures."""
     if any(picture.with_suffix(LINE_SUFFIX).is_file() for picture in pictures):
         return "ocr_lines"
     if any('"transcription"' in head_of(file) for file in paddle_files(path)):
         return "ocr_regions"
+    if any(map(is_recognition_list, files)):
+        return "ocr_list"
     files = [file for picture in pictures if (file := region_file(picture, path))]
     texts = LabelTexts.of(files)
     regions = sum(texts.kinds[kind] for kind in OCR_KINDS)

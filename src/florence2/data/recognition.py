@@ -61,6 +61,10 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         r'"tokens_(positive|negative|positive_eval)"\s*:',
         Recognized("captions with spans (MDETR)", format="mdetr"),
     ),
+    (
+        r'"(company|total)"\s*:[^\[\]]*"(date|address|total)"\s*:',
+        Recognized("the key information of SROIE", f"which is no OCR; {LINES}"),
+    ),
     (r'"conversations"\s*:', Recognized("conversations of LLaVA", LINES)),
     (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", LINES)),
     (

@@ -39,6 +39,7 @@ class Problem(Enum):
     PROMPT = ("prompts that no task understands", Severity.LOSS)
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
+    CORNERS = ("texts of more than four corners: the smallest rectangle around", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
