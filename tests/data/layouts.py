@@ -36,7 +36,8 @@ class Layout:
     Attributes:
         name: what people call it.
         shape: its files in short, for the table.
-        files: texts by path; each path that ends with a suffix of pictures becomes one.
+        files: texts by path; each path that ends with a suffix of pictures becomes one, a mask
+            where the text says so: its mode and value.
         read_as: the format that it is read as, or `None` if it is named.
         records: of a pass over the part, or over all.
         named: words of the sentence that names it.
@@ -909,16 +910,164 @@ PHRASES = (
         told=1,
     ),
 )
-LAYOUTS = (*READ, *PHRASES, *OCR, *NAMED)
+CLASSES = {"classes.txt": "background\ncat\n"}
+LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:250,50,83::\n"
+CAT_RGB = "mask RGB 250 50 83"
+
+MASKS = (
+    Layout(
+        "masks of classes",
+        "images/, masks/, classes.txt",
+        {**pictures("images/{}.png"), **beside("masks/{}.png", "mask L 1"), **CLASSES},
+        "masks",
+    ),
+    Layout(
+        "masks in black and white",
+        "images/, masks/, classes.txt with one name",
+        {
+            **pictures("images/{}.png"),
+            **beside("masks/{}.png", "mask L 255"),
+            "classes.txt": "polyp",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of Carvana",
+        "train/, train_masks/*_mask.png, classes.txt",
+        {
+            **pictures("train/{}.png"),
+            **beside("train_masks/{}_mask.png", "mask 1 1"),
+            "classes.txt": "car",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of Roboflow",
+        "train/*_mask.png, train/_classes.csv, valid/",
+        {
+            **pictures("train/{}.png"),
+            **beside("train/{}_mask.png", "mask L 1"),
+            "train/_classes.csv": "Pixel Value, Class\n0, background\n1, cat\n",
+            "valid/d.png": "",
+            "valid/d_mask.png": "mask L 1",
+            "valid/_classes.csv": "Pixel Value, Class\n0, background\n1, cat\n",
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks of CVAT",
+        "labelmap.txt, JPEGImages/, SegmentationClass/, SegmentationObject/",
+        {
+            **pictures("JPEGImages/{}.png"),
+            **beside("SegmentationClass/{}.png", CAT_RGB),
+            **beside("SegmentationObject/{}.png", "mask RGB 128 0 0"),
+            "labelmap.txt": LABELMAP,
+            "ImageSets/Segmentation/default.txt": "a\nb\nc\n",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of VOC with lists",
+        "JPEGImages/, SegmentationClass/, SegmentationObject/, classes.txt",
+        {
+            **pictures("VOC2012/JPEGImages/{}.png", (*THREE, "d")),
+            **beside("VOC2012/SegmentationClass/{}.png", "mask P 1", (*THREE, "d")),
+            **beside("VOC2012/SegmentationObject/{}.png", "mask P 3", (*THREE, "d")),
+            "VOC2012/ImageSets/Segmentation/train.txt": "a\nb\nc\n",
+            "VOC2012/ImageSets/Segmentation/val.txt": "d\n",
+            **CLASSES,
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks of Cityscapes",
+        "leftImg8bit/train/x/, gtFine/train/x/*_labelIds.png, classes.txt",
+        {
+            **pictures("leftImg8bit/train/x/{}_leftImg8bit.png"),
+            "leftImg8bit/val/y/d_leftImg8bit.png": "",
+            **beside("gtFine/train/x/{}_gtFine_labelIds.png", "mask L 1"),
+            **beside("gtFine/train/x/{}_gtFine_color.png", "mask RGB 1 2 3"),
+            "gtFine/val/y/d_gtFine_labelIds.png": "mask L 1",
+            **CLASSES,
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks of ADE20K",
+        "images/training/, annotations/training/, classes.txt",
+        {
+            **pictures("images/training/{}.png"),
+            "images/validation/d.png": "",
+            **beside("annotations/training/{}.png", "mask L 2"),
+            "annotations/validation/d.png": "mask L 2",
+            "classes.txt": "other\nwall\nbuilding\n",
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks, a file for each object",
+        "*.png, *_mask_0.png, *_mask_1.png, classes.txt",
+        {
+            **pictures(),
+            **beside("{}_mask_0.png", "mask L 255"),
+            **beside("{}_mask_1.png", "mask L 255"),
+            "classes.txt": "cat",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of the Data Science Bowl",
+        "ID/images/ID.png, ID/masks/*.png, classes.txt",
+        {
+            **pictures("stage1/{0}/images/{0}.png"),
+            **beside("stage1/{}/masks/4f2.png", "mask L 255"),
+            **beside("stage1/{}/masks/9c1.png", "mask L 255"),
+            "classes.txt": "nucleus",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks, a folder for each class",
+        "images/, masks/cat/, masks/dog/",
+        {
+            **pictures("images/{}.png"),
+            **beside("masks/cat/{}.png", "mask L 255", ("a", "b")),
+            **beside("masks/dog/{}.png", "mask L 255", ("b", "c")),
+        },
+        "masks",
+        records=4,
+    ),
+)
+LAYOUTS = (*READ, *PHRASES, *MASKS, *OCR, *NAMED)
+
+
+def draw_mask(path: Path, mode: str, *value: str) -> None:
+    """Draw the box with a value on 0."""
+    image = Image.new(mode, SIZE)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+    colour = tuple(map(int, value))
+    image.paste(colour if len(colour) > 1 else colour[0], BOX)
+    image.save(path)
 
 
 def write_layout(layout: Layout, folder: Path) -> list[Path]:
-    """Write a layout; returns its pictures."""
+    """Write a layout; returns its pictures, without masks."""
     made = []
     for number, (name, text) in enumerate(layout.files.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".png":
+        if text.startswith("mask"):
+            draw_mask(path, *text.split()[1:])
+        elif path.suffix == ".png":
             Image.new("RGB", SIZE, (number, 60, 120)).save(path)
             made.append(path)
         else:

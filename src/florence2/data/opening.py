@@ -13,6 +13,7 @@ from florence2.data.formats.coco import read_coco
 from florence2.data.formats.flickr30k import is_sentences, read_flickr30k
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.mask_pictures import read_mask_pictures
 from florence2.data.formats.mdetr import is_mdetr, read_mdetr
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
@@ -65,6 +66,7 @@ FORMATS: Mapping[str, Reader] = {
     "yolo": read_yolo,
     "coco": read_coco,
     "voc": read_voc,
+    "masks": read_mask_pictures,
     "odvg": read_odvg,
     "refcoco": read_refcoco,
     "mdetr": read_mdetr,
@@ -159,7 +161,7 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
     Of a folder, these are all below it; of a file, those in the folders of pictures it names.
     """
     folders = {path} if path.is_dir() else {picture.parent for picture in report.pictures}
-    seen = {os.path.abspath(picture) for picture in report.pictures}
+    seen = {os.path.abspath(picture) for picture in report.pictures | report.masks}
     problem = Problem.UNNAMED if report.part is None else Problem.OTHER_PART
     what = "no row or label names it"
     if report.part is not None:

@@ -71,6 +71,7 @@ class ReadReport:
         counts: how often each problem was met.
         cases: the first cases of each problem in words, with file and line or id.
         pictures: the files that were looked at; what else lies there is told at the end.
+        masks: pictures that are labels of others.
         part: of the dataset, if it is divided.
     """
 
@@ -80,6 +81,7 @@ class ReadReport:
         self.counts: Counter[Problem] = Counter()
         self.cases: dict[Problem, list[str]] = {}
         self.pictures: set[Path] = set()
+        self.masks: set[Path] = set()
         self.part: str | None = None
 
     def add(self, problem: Problem, where: str, what: object) -> None:
