@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
     parser.add_argument("--task", help="what to ask, where the dataset leaves a choice")
     parser.add_argument("--split", help="train, val or test, where it is divided")
+    add_flag(parser, "--voc-origin")
     parser.add_argument("--count", type=int, metavar="N", help="pictures at most (default: all)")
     for flag in ("--model", "--adapter", "--tokenizer", "--beams", "--device", "--threads"):
         add_flag(parser, flag)
@@ -74,7 +75,9 @@ def choose_records(arguments: argparse.Namespace) -> "list[Record]":
     from florence2.evaluation.suites import draw_pictures
 
     asked = [] if arguments.task is None else [Task.parse(arguments.task)]
-    dataset = open_dataset(arguments.dataset, tasks=asked, split=arguments.split)
+    dataset = open_dataset(
+        arguments.dataset, tasks=asked, split=arguments.split, voc_origin=arguments.voc_origin
+    )
     tasks = {task for task in Task if task.answer_kind in KINDS}
     records = [record for record in dataset if record.task in tasks]
     if not dataset.report.counts[Problem.OTHER_TASK]:  # else it is the task that is wrong

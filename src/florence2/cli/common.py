@@ -43,6 +43,11 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "threads to compute with on the CPU (default: the CPUs that this process may use)",
     },
+    "--voc-origin": {
+        "type": int,
+        "choices": (0, 1),
+        "help": "the first pixel in VOC files (default: found by their boxes, and told)",
+    },
     "--beams": {"type": int, "metavar": "N", "help": "beams of the search (published default 3)"},
 }
 

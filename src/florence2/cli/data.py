@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from florence2.cli.common import add_flag
 from florence2.cli.edge import json_line, readable
 from florence2.errors import ConfigError, DataError
 from florence2.tasks import Task
@@ -94,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a dataset in any format of docs/data.md")  # fmt: skip
     parser.add_argument("--format", help="how to read it (default: found by looking)")
     parser.add_argument("--split", help="only this part")
+    add_flag(parser, "--voc-origin")
     parser.add_argument("--task", help="what is asked, with commas (default: what it is made for)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw labels of some pictures")
@@ -144,7 +146,13 @@ def read(arguments: argparse.Namespace) -> "tuple[dict[str, list[Record]], Summa
     seen: set[str] = set()
     masks: set[Path] = set()
     for part in parts:
-        each = open_dataset(arguments.dataset, dataset.format, tasks=asked, split=part)
+        each = open_dataset(
+            arguments.dataset,
+            dataset.format,
+            tasks=asked,
+            split=part,
+            voc_origin=arguments.voc_origin,
+        )
         records[part or ""] = list(each)
         reports.append(each.report)
         seen |= {str(path) for path in each.report.pictures}

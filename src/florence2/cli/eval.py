@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="PATH", required=True,
                         help="a dataset in any format of docs/data.md")  # fmt: skip
     parser.add_argument("--split", help="train, val or test, where it is divided")
+    add_flag(parser, "--voc-origin")
     add_measuring_arguments(parser)
 
 
@@ -59,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.data import open_dataset
     from florence2.evaluation.suites import dataset_suites
 
-    dataset = open_dataset(arguments.data, split=arguments.split)
+    dataset = open_dataset(arguments.data, split=arguments.split, voc_origin=arguments.voc_origin)
     records = list(dataset)
     dataset.require_records()
     suites = list(dataset_suites(records, arguments.count))

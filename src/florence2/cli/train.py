@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TASKS",
     )
     add("--split", "the part to train on, where data is divided (default: train, else trainval)")
+    add_flag(parser, "--voc-origin", default=argparse.SUPPRESS)
     add("--steps", "length in steps (default: by the size of model and data)", type=int)
     add("--epochs", "length in passes over the data instead", type=float)
     add("--batch-size", "pictures of a step (default 8)", type=int)

@@ -8,8 +8,9 @@ its folder; or the one of that name, if there is one only. A number behind the n
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import dirname
 from pathlib import Path
 
 from florence2.data.parts import part_named
@@ -98,28 +99,37 @@ class MaskFiles:
 def pair_masks(files: Sequence[Path], root: Path) -> MaskFiles:
     """Divide the picture files below a folder into pictures and their masks."""
     found = MaskFiles()
-    folders = {part for file in files for part in file.relative_to(root).parts[:-1]}
-    mask_folders = {folder for folder in folders if is_mask_folder(folder, folders)}
-    in_folder = {
-        file: not mask_folders.isdisjoint(file.relative_to(root).parts[:-1]) for file in files
-    }
-    stems = {stem for file in files if not in_folder[file] for stem in _stems(file)}
-    candidates: list[Path] = []
-    for file in files:
-        plain = _SUFFIX.sub("", file.stem)
-        is_mask = in_folder[file] or (plain != file.stem and plain in stems)
-        (candidates if is_mask else found.pictures).append(file)
+    # Many files lie in few folders.
+    folders = {place: Path(place).relative_to(root).parts for place in set(map(dirname, files))}
+    names = {name for parts in folders.values() for name in parts}
+    mask_names = {name for name in names if is_mask_folder(name, names)}
+    of_masks = {folder for folder, parts in folders.items() if not mask_names.isdisjoint(parts)}
+    in_folder = [dirname(file) in of_masks for file in files]
+    plain_stems = [_SUFFIX.sub("", file.stem) for file in files]
+    is_suffixed = [plain != file.stem for plain, file in zip(plain_stems, files, strict=True)]
+    if not any(in_folder) and not any(is_suffixed):
+        found.pictures += files
+        return found
+    rows = list(zip(files, in_folder, is_suffixed, plain_stems, strict=True))
+    stems = {stem for file, inside, *_ in rows if not inside for stem in _stems(file)}
+    candidates: list[tuple[Path, bool]] = []
+    for file, inside, suffixed, plain in rows:
+        if inside or (suffixed and plain in stems):
+            candidates.append((file, inside))
+        else:
+            found.pictures.append(file)
+    places = {folder: _place(parts) for folder, parts in folders.items()}
     index: dict[object, list[Path]] = {}
-    for picture in found.pictures:
+    for picture in found.pictures if candidates else ():
         for stem in _stems(picture):
-            index.setdefault((_place(picture, root), stem), []).append(picture)
+            index.setdefault((places[dirname(picture)], stem), []).append(picture)
             index.setdefault(stem, []).append(picture)
-    for file in candidates:
+    for file, inside in candidates:
         if _OTHER_FORM.search(file.stem):
             found.others.append(file)
-        elif (pair := _picture_of(file, in_folder[file], root, index)) is None:
+        elif (pair := _picture_of(file, inside, places, index)) is None:
             found.lone.append(file)
-        elif OBJECT_FOLDER in (part.lower() for part in file.relative_to(root).parts[:-1]):
+        elif OBJECT_FOLDER in map(str.lower, folders[dirname(file)]):
             found.objects[pair[0]] = file
         else:
             found.masks.setdefault(pair[0], []).append(pair[1])
@@ -158,10 +168,9 @@ def _stems(picture: Path) -> set[str]:
     return {picture.stem, plain, _PICTURE_PREFIX.sub("", picture.stem)}
 
 
-def _place(file: Path, root: Path) -> tuple[str, ...]:
+def _place(folders: Iterable[str]) -> tuple[str, ...]:
     """The folders of a file, without those that say picture or mask alone."""
-    plain = (_plain(part) for part in file.relative_to(root).parts[:-1])
-    return tuple(part for part in plain if part)
+    return tuple(part for part in map(_plain, folders) if part)
 
 
 def _plain(folder: str) -> str:
@@ -173,10 +182,13 @@ def _plain(folder: str) -> str:
 
 
 def _picture_of(
-    file: Path, in_folder: bool, root: Path, index: dict[object, list[Path]]
+    file: Path,
+    in_folder: bool,
+    places: Mapping[str, tuple[str, ...]],
+    index: Mapping[object, list[Path]],
 ) -> tuple[Path, MaskFile] | None:
     """The picture of a mask, and what its name tells."""
-    place = _place(file, root)
+    place = places[dirname(file)]
     tried: list[tuple[str, int | None]] = []
     if in_folder:
         tried += [(file.stem, None), (_MASK_PREFIX.sub("", file.stem), None)]
@@ -187,7 +199,7 @@ def _picture_of(
     for stem, number in tried:
         for key in ((place, stem), stem):
             if len(pictures := index.get(key, [])) == 1:
-                of_picture = _place(pictures[0], root)
+                of_picture = places[dirname(pictures[0])]
                 group = "/".join(part for part in place if part not in of_picture)
                 return pictures[0], MaskFile(file, group, number)
     # A folder of the picture's name, with a file for each object.

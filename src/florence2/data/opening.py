@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +29,7 @@ from florence2.data.formats.odvg import read_odvg
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
 from florence2.data.formats.refcoco import is_refs, read_refcoco
-from florence2.data.formats.voc import read_voc
+from florence2.data.formats.voc import ORIGINS, read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
 from florence2.data.label_texts import OCR_KINDS, LabelTexts
@@ -91,15 +92,24 @@ class Dataset:
     """
 
     def __init__(
-        self, path: Path, format: str, tasks: Sequence[Task], split: str | None, strict: bool
+        self,
+        path: Path,
+        format: str,
+        tasks: Sequence[Task] = (),
+        split: str | None = None,
+        strict: bool = False,
+        voc_origin: int | None = None,
     ) -> None:
         self.path, self.format = path, format
         self.tasks, self.split, self.strict = tuple(tasks), split, strict
+        self.voc_origin = voc_origin
         self.report = ReadReport(strict)
 
     def __iter__(self) -> Iterator[Record]:
         self.report = report = ReadReport(self.strict)
-        read = FORMATS[self.format]
+        read: Reader = FORMATS[self.format]
+        if self.format == "voc":
+            read = partial(read_voc, origin=self.voc_origin)
         yield from read(self.path, report, tasks=self.tasks, split=self.split)
         tell_of_the_rest(self.path, report)
 
@@ -118,7 +128,7 @@ class Dataset:
     def parts(self) -> tuple[str, ...]:
         """Return the parts of which one has to be chosen; none if the dataset is not divided."""
         try:
-            next(iter(Dataset(self.path, self.format, self.tasks, None, False)), None)
+            next(iter(Dataset(self.path, self.format, self.tasks)), None)
         except PartsError as error:
             return error.parts
         return ()
@@ -131,6 +141,7 @@ def open_dataset(
     tasks: Sequence[Task | str] = (),
     split: str | None = None,
     strict: bool = False,
+    voc_origin: int | None = None,
 ) -> Dataset:
     """Open a dataset; nothing but its format is read before the first pass.
 
@@ -141,18 +152,22 @@ def open_dataset(
             for if none is given.
         split: "train", "val" or "test", for a dataset that is divided into parts.
         strict: raise `DataError` where a row or object would be lost, rather than count it.
+        voc_origin: the number of the first pixel in VOC files, 0 or 1; found out by their boxes,
+            and told, if it is not given.
 
     Raises:
         DataError: if the path holds no dataset of a known format.
     """
     path = Path(path)
+    if voc_origin not in (None, *ORIGINS):
+        raise DataError(f"voc_origin must be 0 or 1; got {voc_origin!r}")
     if format is None:
         format = detect_format(path)
     elif format not in FORMATS:
         raise DataError(f"format {format!r} is unknown; choose one of {', '.join(FORMATS)}")
     elif not path.exists():
         raise DataError(f"dataset {str(path)!r} does not exist; check the path")
-    return Dataset(path, format, [Task.parse(task) for task in tasks], split, strict)
+    return Dataset(path, format, [Task.parse(task) for task in tasks], split, strict, voc_origin)
 
 
 def tell_of_the_rest(path: Path, report: ReadReport) -> None:

@@ -41,6 +41,7 @@ class Problem(Enum):
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
     CORNERS = ("texts of more than four corners: the smallest rectangle around", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
+    ORIGIN = ("VOC datasets whose boxes were looked at for the first pixel", Severity.NOTE)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)

@@ -54,6 +54,7 @@ class Reader:
         held_out: share of the pictures to hold out where there is no part "val".
         split: the part to train on, where the data is divided; "train" or "trainval" if `None`.
         pictures: where pictures that have no file are put, so that they need no memory.
+        voc_origin: see `open_dataset`.
     """
 
     maker: ExampleMaker
@@ -63,6 +64,7 @@ class Reader:
     seed: int
     pictures: PictureFolder
     split: str | None = None
+    voc_origin: int | None = None
 
     def read(self, paths: Sequence[WeightedPath]) -> TrainingData:
         """Read all paths.
@@ -147,7 +149,7 @@ class Reader:
         return tuple(val[row] for row in sorted(drawn[:MAX_HELD_OUT])), report
 
     def _records(self, path: str, split: str | None) -> tuple[tuple[Record, ...], ReadReport]:
-        dataset = open_dataset(path, tasks=self.tasks, split=split)
+        dataset = open_dataset(path, tasks=self.tasks, split=split, voc_origin=self.voc_origin)
         records = tuple(
             record
             if isinstance(record.image, Path)

@@ -356,6 +356,7 @@ def prepare(options: FinetuneOptions, world: ProcessGroup = SINGLE_PROCESS) -> F
         options.seed,
         PictureFolder(options.output / "pictures"),
         options.split,
+        options.voc_origin,
     ).read(options.data)
     return Finetuning(options, loaded, data, maker, choose_trained(model, options), world)
 

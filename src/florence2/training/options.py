@@ -54,6 +54,7 @@ class FinetuneOptions:
         tasks: what is asked about each picture; what the dataset is made for if there is none.
         held_out: share of the pictures to measure on, where a dataset has no part "val".
         split: the part to train on, where a dataset is divided; "train" or "trainval" if `None`.
+        voc_origin: see `open_dataset`.
         steps, epochs: how long; at most one of the two.
         side: pixels to which pictures are resized.
         augment: mirror, cut and brighten pictures where the answer stays right.
@@ -74,6 +75,7 @@ class FinetuneOptions:
     tasks: tuple[Task, ...] = ()
     held_out: float = 0.2
     split: str | None = None
+    voc_origin: int | None = None
     steps: int | None = None
     epochs: float | None = None
     batch_size: int | None = None

@@ -40,7 +40,7 @@ def test_the_whole_picture_is_the_whole_picture(tmp_path: Path) -> None:
     )
     (record,), report = read(folder, strict=True)
     assert found(record) == [("ant", [2.5, 1, 3.5, 2]), ("猫", [0, 0, 40, 20])]
-    assert not report.counts
+    assert counts(report) == {Problem.ORIGIN: 1}
 
 
 def test_difficult_objects_are_to_be_ignored(tmp_path: Path) -> None:
@@ -68,10 +68,56 @@ def test_outlines_and_turned_boxes_are_read(tmp_path: Path) -> None:
     assert len(records) == 3
 
 
-def test_files_that_count_from_0_are_cut_at_the_edge(tmp_path: Path) -> None:
-    (record,), report = read(write_dataset(tmp_path, item("cat", 0, 5, 9, 9)), strict=True)
-    assert found(record) == [("cat", [0, 4, 9, 9])]
-    assert counts(report) == {Problem.CLIPPED: 1}
+# The box 10, 20, 40, 60 as each tool writes it, with a box at the edge.
+@pytest.mark.parametrize(
+    ("edge", "inner", "origin"),
+    [
+        pytest.param((1, 1, 9, 9), (11, 21, 40, 60), 1, id="VOC, supervision"),
+        pytest.param((0, 0, 9, 9), (10, 20, 40, 60), 0, id="Label Studio, globox, panlabel"),
+        pytest.param(
+            ("0.0", "0.0", "9.0", "9.0"),
+            ("10.0", "20.0", "40.0", "60.0"),
+            0,
+            id="datumaro, whole",
+        ),
+        pytest.param((5, 5, 9, 9), ("10.0", "19.999999", "40", "60"), 0, id="datumaro, fractions"),
+        pytest.param((0, 1, 9, 9), (10, 20, 40, 60), 0, id="as many zeros as ones"),
+    ],
+)
+def test_the_first_pixel_is_found_out(tmp_path: Path, edge, inner, origin) -> None:
+    write_picture(tmp_path / "1.jpg", (64, 64))
+    options = {"size": (64, 64)}
+    text = annotation(item("ant", *edge), item("cat", *inner), **options)
+    write_text(tmp_path / "1.xml", text)
+    (record,), report = read(tmp_path, strict=True)
+    boxes = dict(found(record))
+    assert boxes["cat"] == pytest.approx([10, 20, 40, 60])
+    told = report.cases.get(Problem.ORIGIN, [])
+    assert [case for case in told if "from 0" in case] == told[: 1 - origin]
+    for given, shift in ((0, 0), (1, 1)):
+        (record,), report = read(tmp_path, strict=True, voc_origin=given)
+        low = [float(side) - shift for side in inner[:2]]
+        assert dict(found(record))["cat"] == pytest.approx([*low, 40, 60])
+        assert Problem.ORIGIN not in report.counts
+
+
+def test_the_first_pixel_is_found_by_all_files_and_a_mistake_is_none(tmp_path: Path) -> None:
+    for name, low in zip("123", (1, 1, 0), strict=True):
+        write_picture(tmp_path / f"{name}.jpg")
+        text = annotation(item("cat", low, 5, 9, 9), name=f"{name}.jpg")
+        write_text(tmp_path / f"{name}.xml", text)
+    records, report = read(tmp_path, strict=True)
+    assert [found(record) for record in records] == [[("cat", [0, 4, 9, 9])]] * 3
+    assert counts(report) == {Problem.CLIPPED: 1, Problem.ORIGIN: 1}
+    assert report.cases[Problem.ORIGIN] == [
+        f"{tmp_path.name}: from 1, as VOC does: of 6 left and upper sides, 1 are 0 or a fraction,"
+        " and 2 are 1"
+    ]
+
+
+def test_a_first_pixel_beyond_both_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="voc_origin must be 0 or 1; got 2"):
+        read(write_dataset(tmp_path, item("cat", 1, 5, 9, 9)), voc_origin=2)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 VOC counts pixels from 1 and includes the last, so the box of a whole picture of 500 x 375 pixels is
 1, 1, 500, 375. In continuous coordinates that is 0, 0, 500, 375: one is taken off x_min and y_min
-only, and put back on writing. Files that count from 0 come one pixel too far to the upper left;
-where they touch the edge, the report counts boxes as cut. Objects marked difficult are to be
-ignored, as in VOC's own measure. Outlines (`polygon`, of Roboflow) and turned boxes (`robndbox`, of
-roLabelImg) count in continuous pixels.
+only, and put back on writing. Many tools write VOC files that count from 0 (Label Studio, datumaro,
+globox, panlabel), where nothing is to be taken off; the boxes of all files together tell which it
+is. Objects marked difficult are to be ignored, as in VOC's own measure. Outlines (`polygon`, of
+Roboflow) and turned boxes (`robndbox`, of roLabelImg) count in continuous pixels.
 """
 
 import re
@@ -43,11 +43,20 @@ from florence2.results import Boxes
 from florence2.tasks import Task
 
 LISTS = "ImageSets/Main"
+ORIGINS = (0, 1)
+# What our writer says, whose boxes keep their fractions.
+_FROM_1 = "florence2, pixels from 1"
+_LOW_SIDE = re.compile(r"<[xy]min>\s*([-+.\deE]+)\s*</")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_voc(
-    path: Path, report: ReadReport, *, tasks: Sequence[Task] = (), split: str | None = None
+    path: Path,
+    report: ReadReport,
+    *,
+    tasks: Sequence[Task] = (),
+    split: str | None = None,
+    origin: int | None = None,
 ) -> Iterator[Record]:
     """Yield records of the XML files in a folder and in folders inside.
 
@@ -59,14 +68,55 @@ def read_voc(
         tasks: tasks of `OBJECT_TASKS`, detection if none is given.
         split: the list in `ImageSets/Main` to follow ("train", "val", "trainval", "test"), or the
             folder inside to read ("train" with "valid", as Roboflow writes it).
+        origin: the number of the first pixel, 0 or 1; by the boxes of all files if not given.
     """
     tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
-    for file in _annotation_files(path, split, report):
-        yield from _records_of(file, path, tasks, report)
-
-
-def _annotation_files(path: Path, split: str | None, report: ReadReport) -> list[Path]:
     trees = [file for file in files_in(path) if file.suffix.lower() == ".xml"]
+    files = _annotation_files(trees, path, split, report)
+    if origin is None:
+        origin = _origin(trees, report, path.name)
+    for file in files:
+        yield from _records_of(file, path, tasks, report, origin)
+
+
+def _origin(trees: Sequence[Path], report: ReadReport, where: str) -> int:
+    """Find out the number of the first pixel: boxes at the upper and left edge begin with it.
+
+    A few boxes that begin at 0 are mistakes where more begin at 1. So are fractions: VOC2012 has
+    some, and files that count from 0 in floats have them everywhere.
+    """
+    from_0 = from_1 = sides = 0
+    for file in trees:
+        try:
+            text = xml_text(file)
+        except (OSError, ValueError, LookupError):
+            continue  # told when it is read
+        if _FROM_1 in text:
+            return 1
+        for written in _LOW_SIDE.findall(text):
+            try:
+                side = float(written)
+            except ValueError:
+                continue
+            sides += 1
+            from_0 += side == 0 or side % 1 != 0
+            from_1 += side == 1
+    if not sides:
+        return 1
+    seen = (
+        f"of {sides:,} left and upper sides, {from_0:,} are 0 or a fraction, and {from_1:,} are 1"
+    )
+    if from_0 and from_0 >= from_1:
+        report.add(Problem.ORIGIN, where, f"from 0: {seen}")
+        return 0
+    if from_0 or not from_1:
+        report.add(Problem.ORIGIN, where, f"from 1, as VOC does: {seen}")
+    return 1
+
+
+def _annotation_files(
+    trees: Sequence[Path], path: Path, split: str | None, report: ReadReport
+) -> list[Path]:
     lists = _lists(path)
     if not lists:
         parts = divide(trees, path)
@@ -101,7 +151,7 @@ def _lists(path: Path) -> list[Path]:
 
 
 def _records_of(
-    file: Path, root: Path, tasks: Sequence[Task], report: ReadReport
+    file: Path, root: Path, tasks: Sequence[Task], report: ReadReport, origin: int
 ) -> Iterator[Record]:
     folders = [*twin_folders(file.parent, root), file.parent, root]
     folders.sort(key=lambda folder: folder.name not in ("JPEGImages", "images"))
@@ -122,7 +172,7 @@ def _records_of(
     found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, annotated)
     if found is None:
         return
-    objects = [_object(item, found[1], report, file.name) for item in tree.iter("object")]
+    objects = [_object(item, found[1], report, file.name, origin) for item in tree.iter("object")]
     yield from object_records(LabelledPicture.of(*found, objects, file.name), tasks, report)
 
 
@@ -146,11 +196,13 @@ def _annotated_size(tree: Element) -> Size | None:
     return (width, height) if width and height else None
 
 
-def _object(item: Element, size: Size, report: ReadReport, file: str) -> LabelledObject | None:
+def _object(
+    item: Element, size: Size, report: ReadReport, file: str, origin: int
+) -> LabelledObject | None:
     label = item.findtext("name") or ""
     where = f"{file}, object {label.strip()!r}"
     try:
-        box, parts = _box(item), _outline(item)
+        box, parts = _box(item, origin), _outline(item)
         if box is None and not parts:
             raise DataError("it has none of bndbox, polygon and robndbox")
     except Florence2Error as error:
@@ -163,11 +215,11 @@ def _object(item: Element, size: Size, report: ReadReport, file: str) -> Labelle
     return found
 
 
-def _box(item: Element) -> Box | None:
+def _box(item: Element, origin: int) -> Box | None:
     if item.find("bndbox") is None:
         return None
     x_min, y_min, x_max, y_max = (number(item.findtext(f"bndbox/{side}"), side) for side in SIDES)
-    return x_min - 1, y_min - 1, x_max, y_max
+    return x_min - origin, y_min - origin, x_max, y_max
 
 
 def _outline(item: Element) -> list[Array]:
@@ -215,6 +267,7 @@ def write_voc(records: Iterable[Record], folder: Path) -> None:
 def _tree(name: str, boxes: Boxes) -> Element:
     tree = Element("annotation")
     SubElement(tree, "filename").text = name
+    SubElement(SubElement(tree, "source"), "annotation").text = _FROM_1
     size = SubElement(tree, "size")
     for side, value in zip(("width", "height", "depth"), (*boxes.image_size, 3), strict=True):
         SubElement(size, side).text = str(value)
