@@ -634,6 +634,18 @@ NAMED = (
         named="no known format",
     ),
     Layout(
+        "COCO panoptic",
+        "panoptic_train2017.json, panoptic_train2017/",
+        {
+            **pictures("train2017/{}.png"),
+            **pictures("annotations/panoptic_train2017/{}.png"),
+            "annotations/panoptic_train2017.json": coco().replace(
+                '"category_id": 1', '"segments_info": [{"id": 7, "category_id": 1}]'
+            ),
+        },
+        named="COCO panoptic",
+    ),
+    Layout(
         "TFRecord",
         "*.tfrecord",
         {**pictures("samples/{}.png"), "train.tfrecord": "x"},

@@ -168,7 +168,8 @@ def test_a_jpeg_is_no_mask(tmp_path: Path) -> None:
     records, report = read(path)
     assert records == []
     assert report.cases[Problem.ROW] == [
-        "images/a.png: a.jpg is a JPEG, whose values are not exact; save it as PNG"
+        "images/a.png: a.jpg is a JPEG, whose values are not exact; save it as PNG, each value"
+        " rounded to the nearest that means something"
     ]
 
 
@@ -244,6 +245,36 @@ def test_an_unclear_object_of_voc_leaves_no_question(tmp_path, classes, numbers)
     records, report = read(write(tmp_path, voc(classes, numbers)))
     assert records == []
     assert report.counts == {Problem.LABEL: 1, Problem.INCOMPLETE: 1}
+
+
+def test_a_picture_without_numbered_objects_leaves_no_question(tmp_path: Path) -> None:
+    files = voc(values((1, LEFT)), values((1, LEFT)))
+    files |= {"JPEGImages/b.png": None, "SegmentationClass/b.png": values((1, LEFT), (1, LOW))}
+    (record,), report = read(write(tmp_path, files))
+    assert record.image.name == "a.png"
+    assert report.counts == {Problem.ROW: 1}  # two cats would be taken for one
+
+
+def test_values_number_the_objects_of_one_class(tmp_path: Path) -> None:
+    files = {
+        "PNGImages/a.png": None,
+        "SegmentationObject/a_mask.png": values((1, LEFT), (2, RIGHT), (255, LOW)),
+        "classes.txt": "pedestrian",
+    }
+    (record,), report = read(write(tmp_path, files))
+    assert len(record.result.xyxy) == 3 and not report.counts
+    write(tmp_path, {"classes.txt": "background\npedestrian\ncar"})
+    records, report = read(tmp_path)
+    assert (records, report.counts) == ([], {Problem.ROW: 1})
+
+
+def test_many_values_without_a_name_are_told_once(tmp_path: Path) -> None:
+    mask = np.tile(np.arange(40, dtype=np.uint8), (20, 1))
+    records, report = read(write(tmp_path, one(mask, "cat")))
+    assert records == []
+    assert report.cases[Problem.LABEL] == [
+        "images/a.png: the values 2, 3, 4 and 35 more have no name"
+    ]
 
 
 def test_folders_name_classes(tmp_path: Path) -> None:

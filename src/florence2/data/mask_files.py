@@ -18,14 +18,14 @@ from florence2.data.parts import part_named
 MASK_FOLDERS = frozenset(
     (
         *("mask", "masks", "segmentation", "segmentations", "gt", "gtfine", "ground_truth"),
-        *("segmentationclass", "segmentationobject", "groundtruth", "targets"),
+        *("segmentationclass", "segmentationobject", "groundtruth", "ground truth", "targets"),
         *("label", "labels", "annotation", "annotations"),
     )
 )
 PICTURE_FOLDERS = frozenset(
     ("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures", "photos", "input")
 )
-OBJECT_FOLDER = "segmentationobject"  # of VOC: its values number objects
+OBJECT_FOLDER = "segmentationobject"  # as VOC calls it: values number objects
 NAME_FILES = (
     *("labelmap.txt", "label_colors.txt", "class_dict.csv", "_classes.csv", "classes.txt"),
     *("class_names.txt", "labels.txt"),

@@ -53,6 +53,10 @@ _JSON: Sequence[tuple[str, Recognized]] = (
     ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
+    (
+        r'"segments_info"\s*:',
+        Recognized("COCO panoptic", "convert it with panopticapi's panoptic2detection_coco_format"),
+    ),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
     (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
     (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", format="odvg")),
@@ -86,7 +90,7 @@ _JSON: Sequence[tuple[str, Recognized]] = (
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
     r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id'
-    r'|tokens_positive|tokens_negative|tokens_positive_eval)"\s*:'
+    r'|segments_info|tokens_positive|tokens_negative|tokens_positive_eval)"\s*:'
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {

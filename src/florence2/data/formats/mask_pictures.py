@@ -6,10 +6,10 @@
 
 Masks of classes do not tell objects apart. They answer one task: all pixels of a class, asked by
 its name (`<REFERRING_EXPRESSION_SEGMENTATION>`). Masks of objects are one file for each
-(`1_mask_0.png`, `1_mask_1.png`), or VOC's `SegmentationObject` beside `SegmentationClass`; they
-answer all tasks about objects. Void (255, or what is called so) belongs to no class; where it is
-wider than a border, something lies there that nobody named, and the picture is left out of tasks
-that ask for all.
+(`1_mask_0.png`, `1_mask_1.png`), or VOC's `SegmentationObject` beside `SegmentationClass`, or
+alone where there is one class; they answer all tasks about objects. Void (255, or what is called
+so) belongs to no class; where it is wider than a border, something lies there that nobody named,
+and the picture is left out of tasks that ask for all.
 """
 
 import re
@@ -44,6 +44,7 @@ from florence2.tasks import Task
 
 LISTS = "ImageSets/Segmentation"
 WHITE = 255
+_UNKNOWN = "\0"  # no name of a class
 _VOID_VALUES = (224 << 16 | 224 << 8 | 192,)  # the colour of VOC's borders
 BORDER = 16  # pixels; VOC's borders of void are narrower, also where three meet
 BACKGROUND_NAMES = frozenset(("background", "bg", "unlabeled", "unlabelled"))
@@ -104,13 +105,24 @@ def read_mask_pictures(
     for lone in found.lone:
         report.name_picture(lone)
         report.add(Problem.NO_PICTURE, lone.relative_to(path).as_posix(), "a mask of no picture")
-    reader = _Reader(names, _white_means_class(masks, names), one_each, path, report)
+    white_is_class = _white_means_class(masks, names)
+    reader = _Reader(names, white_is_class, one_each, bool(found.objects), path, report)
     for picture in parts[report.part]:
-        if masks_here := found.masks.get(picture):
-            yield from reader.records_of(picture, masks_here, found.objects.get(picture), tasks)
+        if picture in found.masks or picture in found.objects:
+            its_masks, objects = found.masks.get(picture, []), found.objects.get(picture)
+            yield from reader.records_of(picture, its_masks, objects, tasks)
         else:
             report.name_picture(picture)
             report.add(Problem.UNNAMED, picture.relative_to(path).as_posix(), "it has no mask")
+
+
+@dataclass
+class _Sorted:
+    """Values of a mask by what they mean: of classes by name, of void, and those without name."""
+
+    of: dict[str, list[int]] = field(default_factory=dict)
+    void: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,7 @@ class _Reader:
     names: _Names
     white_is_class: bool
     one_each: bool
+    are_numbered: bool
     root: Path
     report: ReadReport
 
@@ -135,10 +148,12 @@ class _Reader:
             elif len({mask.group for mask in masks}) < len(masks):
                 both = " and ".join(mask.path.name for mask in masks)
                 raise DataError(f"it has the masks {both}; leave one, or number those of objects")
-            elif objects is None:
-                found = [item for mask in masks for item in self._classes(mask, size, where)]
+            elif objects is not None:
+                found = self._objects(masks[0].path if masks else None, objects, size, where)
+            elif self.are_numbered:
+                raise DataError("it has no mask that numbers its objects, where others have one")
             else:
-                found = self._objects(self._values(masks[0].path, size), objects, size, where)
+                found = [item for mask in masks for item in self._classes(mask, size, where)]
         except Florence2Error as error:
             is_size = isinstance(error, _SizeError)
             self.report.add(Problem.SIZE if is_size else Problem.ROW, where, error)
@@ -149,39 +164,42 @@ class _Reader:
     def _values(self, file: Path, size: Size) -> Values:
         return mask_values(file, size, by_colour=self.names.by_colour)
 
-    def _meaning(self, value: int) -> str | None:
-        """The name of a value, "" for the background, `None` for void; raises where it has none."""
-        if value == WHITE and self.white_is_class:
-            return self.names.only
-        if value in self.names.of:
-            return self.names.of[value]
-        if value == WHITE and not self.names.by_colour:
-            return None
-        told = f"the colour {_colour(value)}" if self.names.by_colour else f"the value {value}"
-        raise DataError(f"{told} has no name")
+    def _sort(self, values: Values) -> "_Sorted":
+        """Sort the values that occur by what they mean."""
+        found = _Sorted()
+        for value in np.unique(values).tolist():
+            name = self.names.of.get(value, _UNKNOWN)
+            if value == WHITE and not self.names.by_colour:
+                name = self.names.only if self.white_is_class else self.names.of.get(value)
+            if name is None:
+                found.void.append(value)
+            elif name == _UNKNOWN:
+                found.unknown.append(value)
+            elif name:
+                found.of.setdefault(name, []).append(value)
+        return found
+
+    def _tell_unknown(self, unknown: Sequence[int], where: str) -> None:
+        told = [_colour(value) if self.names.by_colour else value for value in unknown[:3]]
+        what = "the colours" if self.names.by_colour else "the values"
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        words = f"{what} {', '.join(map(str, told))}{more} have no name"
+        self.report.add(Problem.LABEL, where, words)
 
     def _classes(self, mask: MaskFile, size: Size, where: str) -> list[LabelledObject | None]:
         """A class each, with all its pixels."""
         values = self._values(mask.path, size)
         if mask.group and not self.names.of:
             return [self._object(mask.group, _two_valued(values, mask.path), size, where)]
-        pixels: dict[str, list[int]] = {}
-        found: list[LabelledObject | None] = []
-        void: list[int] = []
-        for value in np.unique(values).tolist():
-            try:
-                name = self._meaning(value)
-            except DataError as error:
-                self.report.add(Problem.LABEL, where, error)
-                found.append(None)
-                continue
-            if name is None:
-                void.append(value)
-            elif name:
-                pixels.setdefault(name, []).append(value)
-        for name, its_values in pixels.items():
-            found.append(self._object(name, np.isin(values, its_values), size, where))
-        return found + self._void(np.isin(values, void), where)
+        meaning = self._sort(values)
+        found = [
+            self._object(name, np.isin(values, its_values), size, where)
+            for name, its_values in meaning.of.items()
+        ]
+        if meaning.unknown:
+            self._tell_unknown(meaning.unknown, where)
+            found.append(None)
+        return found + self._void(np.isin(values, meaning.void), where)
 
     def _void(self, void: Mask, where: str) -> list[LabelledObject | None]:
         """Tell of void; one lost object where it is more than a border."""
@@ -209,48 +227,39 @@ class _Reader:
         return self._named(values, values != 0, size, where)
 
     def _objects(
-        self, classes: Values, file: Path, size: Size, where: str
+        self, classes: Path | None, file: Path, size: Size, where: str
     ) -> list[LabelledObject | None]:
         """The objects that the values of a mask number, with the class that another tells."""
         numbers = mask_values(file, size, by_colour=self.names.by_colour)
+        if classes is None:
+            if (only := self.names.only) is None:
+                raise DataError(f"{file.name} numbers objects, and no mask tells their classes")
+            objects = np.unique(numbers[numbers != 0]).tolist()
+            return [self._object(only, numbers == value, size, where) for value in objects]
+        values = self._values(classes, size)
+        void = np.isin(values, self._sort(values).void)
         found: list[LabelledObject | None] = []
-        void = np.isin(classes, [v for v in np.unique(classes).tolist() if self._is_void(v)])
-        void_values = _VOID_VALUES if self.names.by_colour else (WHITE,)
-        for value in np.unique(numbers).tolist():
-            if value == 0 or value in void_values:
-                continue
-            mask = numbers == value
-            found.append(self._named(classes, mask & ~void, size, f"{where}, object {value}"))
-        left = [v for v in np.unique(classes[numbers == 0]).tolist() if not self._is_nothing(v)]
-        if left:
-            self.report.add(Problem.LABEL, where, f"pixels of {left[0]} belong to no object")
+        for value in np.unique(numbers[(numbers != 0) & ~void]).tolist():
+            mask = (numbers == value) & ~void
+            found.append(self._named(values, mask, size, f"{where}, object {value}"))
+        left = self._sort(values[numbers == 0])
+        if left.of or left.unknown:
+            named = next(iter(left.of), "a class without a name")
+            self.report.add(Problem.LABEL, where, f"pixels of {named} belong to no object")
             found.append(None)
         return found + self._void(void, where)
 
-    def _is_void(self, value: int) -> bool:
-        try:
-            return self._meaning(value) is None
-        except DataError:
-            return False
-
-    def _is_nothing(self, value: int) -> bool:
-        try:
-            return not self._meaning(value)
-        except DataError:
-            return False
-
-    def _named(self, classes: Values, mask: Mask, size: Size, where: str) -> LabelledObject | None:
+    def _named(self, values: Values, mask: Mask, size: Size, where: str) -> LabelledObject | None:
         """The object of a mask, with the class that all its pixels have."""
-        try:
-            labels = {name for v in np.unique(classes[mask]).tolist() if (name := self._meaning(v))}
-        except DataError as error:
-            self.report.add(Problem.LABEL, where, error)
+        meaning = self._sort(values[mask])
+        if meaning.unknown:
+            self._tell_unknown(meaning.unknown, where)
             return None
-        if len(labels) != 1:
-            what = f"one object shows {', '.join(sorted(labels)) or 'no class'}"
+        if len(meaning.of) != 1:
+            what = f"one object shows {', '.join(meaning.of) or 'no class'}"
             self.report.add(Problem.LABEL, where, what)
             return None
-        return self._object(labels.pop(), mask, size, where)
+        return self._object(next(iter(meaning.of)), mask, size, where)
 
     def _object(self, label: str, mask: Mask, size: Size, where: str) -> LabelledObject | None:
         outlines, num_holes = mask_outlines(mask)
@@ -271,7 +280,8 @@ def mask_values(file: Path, size: Size, *, by_colour: bool) -> Values:
         with Image.open(file, formats=readable_formats()) as image:
             if image.format in ("JPEG", "MPO"):
                 raise DataError(
-                    f"{file.name} is a JPEG, whose values are not exact; save it as PNG"
+                    f"{file.name} is a JPEG, whose values are not exact; save it as PNG, each value"
+                    " rounded to the nearest that means something"
                 )
             if image.size != size:
                 raise _SizeError(f"{file.name} has {image.size} pixels, its picture has {size}")
