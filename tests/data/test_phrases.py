@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import random
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from florence2.answers import format_answer
 from florence2.data import Problem, open_dataset
 from florence2.data.records import Record
 from florence2.data.report import ReadReport, Severity
-from florence2.errors import DataError
+from florence2.errors import DataError, Florence2Error
 from florence2.tasks import Task
 
 GROUNDING, MASKS = Task.CAPTION_TO_PHRASE_GROUNDING, Task.REFERRING_EXPRESSION_SEGMENTATION
@@ -140,6 +142,49 @@ def test_a_lost_box_leaves_no_question(tmp_path: Path, format: str, box: Any) ->
     assert report.count(Severity.LOSS) >= 2  # the box, and the text
     with pytest.raises(DataError, match="strict"):
         read(tmp_path, strict=True)
+
+
+NO_VALUES = (None, {}, "", 0, 1e999, "x", [1], True, {"a": 1}, [[None]], "\0", "<loc_5>", 3.5)
+
+
+def places_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to all values of a JSON file."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for key, inner in pairs:
+        found.append((*path, key))
+        if isinstance(inner, dict | list):
+            found += places_in(inner, (*path, key))
+    return found
+
+
+def answers(records: list[Record]) -> dict[tuple[Any, ...], int]:
+    """The number of objects in each answer."""
+    return {(r.image, r.task, r.text_input): len(r.result.labels) for r in records}
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "flickr30k"])
+def test_no_damaged_value_leaves_a_lesser_answer(tmp_path: Path, format: str) -> None:
+    rng = random.Random(format)
+    path = write(tmp_path, FORMATS[format](XYXY))
+    clean = answers(read(path)[0])
+    file = next(file for file in path.glob("*.json*") if file.name != "refs.json")
+    for _ in range(60):
+        files = deepcopy(FORMATS[format](XYXY))
+        *place, last = rng.choice(places_in(files[file.name]))
+        holder = files[file.name]
+        for key in place:
+            holder = holder[key]
+        holder[last] = deepcopy(rng.choice(NO_VALUES))
+        write(tmp_path, files)
+        try:
+            records, report = read(path, format=format)
+        except Florence2Error as error:
+            assert "\n" not in str(error)
+            continue
+        found = answers(records)
+        assert all(clean.get(key, number) <= number for key, number in found.items())
+        assert len(found) >= len(clean) or report.counts
 
 
 def test_phrases_stand_as_in_the_caption_and_in_its_order(tmp_path: Path) -> None:
@@ -319,6 +364,25 @@ def test_a_box_without_place_leaves_no_question(tmp_path: Path, places: Any) -> 
     records, report = read(write(tmp_path, {"a.png": "", "a.json": data}))
     assert records == []
     assert report.counts == {Problem.LABEL: 1, Problem.INCOMPLETE: 1}
+
+
+@pytest.mark.parametrize(
+    ("places", "number"), [([[[0, 5]]], 1), ([[[0, 5]], [[6, 12]]], 0), ("x", 1), ([["x"]], 1)]
+)
+def test_a_phrase_whose_box_is_missing_leaves_no_question(tmp_path, places, number: int) -> None:
+    data = json.loads(mdetr("flickr", ("a",)))
+    data["images"][0]["tokens_positive_eval"] = places
+    records, report = read(write(tmp_path, {"a.png": "", "a.json": data}))
+    assert len(records) == number
+    assert report.counts[Problem.LABEL] == 1 - number
+
+
+def test_an_expression_of_no_annotation_is_not_asked(tmp_path: Path) -> None:
+    data = json.loads(mdetr("refcoco+", ("a", "b")))
+    del data["annotations"][0]
+    records, report = read(write(tmp_path, {"a.png": "", "b.png": "", "a.json": data}))
+    assert {record.image.name for record in records} == {"b.png"}
+    assert report.counts == {Problem.NOT_ASKED: 1}
 
 
 @pytest.mark.parametrize("row", [{}, {"image_id": None}, 7, "x"])

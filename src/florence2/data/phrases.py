@@ -81,6 +81,7 @@ def expression_records(
             parts = tuple(item.parts for item in objects)
             result = Polygons(parts, ("",) * len(parts), image_size=picture.size)
         else:
+            report.add(Problem.NOT_ASKED, source, f"{text!r}: no mask, as an outline is missing")
             continue
         record = Record(picture.path, task, text, None, canonical(result, task), source)
         yield from report.accept(record, source)

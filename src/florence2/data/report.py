@@ -49,7 +49,7 @@ class Problem(Enum):
     OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
     UNNAMED = ("pictures that no row or label names", Severity.NOTE)
     NO_BOX = ("phrases that have no box, as the dataset says", Severity.NOTE)
-    NOT_ASKED = ("captions and boxes that are not asked", Severity.NOTE)
+    NOT_ASKED = ("captions, boxes and masks that are not asked", Severity.NOTE)
     OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
     PLACEHOLDER = (
         "prompts with <image>, which is left out: the picture comes apart",

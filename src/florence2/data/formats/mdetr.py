@@ -5,12 +5,14 @@
     "annotations": [{"id": 1, "image_id": 1, "bbox": [1, 2, 3, 4], "tokens_positive": [[0, 5]]}]
 
 `tokens_positive` are the places in the caption, in characters, that a box belongs to; places with
-nothing but space between them are one phrase. In the files of RefCOCO the whole caption is an
-expression that means the box. `finetune_refcoco_train.json`, `final_flickr_separateGT_train.json`
-and `final_mixed_train.json` are of this kind.
+nothing but space between them are one phrase. `tokens_positive_eval` of an image row tells which
+phrases have boxes: where one has none, its caption is not asked. In the files of RefCOCO the whole
+caption is an expression that means the box. `finetune_refcoco_train.json`,
+`final_flickr_separateGT_train.json` and `final_mixed_train.json` are of this kind.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,7 @@ def _records_of(
         return
     is_expression = str(image.get("dataset_name")).lower().startswith(EXPRESSIONS)
     objects: list[LabelledObject | None] = [None] if unclear else []
+    missing = set() if is_expression else _expected(caption, image.get("tokens_positive_eval"))
     for place, row in rows:
         place = f"{place}, {path.name}"
         try:
@@ -109,8 +112,14 @@ def _records_of(
             continue
         item = marked_object(row, phrases[0], size, report, place)
         objects += [item and replace(item, label=phrase) for phrase in phrases]
+        missing -= set(phrases)
+    for phrase in sorted(missing):
+        report.add(Problem.LABEL, where, f"no annotation is of the phrase {phrase!r}")
+        objects.append(None)
     picture = LabelledPicture.of(path, size, objects, where)
-    if is_expression:
+    if is_expression and not objects:
+        report.add(Problem.NOT_ASKED, where, f"no annotation is of {caption!r}")
+    elif is_expression:
         text = " ".join(caption.split())
         named = tuple(replace(item, label=text) for item in picture.objects)
         yield from expression_records(replace(picture, objects=named), text, tasks, report)
@@ -118,6 +127,15 @@ def _records_of(
         yield from grounding_records(picture, caption, report)
     else:
         report.add(Problem.OTHER_TASK, where, Task.CAPTION_TO_PHRASE_GROUNDING.token)
+
+
+def _expected(caption: str, given: Any) -> set[str]:
+    """The phrases that an image row says have boxes."""
+    found: set[str] = set()
+    for places in given if isinstance(given, list) else ():
+        with suppress(DataError):
+            found.update(_phrases(caption, places))
+    return found
 
 
 def _phrases(caption: str, given: Any) -> list[str]:

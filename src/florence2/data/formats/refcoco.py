@@ -163,7 +163,7 @@ def _refs(file: Path, report: ReadReport) -> list[tuple[str, Row]]:
         where = f"{file.name}, refs[{index}]"
         if not isinstance(row, dict) or not isinstance(row.get("sentences"), list):
             report.add(Problem.ROW, where, "this is no object with a list 'sentences'")
-        elif "ann_id" not in row and not row.get("no_target"):
+        elif row.get("ann_id") in (None, []) and not row.get("no_target"):
             report.add(Problem.ROW, where, "it names no annotation; give 'ann_id'")
         else:
             refs.append((where, row))
