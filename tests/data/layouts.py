@@ -18,6 +18,7 @@ THREE = ("a", "b", "c")
 BOX = (8, 4, 24, 14)
 SHARES = "0 0.4 0.45 0.4 0.5"
 CORNERS = "8,4,24,4,24,14,8,14"
+PADDLE_ROW = 'images/{}.png\t[{{"transcription": "A", "points": [[8,4],[24,4],[24,14],[8,14]]}}]\n'
 OUTLINE = "8,4,16,3,24,4,24,14,16,13,8,14"
 KEYS = """{
     "company": "BOOK TA .K (TAMAN DAYA) SDN BHD",
@@ -683,6 +684,18 @@ OCR = (
             ),
         },
         "ocr_regions",
+    ),
+    Layout(
+        "PaddleOCR in parts",
+        "train_label.txt, test_label.txt, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "train_label.txt": "".join(PADDLE_ROW.format(name) for name in THREE),
+            "test_label.txt": PADDLE_ROW.format("d"),
+        },
+        "ocr_regions",
+        split="train",
+        told=1,
     ),
     Layout(
         "ICDAR MLT (a script before the text)",

@@ -77,6 +77,13 @@ def test_what_is_not_difficult_is_read(tmp_path: Path) -> None:
     assert record.result.labels == ("A",)
 
 
+def test_a_picture_with_two_rows_that_differ_is_left_out(tmp_path: Path) -> None:
+    rows = paddle() + paddle(transcription="B") + paddle().replace("a.png", "b.png") * 2
+    records, report = read(tmp_path, {"a.png": "", "b.png": "", "det_gt.txt": rows})
+    assert [record.image.name for record in records] == ["b.png"]
+    assert report.counts[Problem.DUPLICATE] == 1
+
+
 def test_corners_cut_at_the_edge_are_told(tmp_path: Path) -> None:
     corners = "-3,4,24,4,24,14,-3,14"
     (record,), report = read(tmp_path, {"a.png": "", "a.txt": corners + ",Hello"})

@@ -37,7 +37,6 @@ from florence2.data.parts import PartsError
 from florence2.data.recognition import (
     Recognized,
     classes_refused,
-    head_of,
     is_coco,
     is_voc,
     recognize_folder,
@@ -319,7 +318,7 @@ def _format_of_texts(path: Path, files: Sequence[Path], pictures: Sequence[Path]
     """Tell the formats of texts in pictures, by the files of all pictures."""
     if any(picture.with_suffix(LINE_SUFFIX).is_file() for picture in pictures):
         return "ocr_lines"
-    if any('"transcription"' in head_of(file) for file in paddle_files(path)):
+    if paddle_files(path):
         return "ocr_regions"
     if any(map(is_recognition_list, files)):
         return "ocr_list"

@@ -4,7 +4,8 @@ Lines: `a.gt.txt` holds the text of `a.png`, as Tesseract, OCRopus and kraken tr
 tells all (`rec_gt_train.txt` of PaddleOCR: a path, a tab, the text); a record of `<OCR>`. Regions:
 corners and text in each line of `a.txt` or `gt_a.txt` (ICDAR 2015, SROIE; with a script before the
 text in ICDAR MLT, with a mark of difficulty in RCTW), a box and a text in quotation marks (ICDAR
-2013), outlines (CTW1500, Total-Text), or all pictures in the `Label.txt` of PaddleOCR; a record of
+2013), outlines (CTW1500, Total-Text), or all pictures in a list of PaddleOCR (`Label.txt`,
+`train_label.txt`, `det_gt.txt`); a record of
 `<OCR_WITH_REGION>`, in the order of the file. An answer has four corners: of an outline with more,
 the smallest turned rectangle around it is taken, and told. Texts that nobody could read (`###`,
 `*`, `#`, `"difficult": true`) leave their picture out: its record would say that there is none.
@@ -30,7 +31,7 @@ from florence2.data.image_files import (
 )
 from florence2.data.label_texts import OCR_KINDS, LabelTexts
 from florence2.data.objects import SLACK, chosen_tasks
-from florence2.data.parts import choose_split, divide
+from florence2.data.parts import choose_split, divide, divide_named
 from florence2.data.recognition import head_of
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -40,7 +41,7 @@ from florence2.results import Quads, Text
 from florence2.tasks import Task
 
 LINE_SUFFIX = ".gt.txt"
-PADDLE_NAMES = ("Label.txt", "label.txt")
+_PADDLE_NAME = re.compile(r"(^|[_\W])(label|labels|det)([_\W]|$)", re.IGNORECASE)
 RECOGNITION_NAMES = ("*rec*.txt", "*/*rec*.txt")
 _RECOGNITION = re.compile(r"(.*[_\W])?rec([_\W].*)?", re.IGNORECASE)
 _PREFIXES = ("", "gt_", "gt-", "poly_gt_")
@@ -90,8 +91,15 @@ def read_ocr_regions(
 ) -> Iterator[Record]:
     """Yield one record for each picture whose texts are told."""
     chosen_tasks(tasks, (Task.OCR_WITH_REGION,), Task.OCR_WITH_REGION, f"folder {str(path)!r}")
-    told = dict(_paddle_rows(path, report))
-    for picture in _of_part(path, split, report):
+    lists = divide_named(paddle_files(path), path)
+    if not lists or None in lists or set(divide(pictures_in(path, deep=True), path)) != {None}:
+        pictures = _of_part(path, split, report)
+        told = _paddle_rows([file for files in lists.values() for file in files], path, report)
+    else:  # lists of parts, as train_label.txt and test_label.txt
+        report.part = choose_split(lists, split, path)
+        told = _paddle_rows(lists[report.part], path, report)
+        pictures = list(told)
+    for picture in pictures:
         where = picture.relative_to(path).as_posix()
         report.name_picture(picture)
         file = None if picture in told else region_file(picture, path)
@@ -258,24 +266,36 @@ def is_recognition_list(file: Path) -> bool:
 
 
 def paddle_files(path: Path) -> list[Path]:
-    """Return the files of PaddleOCR below a folder."""
-    return [file for name in PADDLE_NAMES for file in sorted(path.rglob(name))]
+    """Return the files of PaddleOCR below a folder that tell the texts of many pictures."""
+    files = (file for file in files_in(path) if file.suffix.lower() == ".txt")
+    return [
+        file
+        for file in files
+        if _PADDLE_NAME.search(file.stem) and '"transcription"' in head_of(file)
+    ]
 
 
-def _paddle_rows(path: Path, report: ReadReport) -> Iterator[tuple[Path, list[Any]]]:
-    for file in paddle_files(path):
+def _paddle_rows(files: Sequence[Path], root: Path, report: ReadReport) -> dict[Path, list[Any]]:
+    """The texts of each picture; those of one with two rows that differ are open."""
+    told: dict[Path, list[Any]] = {}
+    unclear = set()
+    for file in files:
         for at, line in enumerate(_rows(read_text(file)), start=1):
             where = f"{file.name}, line {at}"
             name, _, row = line.partition("\t")
-            picture = find_picture(name.strip(), (file.parent, path, file.parent.parent))
+            picture = find_picture(name.strip(), (file.parent, root, file.parent.parent))
             try:
                 texts = json.loads(row)
             except (ValueError, RecursionError) as error:
                 report.add(Problem.ROW, where, f"this is no list of texts ({error})")
+                report.name_picture(picture)
                 continue
             if picture is None:
                 report.add(Problem.PICTURE, where, f"image {name!r} is not there")
             elif not isinstance(texts, list):
                 report.add(Problem.ROW, where, "this is no list of texts")
-            else:
-                yield picture, texts
+            elif told.setdefault(picture, texts) != texts:
+                report.add(Problem.DUPLICATE, where, f"image {name!r} has two rows that differ")
+                report.name_picture(picture)
+                unclear.add(picture)
+    return {picture: texts for picture, texts in told.items() if picture not in unclear}
