@@ -97,6 +97,35 @@ def enclosing_box(boxes_xyxy: ArrayLike) -> Array:
     return np.concatenate([boxes[..., :2].min(axis=-2), boxes[..., 2:].max(axis=-2)], axis=-1)
 
 
+def smallest_quad(points: ArrayLike) -> Array:
+    """Return the corners `(4, 2)` of the smallest turned rectangle around points `(P, 2)`.
+
+    The corners run as the points do, from the one nearest to the first point.
+
+    >>> smallest_quad([[0, 0], [2, 0], [4, 0], [4, 1], [2, 1.5], [0, 1]]).round(2).tolist()
+    [[0.0, 0.0], [4.0, 0.0], [4.0, 1.5], [0.0, 1.5]]
+    """
+    array = np.asarray(points, dtype=np.float64)
+    # One side lies on a side of the hull, whose ends are two of the points.
+    first, second = np.triu_indices(len(array), k=1)
+    steps = array[second] - array[first]
+    angles = np.unique(np.arctan2(steps[:, 1], steps[:, 0]))
+    best: tuple[float, Array] | None = None
+    for angle in angles:
+        axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        box = bounding_box(array @ axes.T)
+        if best is None or float(box_area(box)) < best[0] - 1e-9:
+            best = float(box_area(box)), box_to_quad(box) @ axes
+    if best is None:
+        raise ValueError("points are needed, two at least")
+    quad = best[1]
+    if signed_area(array) < 0:
+        quad = quad[::-1]
+    start = int(np.argmin(np.hypot(*(quad - array[0]).T)))
+    corners: Array = np.roll(quad, -start, axis=0)
+    return corners
+
+
 def polygon_area(points: ArrayLike) -> Array:
     """Return the area `(...)` inside closed polygons or quads `(..., P, 2)`, in either direction.
 

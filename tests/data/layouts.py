@@ -18,6 +18,14 @@ THREE = ("a", "b", "c")
 BOX = (8, 4, 24, 14)
 SHARES = "0 0.4 0.45 0.4 0.5"
 CORNERS = "8,4,24,4,24,14,8,14"
+PADDLE_ROW = 'images/{}.png\t[{{"transcription": "A", "points": [[8,4],[24,4],[24,14],[8,14]]}}]\n'
+OUTLINE = "8,4,16,3,24,4,24,14,16,13,8,14"
+KEYS = """{
+    "company": "BOOK TA .K (TAMAN DAYA) SDN BHD",
+    "date": "25/12/2018",
+    "address": "NO.53 55,57 & 59",
+    "total": "9.00"
+}"""
 
 Files = Mapping[str, str]
 
@@ -29,12 +37,14 @@ class Layout:
     Attributes:
         name: what people call it.
         shape: its files in short, for the table.
-        files: texts by path; each path that ends with a suffix of pictures becomes one.
+        files: texts by path; each path that ends with a suffix of pictures becomes one, a mask
+            where the text says so: its mode and value.
         read_as: the format that it is read as, or `None` if it is named.
         records: of a pass over the part, or over all.
         named: words of the sentence that names it.
         split: the part to read, if it is divided.
         told: pictures that are no record, and told about.
+        negatives: records that say that nothing is there.
         instead: in the table, what to do.
     """
 
@@ -46,6 +56,7 @@ class Layout:
     named: str = ""
     split: str | None = None
     told: int = 0
+    negatives: int = 0
 
 
 def pictures(place: str = "{}.png", names: tuple[str, ...] = THREE) -> dict[str, str]:
@@ -596,20 +607,6 @@ NAMED = (
         named="a list of prefixes and suffixes; write one object a line",
     ),
     Layout(
-        "ODVG",
-        "train.jsonl",
-        {
-            **pictures(),
-            "train.jsonl": lines(
-                lambda name: {
-                    "filename": f"{name}.png",
-                    "detection": {"instances": [{"bbox": list(BOX), "category": "cat"}]},
-                }
-            ),
-        },
-        named="ODVG",
-    ),
-    Layout(
         "FUNSD",
         "images/, annotations/*.json",
         {
@@ -636,6 +633,18 @@ NAMED = (
             "images.txt": "1 001.cat/a.png\n",
         },
         named="no known format",
+    ),
+    Layout(
+        "COCO panoptic",
+        "panoptic_train2017.json, panoptic_train2017/",
+        {
+            **pictures("train2017/{}.png"),
+            **pictures("annotations/panoptic_train2017/{}.png"),
+            "annotations/panoptic_train2017.json": coco().replace(
+                '"category_id": 1', '"segments_info": [{"id": 7, "category_id": 1}]'
+            ),
+        },
+        named="COCO panoptic",
     ),
     Layout(
         "TFRecord",
@@ -677,22 +686,413 @@ OCR = (
         "ocr_regions",
     ),
     Layout(
+        "PaddleOCR in parts",
+        "train_label.txt, test_label.txt, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "train_label.txt": "".join(PADDLE_ROW.format(name) for name in THREE),
+            "test_label.txt": PADDLE_ROW.format("d"),
+        },
+        "ocr_regions",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "ICDAR MLT (a script before the text)",
+        "images/, gt/gt_*.txt",
+        {**pictures("images/{}.png"), **beside("gt/gt_{}.txt", CORNERS + ",Latin,Hello, you")},
+        "ocr_regions",
+    ),
+    Layout(
+        "RCTW (a mark before the text)",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", CORNERS + ',0,"金氏"')},
+        "ocr_regions",
+    ),
+    Layout(
+        "CTW1500",
+        "images/, labels/*.txt",
+        {**pictures("images/{}.png"), **beside("labels/{}.txt", OUTLINE + ",####Hello, you")},
+        "ocr_regions",
+    ),
+    Layout(
+        "Total-Text",
+        "images/, gt/poly_gt_*.txt",
+        {
+            **pictures("images/{}.png"),
+            **beside(
+                "gt/poly_gt_{}.txt",
+                "x: [[ 8 16 24 24 16  8]], y: [[ 4  3  4 14 13 14]], ornt: [u'c'], "
+                "transcriptions: [u'Hello']",
+            ),
+        },
+        "ocr_regions",
+    ),
+    Layout(
+        "SROIE with its key information",
+        "img/, box/*.txt, key/*.json, a_key/*.txt",
+        {
+            **pictures("img/{}.png"),
+            **beside("box/{}.txt", CORNERS + ",TOTAL 2.50"),
+            **beside("key/{}.json", KEYS),
+            **beside("a_key/{}.txt", KEYS),
+        },
+        "ocr_regions",
+    ),
+    Layout(
+        "SROIE's key information alone",
+        "img/, key/*.json",
+        {**pictures("img/{}.png"), **beside("key/{}.json", KEYS)},
+        named="the key information of SROIE; which is no OCR",
+    ),
+    Layout(
+        "SROIE's key information beside pictures",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", KEYS)},
+        named="JSON for each picture",
+    ),
+    Layout(
+        "PaddleOCR, lines of text",
+        "rec/rec_gt_train.txt, rec/train/, rec/test/",
+        {
+            **pictures("rec/train/{}.png"),
+            "rec/test/d.png": "",
+            "rec/rec_gt_train.txt": "".join(f"my/rec/train/{n}.png\tHello 1 2\n" for n in THREE),
+            "rec/rec_gt_test.txt": "my/rec/test/d.png\tHello\n",
+        },
+        "ocr_list",
+        split="train",
+        told=1,
+    ),
+    Layout(
         "lines of text (Tesseract, OCRopus)",
         "*.png, *.gt.txt",
         {**pictures(), **beside("{}.gt.txt", "Hello")},
         "ocr_lines",
     ),
 )
-LAYOUTS = (*READ, *OCR, *NAMED)
+ODVG_OBJECTS = {"instances": [{"bbox": list(BOX), "label": 0, "category": "cat"}]}
+ODVG_PHRASES = {"caption": "a cat sleeps", "regions": [{"bbox": [list(BOX)], "phrase": "A cat"}]}
+
+
+def odvg(key: str, value: dict[str, Any], names: tuple[str, ...] = THREE) -> str:
+    size = {"width": SIZE[0], "height": SIZE[1]}
+    return lines(lambda name: {"filename": f"{name}.png", **size, key: value}, names)
+
+
+def outlined_coco(names: tuple[str, ...] = THREE) -> str:
+    data = json.loads(coco(names))
+    for row in data["annotations"]:
+        row["segmentation"] = [[8, 4, 24, 4, 24, 14, 8, 14]]
+    return json.dumps(data)
+
+
+def refs_row(number: int, **row: Any) -> dict[str, Any]:
+    return {
+        "ref_id": number,
+        "ann_id": number,
+        "image_id": number,
+        "file_name": f"COCO_train2014_00_{number}.jpg",
+        "split": "train" if number < 3 else "testA",
+        "sentences": [{"sent": "the left cat", "raw": "the LEFT cat"}],
+        **row,
+    }
+
+
+def mdetr(source: str, names: tuple[str, ...] = THREE) -> str:
+    data = json.loads(outlined_coco(names))
+    for image, row in zip(data["images"], data["annotations"], strict=True):
+        image |= {"caption": "a cat sleeps", "dataset_name": source, "tokens_negative": [[0, 12]]}
+        image |= {"width": "40", "height": "20"}
+        row["tokens_positive"] = [[0, 1], [2, 5]]
+    return json.dumps(data)
+
+
+ENTITIES = (
+    "[/EN#1/animals A cat] sits with [/EN#2/people two men] on [/EN#3/scene a beach] .\n"
+    "[/EN#2/people They] have [/EN#0/notvisual no time] for [/EN#1/animals it] .\n"
+)
+
+
+def entities(name: str) -> str:
+    first, second = voc(name).split("<name>cat</name>")
+    other = "<object><name>2</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax>"
+    return (
+        f"{first}<name>1</name><name>2</name>{second.removesuffix('</annotation>')}"
+        f"{other}<ymax>9</ymax></bndbox></object><object><name>3</name><scene>1</scene>"
+        "<nobndbox>0</nobndbox></object></annotation>"
+    )
+
+
+PHRASES = (
+    Layout(
+        "ODVG of objects (Grounding DINO)",
+        "train.jsonl",
+        {**pictures(), "train.jsonl": odvg("detection", ODVG_OBJECTS)},
+        "odvg",
+    ),
+    Layout(
+        "ODVG of objects with numbers alone",
+        "train_odvg.jsonl, label_map.json, images/",
+        {
+            **pictures("images/{}.png"),
+            "train_odvg.jsonl": odvg("detection", {"instances": [{"bbox": list(BOX), "label": 0}]}),
+            "label_map.json": json.dumps({"0": "cat"}),
+        },
+        "odvg",
+    ),
+    Layout(
+        "ODVG of captions",
+        "train_vg.jsonl, val_vg.jsonl, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "train_vg.jsonl": odvg("grounding", ODVG_PHRASES),
+            "val_vg.jsonl": odvg("grounding", ODVG_PHRASES, ("d",)),
+        },
+        "odvg",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "RefCOCO as JSON",
+        "refs.json, instances.json, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "refs.json": json.dumps([refs_row(n) for n in range(4)]),
+            "instances.json": outlined_coco((*THREE, "d")),
+        },
+        "refcoco",
+        records=6,
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "gRefCOCO as JSON",
+        "grefs(unc).json, instances.json",
+        {
+            **pictures(),
+            "grefs(unc).json": json.dumps(
+                [refs_row(0, ann_id=[0]), refs_row(1, ann_id=[-1], no_target=True), refs_row(2)]
+            ),
+            "instances.json": outlined_coco(),
+        },
+        "refcoco",
+        records=6,
+        negatives=2,
+    ),
+    Layout(
+        "RefCOCO as a pickle",
+        "refs(unc).p, instances.json",
+        {**pictures(), "refs(unc).p": "(lp0\n.", "instances.json": outlined_coco()},
+        named="RefCOCO as a pickle; a pickle can run programs and is never loaded",
+    ),
+    Layout(
+        "MDETR's RefCOCO",
+        "finetune_refcoco_train.json, images/",
+        {
+            **pictures("images/{}.png"),
+            "finetune_refcoco_train.json": mdetr("refcoco"),
+        },
+        "mdetr",
+        records=6,
+    ),
+    Layout(
+        "MDETR's Flickr30k",
+        "final_flickr_separateGT_train.json, *_val.json",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "final_flickr_separateGT_train.json": mdetr("flickr"),
+            "final_flickr_separateGT_val.json": mdetr("flickr", ("d",)),
+        },
+        "mdetr",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Flickr30k Entities",
+        "Sentences/, Annotations/, flickr30k-images/",
+        {
+            **pictures("flickr30k-images/{}.png"),
+            **beside("Annotations/{}.xml", entities),
+            **beside("Sentences/{}.txt", ENTITIES),
+        },
+        "flickr30k",
+        records=6,
+    ),
+    Layout(
+        "Flickr30k Entities with lists",
+        "Sentences/, Annotations/, train.txt, val.txt",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            **beside("Annotations/{}.xml", entities, (*THREE, "d")),
+            **beside("Sentences/{}.txt", ENTITIES, (*THREE, "d")),
+            "train.txt": "a\nb\nc\n",
+            "val.txt": "d\n",
+        },
+        "flickr30k",
+        records=6,
+        split="train",
+        told=1,
+    ),
+)
+CLASSES = {"classes.txt": "background\ncat\n"}
+LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:250,50,83::\n"
+CAT_RGB = "mask RGB 250 50 83"
+
+MASKS = (
+    Layout(
+        "masks of classes",
+        "images/, masks/, classes.txt",
+        {**pictures("images/{}.png"), **beside("masks/{}.png", "mask L 1"), **CLASSES},
+        "masks",
+    ),
+    Layout(
+        "masks in black and white",
+        "images/, masks/, classes.txt with one name",
+        {
+            **pictures("images/{}.png"),
+            **beside("masks/{}.png", "mask L 255"),
+            "classes.txt": "polyp",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of Carvana",
+        "train/, train_masks/*_mask.png, classes.txt",
+        {
+            **pictures("train/{}.png"),
+            **beside("train_masks/{}_mask.png", "mask 1 1"),
+            "classes.txt": "car",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of Roboflow",
+        "train/*_mask.png, train/_classes.csv, valid/",
+        {
+            **pictures("train/{}.png"),
+            **beside("train/{}_mask.png", "mask L 1"),
+            "train/_classes.csv": "Pixel Value, Class\n0, background\n1, cat\n",
+            "valid/d.png": "",
+            "valid/d_mask.png": "mask L 1",
+            "valid/_classes.csv": "Pixel Value, Class\n0, background\n1, cat\n",
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks of CVAT",
+        "labelmap.txt, JPEGImages/, SegmentationClass/, SegmentationObject/",
+        {
+            **pictures("JPEGImages/{}.png"),
+            **beside("SegmentationClass/{}.png", CAT_RGB),
+            **beside("SegmentationObject/{}.png", "mask RGB 128 0 0"),
+            "labelmap.txt": LABELMAP,
+            "ImageSets/Segmentation/default.txt": "a\nb\nc\n",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of VOC with lists",
+        "JPEGImages/, SegmentationClass/, SegmentationObject/, classes.txt",
+        {
+            **pictures("VOC2012/JPEGImages/{}.png", (*THREE, "d")),
+            **beside("VOC2012/SegmentationClass/{}.png", "mask P 1", (*THREE, "d")),
+            **beside("VOC2012/SegmentationObject/{}.png", "mask P 3", (*THREE, "d")),
+            "VOC2012/ImageSets/Segmentation/train.txt": "a\nb\nc\n",
+            "VOC2012/ImageSets/Segmentation/val.txt": "d\n",
+            **CLASSES,
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks of Cityscapes",
+        "leftImg8bit/train/x/, gtFine/train/x/*_labelIds.png, classes.txt",
+        {
+            **pictures("leftImg8bit/train/x/{}_leftImg8bit.png"),
+            "leftImg8bit/val/y/d_leftImg8bit.png": "",
+            **beside("gtFine/train/x/{}_gtFine_labelIds.png", "mask L 1"),
+            **beside("gtFine/train/x/{}_gtFine_color.png", "mask RGB 1 2 3"),
+            "gtFine/val/y/d_gtFine_labelIds.png": "mask L 1",
+            **CLASSES,
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks of ADE20K",
+        "images/training/, annotations/training/, classes.txt",
+        {
+            **pictures("images/training/{}.png"),
+            "images/validation/d.png": "",
+            **beside("annotations/training/{}.png", "mask L 2"),
+            "annotations/validation/d.png": "mask L 2",
+            "classes.txt": "other\nwall\nbuilding\n",
+        },
+        "masks",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "masks, a file for each object",
+        "*.png, *_mask_0.png, *_mask_1.png, classes.txt",
+        {
+            **pictures(),
+            **beside("{}_mask_0.png", "mask L 255"),
+            **beside("{}_mask_1.png", "mask L 255"),
+            "classes.txt": "cat",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks of the Data Science Bowl",
+        "ID/images/ID.png, ID/masks/*.png, classes.txt",
+        {
+            **pictures("stage1/{0}/images/{0}.png"),
+            **beside("stage1/{}/masks/4f2.png", "mask L 255"),
+            **beside("stage1/{}/masks/9c1.png", "mask L 255"),
+            "classes.txt": "nucleus",
+        },
+        "masks",
+    ),
+    Layout(
+        "masks, a folder for each class",
+        "images/, masks/cat/, masks/dog/",
+        {
+            **pictures("images/{}.png"),
+            **beside("masks/cat/{}.png", "mask L 255", ("a", "b")),
+            **beside("masks/dog/{}.png", "mask L 255", ("b", "c")),
+        },
+        "masks",
+        records=4,
+    ),
+)
+LAYOUTS = (*READ, *PHRASES, *MASKS, *OCR, *NAMED)
+
+
+def draw_mask(path: Path, mode: str, *value: str) -> None:
+    """Draw the box with a value on 0."""
+    image = Image.new(mode, SIZE)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+    colour = tuple(map(int, value))
+    image.paste(colour if len(colour) > 1 else colour[0], BOX)
+    image.save(path)
 
 
 def write_layout(layout: Layout, folder: Path) -> list[Path]:
-    """Write a layout; returns its pictures."""
+    """Write a layout; returns its pictures, without masks."""
     made = []
     for number, (name, text) in enumerate(layout.files.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".png":
+        if text.startswith("mask"):
+            draw_mask(path, *text.split()[1:])
+        elif path.suffix == ".png":
             Image.new("RGB", SIZE, (number, 60, 120)).save(path)
             made.append(path)
         else:

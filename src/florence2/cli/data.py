@@ -144,6 +144,7 @@ def read(arguments: argparse.Namespace) -> "tuple[dict[str, list[Record]], Summa
     records: dict[str, list[Record]] = {}
     reports: list[ReadReport] = []
     seen: set[str] = set()
+    masks: set[Path] = set()
     for part in parts:
         each = open_dataset(
             arguments.dataset,
@@ -155,20 +156,21 @@ def read(arguments: argparse.Namespace) -> "tuple[dict[str, list[Record]], Summa
         records[part or ""] = list(each)
         reports.append(each.report)
         seen |= {str(path) for path in each.report.pictures}
+        masks |= each.report.masks
         if part is not None:
             summary.parts[part] = len(records[part])
-    count(summary, [record for part in records.values() for record in part], seen)
+    count(summary, [record for part in records.values() for record in part], seen, masks)
     summary.told = told(reports, one_part=len(parts) == 1)
     return records, summary
 
 
-def count(summary: Summary, records: "Sequence[Record]", seen: set[str]) -> None:
+def count(summary: Summary, records: "Sequence[Record]", seen: set[str], masks: set[Path]) -> None:
     from florence2.data.image_files import pictures_in
     from florence2.results import Text
 
     pictures = {str(r.image) if isinstance(r.image, Path) else str(id(r.image)) for r in records}
     path = Path(summary.path)
-    on_disk = len(pictures_in(path, deep=True)) if path.is_dir() else 0
+    on_disk = len({*pictures_in(path, deep=True)} - masks) if path.is_dir() else 0
     summary.pictures = on_disk or len(pictures | seen)
     summary.records = len(records)
     for record in records:

@@ -18,7 +18,7 @@ _DIVIDERS = re.compile(r"\s*[\s,;]\s*")
 _DOTA_HEAD = re.compile(r"(imagesource|gsd|acquisition dates)\s*:", re.IGNORECASE)
 MAX_LINES = 50  # of a file; labels are alike from line to line
 MAX_NAME = 3  # words of a class name
-OCR_KINDS = ("icdar13", "icdar15")
+OCR_KINDS = ("icdar13", "icdar15", "totaltext")
 
 KINDS = {
     "yolo": "YOLO labels without class names; put data.yaml or classes.txt there",
@@ -33,6 +33,10 @@ KINDS = {
     " picture beside it or into a folder beside its own",
     "icdar13": "ICDAR 2013 texts (a box and a text in quotation marks); put a file for each picture"
     " beside it or into a folder beside its own",
+    "totaltext": "Total-Text outlines (x, y, ornt and transcriptions in each line); put a file for"
+    " each picture beside it or into a folder beside its own",
+    "keys": "JSON for each picture (the key information of SROIE or the like), which is neither a"
+    ' caption nor OCR; write lines of {"image", "prefix", "suffix"} (docs/data.md)',
     "boxes_named": "boxes with a name or text behind each; convert them to COCO or YOLO",
     "numbers": "labels of numbers; convert them to COCO or YOLO",
 }
@@ -83,6 +87,8 @@ def label_kind(text: str) -> str | None:
     >>> label_kind("a cat with 3 kittens, 2 of them black") is None
     True
     """
+    if text.lstrip("\ufeff \t\n").startswith("{") and text.rstrip().endswith("}") and '":' in text:
+        return "keys"
     lines = [line.strip() for line in text.splitlines() if line.strip()][:MAX_LINES]
     rows = [line for line in lines if not _DOTA_HEAD.match(line)]
     if not rows:
@@ -96,6 +102,8 @@ def label_kind(text: str) -> str | None:
 
 
 def _kind_of_line(line: str) -> str | None:
+    if line.startswith("x:") and "transcriptions:" in line:
+        return "totaltext"
     words = [word for word in _DIVIDERS.split(line) if word]
     flags = [_NUMBER.fullmatch(word) is not None for word in words]
     numbers = sum(flags)

@@ -11,17 +11,24 @@ from typing import Protocol
 from florence2.data.files import text_lines
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
+from florence2.data.formats.flickr30k import is_sentences, read_flickr30k
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.mask_pictures import read_mask_pictures
+from florence2.data.formats.mdetr import is_mdetr, read_mdetr
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
+    is_recognition_list,
     paddle_files,
     read_ocr_lines,
+    read_ocr_list,
     read_ocr_regions,
     region_file,
 )
+from florence2.data.formats.odvg import read_odvg
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
+from florence2.data.formats.refcoco import is_refs, read_refcoco
 from florence2.data.formats.voc import ORIGINS, read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
@@ -30,12 +37,12 @@ from florence2.data.parts import PartsError
 from florence2.data.recognition import (
     Recognized,
     classes_refused,
-    head_of,
     is_coco,
     is_voc,
     recognize_folder,
     recognize_json,
     recognize_labels,
+    recognize_pickle,
     recognize_table,
 )
 from florence2.data.records import Record
@@ -59,7 +66,13 @@ FORMATS: Mapping[str, Reader] = {
     "yolo": read_yolo,
     "coco": read_coco,
     "voc": read_voc,
+    "masks": read_mask_pictures,
+    "odvg": read_odvg,
+    "refcoco": read_refcoco,
+    "mdetr": read_mdetr,
+    "flickr30k": read_flickr30k,
     "ocr_lines": read_ocr_lines,
+    "ocr_list": read_ocr_list,
     "ocr_regions": read_ocr_regions,
     "captions": read_captions,
     "classes": read_classes,
@@ -162,7 +175,7 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
     Of a folder, these are all below it; of a file, those in the folders of pictures it names.
     """
     folders = {path} if path.is_dir() else {picture.parent for picture in report.pictures}
-    seen = {os.path.abspath(picture) for picture in report.pictures}
+    seen = {os.path.abspath(picture) for picture in report.pictures | report.masks}
     problem = Problem.UNNAMED if report.part is None else Problem.OTHER_PART
     what = "no row or label names it"
     if report.part is not None:
@@ -226,6 +239,10 @@ def _format_of_file(path: Path) -> str:
             " or if it is a kit, write pictures and records with"
             f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
         )
+    if pickle := recognize_pickle(path):
+        return _reader(pickle, path)
+    if is_recognition_list(path):
+        return "ocr_list"
     found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
     if found is None or (found == "coco" and not is_coco(path)):
         looks = {".json": recognize_json, ".jsonl": recognize_json}
@@ -263,13 +280,15 @@ def _format_of_folder(path: Path) -> str:
             continue
         if found := _format_of_lines(lines):
             return found
+    jsons = [file for place in COCO_PLACES for file in sorted(path.glob(place.format("*.json")))]
+    if found := _format_of_phrases(path, files, jsons):
+        return found
     trees = [file for file in files if file.suffix.lower() == ".xml"]
     if any(map(is_voc, trees)):
         return "voc"
-    jsons = [file for place in COCO_PLACES for file in sorted(path.glob(place.format("*.json")))]
     if any(map(is_coco, jsons)):
         return "coco"
-    if found := _format_of_texts(path, pictures):
+    if found := _format_of_texts(path, files, pictures):
         return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]
     texts = LabelTexts.of(captioned)
@@ -287,12 +306,28 @@ def _format_of_folder(path: Path) -> str:
     return "classes"
 
 
-def _format_of_texts(path: Path, pictures: Sequence[Path]) -> str | None:
+def _format_of_phrases(path: Path, files: Sequence[Path], jsons: Sequence[Path]) -> str | None:
+    """Tell formats of phrases, whose other files look like those of objects."""
+    if any(map(is_sentences, files)):
+        return "flickr30k"
+    if any(map(is_refs, jsons)):
+        return "refcoco"
+    if any(map(is_mdetr, jsons)):
+        return "mdetr"
+    for file in files:
+        if pickle := recognize_pickle(file):
+            return _reader(pickle, path)
+    return None
+
+
+def _format_of_texts(path: Path, files: Sequence[Path], pictures: Sequence[Path]) -> str | None:
     """Tell the formats of texts in pictures, by the files of all pictures."""
     if any(picture.with_suffix(LINE_SUFFIX).is_file() for picture in pictures):
         return "ocr_lines"
-    if any('"transcription"' in head_of(file) for file in paddle_files(path)):
+    if paddle_files(path):
         return "ocr_regions"
+    if any(map(is_recognition_list, files)):
+        return "ocr_list"
     files = [file for picture in pictures if (file := region_file(picture, path))]
     texts = LabelTexts.of(files)
     regions = sum(texts.kinds[kind] for kind in OCR_KINDS)

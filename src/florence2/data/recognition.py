@@ -4,13 +4,13 @@ A row of these tables names a format, and says which reader takes it, or what to
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from florence2.data.image_files import is_picture
 from florence2.data.label_texts import KINDS, LabelTexts
+from florence2.data.mask_files import MASK_FOLDERS, name_file, pair_masks
 from florence2.data.parts import part_named
 
 HEAD = 65_536  # bytes of a file that are looked at
@@ -53,10 +53,22 @@ _JSON: Sequence[tuple[str, Recognized]] = (
     ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
+    (
+        r'"segments_info"\s*:',
+        Recognized("COCO panoptic", "convert it with panopticapi's panoptic2detection_coco_format"),
+    ),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
     (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
-    (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", LINES)),
-    (r'"sent(ences|_ids)"|"ref_id"', Recognized("a file of RefCOCO", LINES)),
+    (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", format="odvg")),
+    (r'"(sentences|sent_ids|ref_id)"\s*:', Recognized("a file of RefCOCO", format="refcoco")),
+    (
+        r'"tokens_(positive|negative|positive_eval)"\s*:',
+        Recognized("captions with spans (MDETR)", format="mdetr"),
+    ),
+    (
+        r'"(company|total)"\s*:[^\[\]]*"(date|address|total)"\s*:',
+        Recognized("the key information of SROIE", f"which is no OCR; {LINES}"),
+    ),
     (r'"conversations"\s*:', Recognized("conversations of LLaVA", LINES)),
     (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", LINES)),
     (
@@ -77,7 +89,8 @@ _JSON: Sequence[tuple[str, Recognized]] = (
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
-    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
+    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id'
+    r'|segments_info|tokens_positive|tokens_negative|tokens_positive_eval)"\s*:'
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
@@ -100,19 +113,20 @@ _BINARY_ADVICE = {
     "archives": "unpack them",
     "Arrow files of the datasets library": "write them with to_parquet, or as pictures and records",
 }
-MASK_FOLDERS = frozenset(
-    (
-        *("mask", "masks", "segmentation", "segmentations", "gt", "gtfine", "ground_truth"),
-        *("segmentationclass", "segmentationobject", "groundtruth", "targets"),
-        *("label", "labels", "annotation", "annotations"),
-    )
+MASKS = Recognized(
+    "masks as pictures",
+    "write the names of their values into classes.txt, one a line from 0 on, 'background' first;"
+    " or the one name of what is white (docs/data.md)",
 )
-_MASK_STEM = re.compile(r"[_-](mask|masks|seg|segmentation|gt|labelids)(_\d+)?$", re.IGNORECASE)
-_MASKS = Recognized("masks as pictures", "convert them to COCO, an object for each region")
 NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
     *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
 }
+REFS_PICKLE = re.compile(r"g?refs?\b.*\.(p|pkl|pickle)", re.IGNORECASE)
+_UNPICKLE = (
+    "import json, pickle; from pathlib import Path;"
+    " Path('{}.json').write_text(json.dumps(pickle.loads(Path('{}').read_bytes())))"
+)
 _QUIET = (".md", ".rst", ".py", ".ini", ".db", ".pdf", ".html", ".ipynb", ".log", ".cache", ".sh")
 
 
@@ -200,23 +214,39 @@ def recognize_folder(
     for file in files:
         by_suffix.setdefault(file.suffix.lower(), []).append(file)
     texts = by_suffix.get(".txt", [])
+    masks = _masks(files, pictures, root)
     looks = (
         (recognize_json, by_suffix.get(".json", []) + by_suffix.get(".jsonl", [])),
         (_recognize_xml, by_suffix.get(".xml", [])),
+        # Other tables may name the colours of masks.
+        (lambda _: masks, pictures[:1] if masks and masks.format else []),
         (recognize_table, by_suffix.get(".csv", []) + by_suffix.get(".tsv", [])),
         (recognize_text, texts),
     )
     for recognize, candidates in looks:
         for file in candidates:
             if found := recognize(file):
-                return replace(found, place=_place(file, root))
+                return replace(found, place=found.place or _place(file, root))
     if found := recognize_labels(LabelTexts.of(texts), root):
         return found
     for suffix, name in _BINARY.items():
         if there := by_suffix.get(suffix):
             advice = _BINARY_ADVICE.get(name, "write them as pictures and records (docs/data.md)")
             return Recognized(name, advice, place=_place(there[0], root))
-    return _masks(pictures, root)
+    return masks
+
+
+def recognize_pickle(file: Path) -> Recognized | None:
+    """Name a pickle of RefCOCO, by its name: what is in it can run programs."""
+    if not REFS_PICKLE.fullmatch(file.name):
+        return None
+    line = _UNPICKLE.format(file.stem, file.name)
+    return Recognized(
+        "RefCOCO as a pickle",
+        "a pickle can run programs and is never loaded; where you trust it, write it as JSON:"
+        f' python -c "{line}"',
+        place=file.name,
+    )
 
 
 def recognize_labels(texts: LabelTexts, root: Path) -> Recognized | None:
@@ -247,19 +277,16 @@ def _recognize_xml(file: Path) -> Recognized | None:
     return _XML.get(tag, Recognized(f"XML with the root {tag!r}", CONVERT))
 
 
-def _masks(pictures: Iterable[Path], root: Path) -> Recognized | None:
-    """Tell masks: pictures in a folder called like it, beside a folder of other pictures."""
-    holders = Counter(
-        part.lower() for file in pictures for part in set(file.relative_to(root).parts[:-1])
-    )
-    stems = {file.with_suffix("") for file in pictures}
-    for stem in sorted(stems):
-        plain = _MASK_STEM.sub("", stem.name)
-        if plain != stem.name and stem.with_name(plain) in stems:
-            return replace(_MASKS, place=stem.name)
-    masks = sorted(holders.keys() & MASK_FOLDERS)
-    if masks and any(name not in MASK_FOLDERS for name in holders):
-        return replace(_MASKS, place=f"folder {masks[0]!r}")
+def _masks(files: Sequence[Path], pictures: Sequence[Path], root: Path) -> Recognized | None:
+    """Tell masks of pictures, and folders that are called like those of masks."""
+    found = pair_masks(pictures, root)
+    if masks := sorted(found.all_masks):
+        is_named = bool(found.groups) or name_file(files, root) is not None
+        return replace(MASKS, format="masks" if is_named else None, place=_place(masks[0], root))
+    holders = {part for file in pictures for part in file.relative_to(root).parts[:-1]}
+    masks_there = sorted(name for name in holders if name.lower() in MASK_FOLDERS)
+    if masks_there and len(masks_there) < len(holders):
+        return replace(MASKS, place=f"folder {masks_there[0]!r}")
     return None
 
 

@@ -42,6 +42,7 @@ class Problem(Enum):
     PROMPT = ("prompts that no task understands", Severity.LOSS)
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
+    CORNERS = ("texts of more than four corners: the smallest rectangle around", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
     ORIGIN = ("VOC datasets whose boxes were looked at for the first pixel", Severity.NOTE)
     CROWDS = ("files whose masks were marked as crowds, read as objects", Severity.REPAIR)
@@ -52,6 +53,8 @@ class Problem(Enum):
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
     UNNAMED = ("pictures that no row or label names", Severity.NOTE)
+    NO_BOX = ("phrases that have no box, as the dataset says", Severity.NOTE)
+    NOT_ASKED = ("captions, boxes and masks that are not asked", Severity.NOTE)
     OWN_PROMPT = ("prompts that are no task, kept word for word", Severity.NOTE)
     PLACEHOLDER = (
         "prompts with <image>, which is left out: the picture comes apart",
@@ -76,6 +79,7 @@ class ReadReport:
         counts: how often each problem was met.
         cases: the first cases of each problem in words, with file and line or id.
         pictures: the files that were looked at; what else lies there is told at the end.
+        masks: pictures that are labels of others.
         part: of the dataset, if it is divided.
     """
 
@@ -85,6 +89,7 @@ class ReadReport:
         self.counts: Counter[Problem] = Counter()
         self.cases: dict[Problem, list[str]] = {}
         self.pictures: set[Path] = set()
+        self.masks: set[Path] = set()
         self.part: str | None = None
         self._plain_labels: dict[Task, set[str]] = {}
 

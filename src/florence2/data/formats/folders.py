@@ -37,8 +37,9 @@ def read_captions(
     pictures = _of_part(path, split, report)
     texts = [file for picture in pictures if (file := caption_file(picture))]
     looked_at = LabelTexts.of(texts)
-    # Where all texts are numbers, somebody said that they are captions.
-    labels = looked_at.labels if len(looked_at.captions) > len(looked_at.labels) else {}
+    # Where all texts are numbers, somebody said that they are captions; a line may be of numbers.
+    are_captions = len(looked_at.captions) > len(looked_at.labels) and tasks[0] is not Task.OCR
+    labels = looked_at.labels if are_captions else {}
     for picture in pictures:
         where = picture.relative_to(path).as_posix()
         report.pictures.add(picture)
