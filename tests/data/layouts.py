@@ -98,13 +98,18 @@ def listed(row: Callable[[str], dict[str, Any]]) -> str:
 
 
 LLAVA = {"conversations": [{"from": "human", "value": "<image>\nWhat?"}]}
-LABELME = {"version": "5", "shapes": [{"label": "cat", "points": [[8, 4], [24, 14]]}]}
+LABELME = {"label": "cat", "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
 RESULT = {"from_name": "label", "to_name": "image", "value": {"x": 20, "rectanglelabels": ["cat"]}}
 VIA = {"regions": [{"shape_attributes": {"name": "rect", "x": 8}, "region_attributes": {}}]}
 YAML = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [cat]\n"
 
 READ = (
-    Layout("COCO beside its pictures", "a.json, *.png", {**pictures(), "a.json": coco()}, "coco"),
+    Layout(
+        "COCO beside its pictures",
+        "boxes.json, *.png",
+        {**pictures(), "boxes.json": coco()},
+        "coco",
+    ),
     Layout(
         "COCO as published",
         "annotations/instances_train2017.json, train2017/",
@@ -335,6 +340,34 @@ READ = (
     ),
 )
 
+
+def labelme(name: str) -> str:
+    return json.dumps({"version": "5", "shapes": [LABELME], "imagePath": f"..\\x\\{name}.png"})
+
+
+TOOLS = (
+    Layout("LabelMe", "*.png, *.json", {**pictures(), **beside("{}.json", labelme)}, "labelme"),
+    Layout(
+        "LabelMe in folders",
+        "images/, labels/*.json",
+        {**pictures("images/{}.png"), **beside("labels/{}.json", labelme)},
+        "labelme",
+    ),
+    Layout(
+        "LabelMe in parts",
+        "train/*.json, val/",
+        {
+            **pictures("train/{}.png"),
+            **beside("train/{}.json", labelme),
+            "val/d.png": "",
+            "val/d.json": labelme("d"),
+        },
+        "labelme",
+        split="train",
+        told=1,
+    ),
+)
+
 NAMED = (
     Layout(
         "YOLO without class names",
@@ -482,12 +515,6 @@ NAMED = (
             "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
         },
         named="Hugging Face image folder",
-    ),
-    Layout(
-        "LabelMe",
-        "*.png, *.json",
-        {**pictures(), **beside("{}.json", json.dumps(LABELME))},
-        named="LabelMe",
     ),
     Layout(
         "Label Studio JSON",
@@ -683,7 +710,7 @@ OCR = (
         "ocr_lines",
     ),
 )
-LAYOUTS = (*READ, *OCR, *NAMED)
+LAYOUTS = (*READ, *TOOLS, *OCR, *NAMED)
 
 
 def write_layout(layout: Layout, folder: Path) -> list[Path]:

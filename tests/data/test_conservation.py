@@ -44,13 +44,13 @@ def unread(folder: Path, picture: Path) -> None:
 
 def without_label(folder: Path, picture: Path) -> None:
     for file in folder.rglob(f"*{picture.stem}.*"):
-        if file.suffix in (".txt", ".xml"):
+        if file.suffix in (".txt", ".xml", ".json"):
             file.unlink()
 
 
 def with_a_broken_label(folder: Path, picture: Path) -> None:
     for file in folder.rglob(f"*{picture.stem}.*"):
-        if file.suffix in (".txt", ".xml"):
+        if file.suffix in (".txt", ".xml", ".json"):
             file.write_bytes(b"\xff\xfe\xfa")
 
 

@@ -62,6 +62,16 @@ def read_text(path: Path) -> str:
         raise DataError(f"file {str(path)!r} cannot be read as UTF-8 text ({error})") from error
 
 
+def read_json(path: Path) -> Any:
+    """Read a file of JSON, of a text as `read_text` takes it."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"file {str(path)!r} is no JSON ({error})") from error
+
+
 # What Notepad, Excel and PowerShell begin their files with; UTF-32's begins with UTF-16's.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",

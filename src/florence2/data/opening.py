@@ -12,6 +12,7 @@ from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.labelme import read_labelme
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
     paddle_files,
@@ -32,10 +33,9 @@ from florence2.data.recognition import (
     head_of,
     is_coco,
     is_voc,
+    recognize_file,
     recognize_folder,
-    recognize_json,
     recognize_labels,
-    recognize_table,
 )
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -58,6 +58,7 @@ FORMATS: Mapping[str, Reader] = {
     "yolo": read_yolo,
     "coco": read_coco,
     "voc": read_voc,
+    "labelme": read_labelme,
     "ocr_lines": read_ocr_lines,
     "ocr_regions": read_ocr_regions,
     "captions": read_captions,
@@ -206,10 +207,9 @@ def _format_of_file(path: Path) -> str:
             f" 'florence2-lab worlds export {path} FOLDER' and give FOLDER"
         )
     found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
-    if found is None or (found == "coco" and not is_coco(path)):
-        looks = {".json": recognize_json, ".jsonl": recognize_json}
-        if seen := looks.get(suffix, recognize_table)(path):
-            return _reader(seen, path)
+    unclear = found is None or (found == "coco" and not is_coco(path))
+    if unclear and (seen := recognize_file(path)):
+        return _reader(seen, path)
     if found is None:
         raise _unknown(path)
     return found

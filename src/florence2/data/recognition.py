@@ -5,7 +5,7 @@ A row of these tables names a format, and says which reader takes it, or what to
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,7 +46,7 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         r'"_via_(img_metadata|settings)"|"shape_attributes"',
         Recognized("a file of the VGG Image Annotator (VIA)", CONVERT),
     ),
-    (r'"shapes"\s*:', Recognized("files of LabelMe", CONVERT)),
+    (r'"shapes"\s*:|"imageData"\s*:', Recognized("files of LabelMe", format="labelme")),
     (
         r'"(from_name|to_name|original_width)"',
         Recognized("an export of Label Studio", "export it as COCO"),
@@ -186,6 +186,18 @@ def recognize_text(file: Path) -> Recognized | None:
     return None
 
 
+def shows(file: Path, format: str) -> bool:
+    """Tell by its name and head whether a file is of a format that a reader takes."""
+    look = _LOOKS.get(file.suffix.lower())
+    found = look(file) if look else None
+    return found is not None and found.format == format
+
+
+def recognize_file(file: Path) -> Recognized | None:
+    """Name the format of one file by its suffix and head."""
+    return _LOOKS.get(file.suffix.lower(), recognize_table)(file)
+
+
 def recognize_folder(
     files: Sequence[Path], pictures: Sequence[Path], root: Path
 ) -> Recognized | None:
@@ -245,6 +257,13 @@ def _recognize_xml(file: Path) -> Recognized | None:
     if tag.lower() == "annotation" or not tag:
         return None
     return _XML.get(tag, Recognized(f"XML with the root {tag!r}", CONVERT))
+
+
+_LOOKS: Mapping[str, Callable[[Path], Recognized | None]] = {
+    **dict.fromkeys((".json", ".jsonl"), recognize_json),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), recognize_table),
+    ".xml": _recognize_xml,
+}
 
 
 def _masks(pictures: Iterable[Path], root: Path) -> Recognized | None:

@@ -43,6 +43,7 @@ class Problem(Enum):
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
+    SCORE = ("confidences beside labels, which are left out", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
     UNNAMED = ("pictures that no row or label names", Severity.NOTE)

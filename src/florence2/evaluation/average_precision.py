@@ -152,7 +152,7 @@ def _regions(xyxy: Array, ignored: Ignored | None, label: str) -> tuple[Array, N
     """Overlaps `(D, G)` with the regions to ignore of a name, and which are crowds `(G,)`."""
     if ignored is None:
         return np.zeros((len(xyxy), 0)), np.zeros(0, np.bool_)
-    of_name = np.array([name == label for name in ignored.boxes.labels], dtype=bool)
+    of_name = np.array([name in (label, "") for name in ignored.boxes.labels], dtype=bool)
     overlaps = ignored_overlap(xyxy, ignored)[:, of_name]
     return overlaps, np.array(ignored.crowds, dtype=bool)[of_name]
 

@@ -66,7 +66,8 @@ def drop_ignored(
     """Found boxes without those that are neither right nor wrong.
 
     These meet no true box at IoU 0.5, and lie with at least half of their area in a crowd of their
-    name, or meet another region to ignore at IoU 0.5. The others keep their order.
+    name, or meet another region to ignore at IoU 0.5. Regions without a name are of all. The others
+    keep their order.
     """
     if ignored is None or not len(found.labels):
         return found
@@ -74,7 +75,8 @@ def drop_ignored(
     overlaps = ignored_overlap(found.xyxy, ignored)
     if use_labels:
         names = np.array(ignored.boxes.labels, dtype=object)
-        overlaps = np.where(np.array(found.labels, dtype=object)[:, None] == names, overlaps, 0.0)
+        alike = np.array(found.labels, dtype=object)[:, None] == names
+        overlaps = np.where(alike | (names == ""), overlaps, 0.0)
     unclear = overlaps.max(axis=1) >= 0.5
     return found.select([row for row, met in enumerate(right) if met or not unclear[row]])
 

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_text
+from florence2.data.files import JSON_ESCAPES, field_of, find_file, number, read_json
+from florence2.data.flags import CROWD_FLAGS, IGNORE_FLAGS, flag_names
 from florence2.data.image_files import PictureFolder, find_picture, named_picture
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import (
@@ -43,8 +44,6 @@ OBJECT_FILES = ("instances_*.json", "_annotations.coco.json", "*.json")
 CAPTION_FILES = ("captions_*.json", "*.json")
 
 Row = dict[str, Any]
-CROWD_FLAGS = frozenset({"iscrowd", "crowd"})
-IGNORE_FLAGS = frozenset({"isgroup", "isgroupof", "groupof", "ignore", "ignored", "difficult"})
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -97,12 +96,7 @@ def read_coco(
 
 
 def _load(file: Path) -> Row:
-    try:
-        data = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"file {str(file)!r} is no JSON ({error})") from error
+    data = read_json(file)
     for key in ("images", "annotations"):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
             raise DataError(f"file {str(file)!r} has no list {key!r}; a COCO file has one")
@@ -255,7 +249,7 @@ def _object(
 ) -> LabelledObject | None:
     """One object, or `None` where it was lost; `scale` multiplies boxes."""
     where = f"{file}, annotation {row.get('id')!r}"
-    flags = _flags(row)
+    flags = flag_names(row, row.get("attributes"))
     is_crowd = bool(flags & CROWD_FLAGS)
     is_ignored = is_crowd or bool(flags & IGNORE_FLAGS)
     class_id = _key(row.get("category_id"))
@@ -285,17 +279,6 @@ def _are_shares(rows: Sequence[Row]) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return sides.ndim == 2 and bool((sides <= 1.0).all() and (sides % 1 != 0).any())
-
-
-def _flags(row: Row) -> set[str]:
-    """The names of what is set of an annotation and its attributes, in small letters alone."""
-    attributes = row.get("attributes")
-    given = [*row.items(), *(attributes.items() if isinstance(attributes, dict) else ())]
-    return {re.sub(r"[\W_]", "", name.lower()) for name, value in given if _is_set(value)}
-
-
-def _is_set(value: Any) -> bool:
-    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else bool(value)
 
 
 def _box(given: Any, scale: Size) -> Box | None:
