@@ -345,7 +345,76 @@ def labelme(name: str) -> str:
     return json.dumps({"version": "5", "shapes": [LABELME], "imagePath": f"..\\x\\{name}.png"})
 
 
+KITTI = "Car 0.00 0 -1.5 8 4 24 14 1.6 1.6 3.9 1.8 1.5 8.4 0.01"
+DONT_CARE = "DontCare -1 -1 -10 30 4 38 14 -1 -1 -1 -1000 -1000 -1000 -10"
+CALIBRATION = "P0: 7.215377e+02 0 6.095593e+02 0 0 7.215377e+02 1.728540e+02 0 0 0 1 0"
+DOTA = "imagesource:x\ngsd:0.1\n8 4 24 4 24 14 8 14 ship 0"
+
 TOOLS = (
+    Layout(
+        "DOTA",
+        "images/, labelTxt/",
+        {**pictures("images/{}.png"), **beside("labelTxt/{}.txt", DOTA)},
+        "dota",
+    ),
+    Layout(
+        "DOTA in parts",
+        "train/images/, train/labelTxt/, val/",
+        {
+            **pictures("train/images/{}.png"),
+            **beside("train/labelTxt/{}.txt", DOTA),
+            "val/images/d.png": "",
+            "val/labelTxt/d.txt": DOTA,
+        },
+        "dota",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "KITTI",
+        "image_2/, label_2/",
+        {
+            **pictures("image_2/{}.png"),
+            **beside("label_2/{}.txt", KITTI + "\n" + DONT_CARE),
+        },
+        "kitti",
+    ),
+    Layout(
+        "KITTI as published",
+        "training/image_2/, training/label_2/, testing/image_2/",
+        {
+            **pictures("training/image_2/{}.png"),
+            **beside("training/label_2/{}.txt", KITTI),
+            **beside("training/calib/{}.txt", CALIBRATION),
+            "testing/image_2/d.png": "",
+            "testing/calib/d.txt": CALIBRATION,
+        },
+        "kitti",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "VisDrone",
+        "images/, annotations/*.txt",
+        {
+            **pictures("images/{}.png"),
+            **beside("annotations/{}.txt", "8,4,16,10,1,4,0,0\n1,1,5,5,0,0,0,0,"),
+        },
+        "visdrone",
+    ),
+    Layout(
+        "VisDrone as published",
+        "VisDrone2019-DET-train/images/, annotations/",
+        {
+            **pictures("VisDrone2019-DET-train/images/{}.png"),
+            **beside("VisDrone2019-DET-train/annotations/{}.txt", "8,4,16,10,1,4,0,0"),
+            "VisDrone2019-DET-val/images/d.png": "",
+            "VisDrone2019-DET-val/annotations/d.txt": "8,4,16,10,1,4,0,0",
+        },
+        "visdrone",
+        split="train",
+        told=1,
+    ),
     Layout("LabelMe", "*.png, *.json", {**pictures(), **beside("{}.json", labelme)}, "labelme"),
     Layout(
         "LabelMe in folders",
@@ -392,33 +461,6 @@ NAMED = (
         "*.png, *.txt",
         {**pictures(), **beside("{}.txt", "cat 0.5 0.5 0.2 0.2\nbig dog 0.5 0.5 0.2 0.2")},
         named="class names in place of numbers",
-    ),
-    Layout(
-        "DOTA",
-        "images/, labelTxt/",
-        {
-            **pictures("images/{}.png"),
-            **beside("labelTxt/{}.txt", "imagesource:x\ngsd:0.1\n8 4 24 4 24 14 8 14 ship 0"),
-        },
-        named="DOTA",
-    ),
-    Layout(
-        "KITTI",
-        "image_2/, label_2/",
-        {
-            **pictures("image_2/{}.png"),
-            **beside("label_2/{}.txt", "Car 0.00 0 -1.5 8 4 24 14 1.6 1.6 3.9 1.8 1.5 8.4 0.01"),
-        },
-        named="KITTI",
-    ),
-    Layout(
-        "VisDrone",
-        "images/, annotations/*.txt",
-        {
-            **pictures("images/{}.png"),
-            **beside("annotations/{}.txt", "8,4,16,10,1,4,0,0\n1,1,5,5,0,1,0,0"),
-        },
-        named="VisDrone",
     ),
     Layout(
         "MOT",

@@ -15,7 +15,7 @@ from florence2.errors import Florence2Error
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DIVIDERS = re.compile(r"\s*[\s,;]\s*")
-_DOTA_HEAD = re.compile(r"(imagesource|gsd|acquisition dates)\s*:", re.IGNORECASE)
+DOTA_HEAD = re.compile(r"(imagesource|gsd|acquisition dates)\s*:", re.IGNORECASE)
 MAX_LINES = 50  # of a file; labels are alike from line to line
 MAX_NAME = 3  # words of a class name
 OCR_KINDS = ("icdar13", "icdar15")
@@ -24,10 +24,9 @@ KINDS = {
     "yolo": "YOLO labels without class names; put data.yaml or classes.txt there",
     "yolo_names": "YOLO labels with class names in place of numbers; write the number of each name,"
     " and the names into classes.txt, one a line",
-    "dota": "DOTA labels (four corners, a class and a difficulty); convert them to COCO or to YOLO"
-    " outlines",
-    "kitti": "KITTI labels (a class and 14 numbers); convert them to COCO or YOLO",
-    "visdrone": "VisDrone labels (eight numbers with commas); convert them to COCO or YOLO",
+    "dota": "DOTA labels (four corners, a class and a difficulty)",
+    "kitti": "KITTI labels (a class and 14 numbers)",
+    "visdrone": "VisDrone labels (eight numbers with commas)",
     "mot": "MOT tracks (a frame, a track and a box in each line); convert them to COCO",
     "icdar15": "ICDAR or SROIE texts (four corners and a text, with commas); put a file for each"
     " picture beside it or into a folder beside its own",
@@ -84,7 +83,7 @@ def label_kind(text: str) -> str | None:
     True
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()][:MAX_LINES]
-    rows = [line for line in lines if not _DOTA_HEAD.match(line)]
+    rows = [line for line in lines if not DOTA_HEAD.match(line)]
     if not rows:
         return "dota" if lines else None
     kinds = Counter(_kind_of_line(line) for line in rows)

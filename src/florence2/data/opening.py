@@ -21,6 +21,7 @@ from florence2.data.formats.ocr import (
     region_file,
 )
 from florence2.data.formats.parquet import read_parquet
+from florence2.data.formats.pixel_texts import read_dota, read_kitti, read_visdrone
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
 from florence2.data.formats.voc import read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
@@ -59,6 +60,9 @@ FORMATS: Mapping[str, Reader] = {
     "coco": read_coco,
     "voc": read_voc,
     "labelme": read_labelme,
+    "kitti": read_kitti,
+    "visdrone": read_visdrone,
+    "dota": read_dota,
     "ocr_lines": read_ocr_lines,
     "ocr_regions": read_ocr_regions,
     "captions": read_captions,

@@ -88,7 +88,7 @@ _XML: Mapping[str, Recognized] = {
     "GEDI": Recognized("GEDI XML", CONVERT),
 }
 # Kinds of texts beside pictures that a reader takes.
-_FORMAT_OF_KIND: Mapping[str, str] = {}
+_FORMAT_OF_KIND: Mapping[str, str] = {each: each for each in ("kitti", "visdrone", "dota")}
 _BINARY = {
     **dict.fromkeys((".tfrecord", ".record", ".tfrecords"), "TFRecord files"),
     **dict.fromkeys((".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl", ".pickle"), "arrays"),
@@ -235,9 +235,11 @@ def recognize_labels(texts: LabelTexts, root: Path) -> Recognized | None:
     """Name the kind of labels that most text files hold, if most hold labels."""
     if 2 * len(texts.labels) <= len(texts.captions):
         return None
-    kind = next((kind for kind, _ in texts.kinds.most_common(1)), None)
-    if kind is None:
+    if not texts.kinds:
         return None
+    # More files of numbers may lie beside labels that show what they are: KITTI's calibration.
+    weights = {kind: count * (4 if kind != "numbers" else 1) for kind, count in texts.kinds.items()}
+    kind = max(weights, key=lambda each: weights[each])
     file = next(file for file, its_kind in texts.labels.items() if its_kind == kind)
     name, _, advice = KINDS[kind].partition("; ")
     return Recognized(name, advice, _FORMAT_OF_KIND.get(kind), _place(file, root))
