@@ -350,7 +350,57 @@ DONT_CARE = "DontCare -1 -1 -10 30 4 38 14 -1 -1 -1 -1000 -1000 -1000 -10"
 CALIBRATION = "P0: 7.215377e+02 0 6.095593e+02 0 0 7.215377e+02 1.728540e+02 0 0 0 1 0"
 DOTA = "imagesource:x\ngsd:0.1\n8 4 24 4 24 14 8 14 ship 0"
 
+
+def cvat(names: tuple[str, ...] = THREE, shape: str = "", **image: str) -> str:
+    box = (
+        '<box label="cat" occluded="0" xtl="8.00" ytl="4.00" xbr="24.00" ybr="14.00" z_order="0"/>'
+    )
+    more = "".join(f' {key}="{value}"' for key, value in image.items())
+    rows = "".join(
+        f'<image id="{at}" name="{name}.png" width="40" height="20"{more}>{shape or box}</image>'
+        for at, name in enumerate(names)
+    )
+    return f"<?xml version='1.0' encoding='utf-8'?><annotations>{rows}</annotations>"
+
+
+TRACK = (
+    "<annotations><track id='0' label='cat'>"
+    + "".join(
+        f"<box frame='{frame}' outside='0' xtl='8' ytl='4' xbr='24' ybr='14'/>"
+        for frame in range(3)
+    )
+    + "</track></annotations>"
+)
+
 TOOLS = (
+    Layout(
+        "CVAT for images",
+        "annotations.xml, images/",
+        {**pictures("images/{}.png"), "annotations.xml": cvat()},
+        "cvat",
+    ),
+    Layout(
+        "CVAT, a project with subsets",
+        "annotations.xml, images/train/",
+        {
+            **pictures("images/train/{}.png"),
+            "images/val/d.png": "",
+            "annotations.xml": cvat(subset="Train").replace("</annotations>", "")
+            + cvat(("d",), subset="Validation").partition("<annotations>")[2],
+        },
+        "cvat",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "CVAT for video, frames as pictures",
+        "annotations.xml, images/frame_000000.png",
+        {
+            **pictures("images/frame_{}.png", ("000000", "000001", "000002")),
+            "annotations.xml": TRACK,
+        },
+        "cvat",
+    ),
     Layout(
         "DOTA",
         "images/, labelTxt/",
@@ -571,16 +621,6 @@ NAMED = (
             ),
         },
         named="Label Studio",
-    ),
-    Layout(
-        "CVAT XML",
-        "annotations.xml",
-        {
-            **pictures("images/{}.png"),
-            "annotations.xml": "<?xml version='1.0'?><annotations><image id='0' name='a.png'/>"
-            "</annotations>",
-        },
-        named="CVAT XML",
     ),
     Layout(
         "VGG Image Annotator",

@@ -23,7 +23,7 @@ from florence2.data.objects import (
     checked_object,
     object_records,
 )
-from florence2.data.parts import choose_split, divide_named, part_named, part_of_stem
+from florence2.data.parts import SPLIT_NAMES, choose_split, divide_named, part_named, part_of_stem
 from florence2.data.recognition import shows
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -135,15 +135,20 @@ def object_of(
     return replace(found, label=label, is_ignored=True, is_crowd=is_crowd)
 
 
-def files_of_part(path: Path, format: str, split: str | None, report: ReadReport) -> list[Path]:
-    """Return the files of a format, all below a folder or those of the part to read."""
-    if path.is_file():
-        choose_split((), split, path)
-        return [path]
-    files = [file for file in files_in(path) if shows(file, format)]
+def files_of_format(path: Path, format: str) -> list[Path]:
+    """Return the files of a format below a folder, or the one file."""
+    files = [path] if path.is_file() else [file for file in files_in(path) if shows(file, format)]
     if not files:
         raise DataError(f"folder {str(path)!r} holds no file of {format}; check the path")
-    parts = divide_named(files, path)
+    return files
+
+
+def files_of_part(path: Path, format: str, split: str | None, report: ReadReport) -> list[Path]:
+    """Return the files of a format below a folder, all or those of the part to read."""
+    files = files_of_format(path, format)
+    parts: dict[str | None, list[Path]] = {None: files}
+    if path.is_dir():
+        parts = divide_named(files, path)
     report.part = choose_split(parts, split, path)
     return parts[report.part]
 
@@ -161,14 +166,15 @@ def json_files(
         yield file, data
 
 
-def folders_around(file: Path, root: Path) -> tuple[Path, ...]:
+def folders_around(file: Path, root: Path, part: str | None = None) -> tuple[Path, ...]:
     """Return where pictures that a file names may be.
 
-    That is beside it, in the folders beside it and inside of those, and so on up to `root`; folders
-    of other parts than the file's are left out. A `root` that is no folder is the file itself: then
-    the folder above its own is looked in, too, and `images` there.
+    That is beside it, in the folders beside it and inside of those, and so on up to `root`. Of
+    folders that are parts, only that of `part`, else that of the part in the file's name, is looked
+    in; where neither is known all are, "train" first. A `root` that is no folder is the file
+    itself: then the folder above its own is looked in, too, and `images` there.
     """
-    part = part_of_stem(file.stem)
+    part = part or part_of_stem(file.stem)
     found = [file.parent]
     for above in file.parents:
         found += [above, *_inside(above, part, 2)]
@@ -182,8 +188,9 @@ def folders_around(file: Path, root: Path) -> tuple[Path, ...]:
 def _inside(folder: Path, part: str | None, depth: int) -> list[Path]:
     with os.scandir(folder) as entries:
         names = sorted(each.name for each in entries if each.is_dir() and each.name[0] != ".")
-    names = [name for name in names if part_named(name) in (None, part)]
-    names.sort(key=lambda name: part_named(name) is None)  # the part's own come first
+    order = (part, None) if part else (None, *SPLIT_NAMES)
+    names = [name for name in names if part_named(name) in order]
+    names.sort(key=lambda name: order.index(part_named(name)))
     inside = [folder / name for name in names]
     deeper = [each for place in inside if depth > 1 for each in _inside(place, part, depth - 1)]
     return inside + deeper

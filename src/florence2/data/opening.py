@@ -10,6 +10,7 @@ from typing import Protocol
 from florence2.data.files import text_lines
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
+from florence2.data.formats.cvat import read_cvat
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
 from florence2.data.formats.labelme import read_labelme
@@ -60,6 +61,7 @@ FORMATS: Mapping[str, Reader] = {
     "coco": read_coco,
     "voc": read_voc,
     "labelme": read_labelme,
+    "cvat": read_cvat,
     "kitti": read_kitti,
     "visdrone": read_visdrone,
     "dota": read_dota,

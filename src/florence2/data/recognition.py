@@ -81,7 +81,7 @@ _NO_COCO = re.compile(
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
-    "annotations": Recognized("CVAT XML", "export it as COCO"),
+    "annotations": Recognized("CVAT XML", format="cvat"),
     "PcGts": Recognized("PAGE XML", LINES),
     "alto": Recognized("ALTO XML", LINES),
     "dataset": Recognized("dlib XML", CONVERT),
