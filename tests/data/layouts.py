@@ -84,12 +84,14 @@ def lines(row: Callable[[str], dict[str, Any]], names: tuple[str, ...] = THREE) 
     return "".join(json.dumps(row(name)) + "\n" for name in names)
 
 
-def table(head: str, row: Callable[[str], tuple[object, ...]], divider: str = ",") -> str:
+def table(
+    head: str, row: Callable[[str], tuple[object, ...]], names: tuple[str, ...] = THREE
+) -> str:
     file = io.StringIO()
-    writer = csv.writer(file, delimiter=divider)
+    writer = csv.writer(file)
     if head:
         writer.writerow(head.split(","))
-    writer.writerows(row(name) for name in THREE)
+    writer.writerows(row(name) for name in names)
     return file.getvalue()
 
 
@@ -372,7 +374,112 @@ TRACK = (
     + "</track></annotations>"
 )
 
+TF_HEAD = "filename,width,height,class,xmin,ymin,xmax,ymax"
+
+
+def tf(name: str) -> tuple[object, ...]:
+    return (f"{name}.png", *SIZE, "cat", *BOX)
+
+
+OPEN_IMAGES_HEAD = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,"
+    "IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside"
+)
+
+
+def open_images(name: str) -> tuple[object, ...]:
+    return (name, "xclick", "/m/01yrx", 1, 0.2, 0.6, 0.2, 0.7, 0, 0, 0, 0, 0)
+
+
 TOOLS = (
+    Layout(
+        "Open Images",
+        "train-annotations-bbox.csv, class-descriptions-boxable.csv, train/",
+        {
+            **pictures("train/{}.png"),
+            "validation/d.png": "",
+            "oidv6-train-annotations-bbox.csv": table(OPEN_IMAGES_HEAD, open_images),
+            "validation-annotations-bbox.csv": table(OPEN_IMAGES_HEAD, open_images, ("d",)),
+            "class-descriptions-boxable.csv": "/m/01yrx,Cat\n/m/0bt9lr,Dog\n",
+        },
+        "open_images",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Open Images of FiftyOne",
+        "train/data/, train/labels/detections.csv, train/metadata/",
+        {
+            **pictures("train/data/{}.png"),
+            "train/labels/detections.csv": table(OPEN_IMAGES_HEAD, open_images),
+            "train/metadata/classes.csv": "/m/01yrx,Cat\n",
+        },
+        "open_images",
+    ),
+    Layout(
+        "TensorFlow CSV",
+        "train_labels.csv, images/",
+        {**pictures("images/{}.png"), "train_labels.csv": table(TF_HEAD, tf)},
+        "box_csv",
+    ),
+    Layout(
+        "TensorFlow CSV in parts",
+        "annotations/train_labels.csv, images/train/",
+        {
+            **pictures("images/train/{}.png"),
+            "images/test/a.png": "",
+            "annotations/train_labels.csv": table(TF_HEAD, tf),
+            "annotations/test_labels.csv": table(TF_HEAD, tf, names=("a",)),
+        },
+        "box_csv",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "TensorFlow CSV of Roboflow",
+        "train/_annotations.csv, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_annotations.csv": table(TF_HEAD, tf),
+            "valid/_annotations.csv": table(TF_HEAD, tf, names=("d",)),
+        },
+        "box_csv",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "RetinaNet CSV",
+        "annotations.csv without a head",
+        {**pictures(), "annotations.csv": table("", lambda name: (f"{name}.png", *BOX, "cat"))},
+        "box_csv",
+    ),
+    Layout(
+        "Kaggle CSV, bbox in one cell",
+        "train.csv, train/",
+        {
+            **pictures("train/{}.png"),
+            "test/d.png": "",
+            "train.csv": table(
+                "image_id,width,height,bbox,source", lambda name: (name, *SIZE, "[8, 4, 16, 10]", 1)
+            ),
+        },
+        "box_csv",
+        told=1,
+    ),
+    Layout(
+        "a CSV with the column split",
+        "boxes.csv with image_path, x_min, ..., split",
+        {
+            **pictures(),
+            "boxes.csv": "image_path;label;split;x_min;y_min;x_max;y_max\n"
+            "a.png;cat;train;8;4;24;14\nb.png;cat;train;8;4;24;14\nc.png;cat;test;8;4;24;14\n",
+        },
+        "box_csv",
+        records=2,
+        split="train",
+        told=1,
+    ),
     Layout(
         "CVAT for images",
         "annotations.xml, images/",
@@ -525,37 +632,21 @@ NAMED = (
         named="labels of numbers",
     ),
     Layout(
-        "TensorFlow CSV",
-        "_annotations.csv",
-        {
-            **pictures("images/{}.png"),
-            "train_labels.csv": table(
-                "filename,width,height,class,xmin,ymin,xmax,ymax",
-                lambda name: (f"{name}.png", *SIZE, "cat", *BOX),
-            ),
-        },
-        named="TensorFlow CSV",
+        "boxes in a CSV without a head, a class first",
+        "boxes.csv",
+        {**pictures(), "boxes.csv": table("", lambda name: (f"{name}.png", "cat", *BOX))},
+        named="a CSV of boxes; begin it with the line filename,class",
     ),
     Layout(
-        "RetinaNet CSV",
-        "annotations.csv without a head",
+        "VGG Image Annotator, CSV",
+        "via_region_data.csv",
         {
             **pictures(),
-            "annotations.csv": table("", lambda name: (f"{name}.png", *BOX, "cat")),
-        },
-        named="a CSV of boxes",
-    ),
-    Layout(
-        "Open Images CSV",
-        "train/*.png, *-bbox.csv",
-        {
-            **pictures("train/{}.png"),
-            "train-annotations-bbox.csv": table(
-                "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax",
-                lambda name: (name, "x", "/m/01yrx", 1, 0.2, 0.6, 0.2, 0.7),
+            "via.csv": table(
+                "filename,file_size,region_shape_attributes", lambda name: (f"{name}.png", 1, "{}")
             ),
         },
-        named="Open Images CSV",
+        named="VGG Image Annotator",
     ),
     Layout(
         "a table of classes",

@@ -15,7 +15,13 @@ import numpy as np
 
 from florence2.data.files import number, read_json
 from florence2.data.flags import CROWD_FLAGS, IGNORE_FLAGS
-from florence2.data.image_files import checked_size, files_in, listed_picture
+from florence2.data.image_files import (
+    checked_size,
+    files_in,
+    find_picture,
+    listed_picture,
+    picture_of_stem,
+)
 from florence2.data.objects import (
     ANY_CLASS,
     LabelledObject,
@@ -97,16 +103,18 @@ def labelled_picture(
     if size is None or None in sizes:
         return None
     where = group[0].where
-    found = [object_of(row, each.draw, size, report, at) for each in group for at, row in each.rows]
     if len(group) > 1:
         report.add(Problem.DUPLICATE, where, f"{path.name!r} is listed {len(group)} times: joined")
-        found = _without_twins(found)
-    return LabelledPicture.of(path, size, found, where)
-
-
-def _without_twins(objects: Sequence[LabelledObject | None]) -> list[LabelledObject | None]:
-    first = {(item.label, item.box): item for item in reversed(objects) if item is not None}
-    return [item for item in objects if item is None or first[item.label, item.box] is item]
+    found: dict[Any, LabelledObject | None] = {}
+    for at, row, draw in ((at, row, each.draw) for each in group for at, row in each.rows):
+        item = object_of(row, draw, size, report, at)
+        key: Any = len(found)  # each that was lost is one
+        if item is not None:
+            key = (item.label, item.box, item.is_ignored, *(part.tobytes() for part in item.parts))
+            if key in found:
+                report.add(Problem.DUPLICATE, at, f"{item.label!r} at {item.box} is given twice")
+        found.setdefault(key, item)
+    return LabelledPicture.of(path, size, [*found.values()], where)
 
 
 def object_of(
@@ -143,12 +151,25 @@ def files_of_format(path: Path, format: str) -> list[Path]:
     return files
 
 
-def files_of_part(path: Path, format: str, split: str | None, report: ReadReport) -> list[Path]:
-    """Return the files of a format below a folder, all or those of the part to read."""
+def files_of_part(
+    path: Path, format: str, split: str | None, report: ReadReport, *, rows_tell: bool = False
+) -> list[Path]:
+    """Return the files of a format below a folder, all or those of the part to read.
+
+    Args:
+        path: the folder, or one file.
+        format: a key of `FORMATS`.
+        split: the part to read.
+        report: is told the part.
+        rows_tell: where the files are no parts, rows may tell them: all files are returned, and
+            the report is told no part.
+    """
     files = files_of_format(path, format)
     parts: dict[str | None, list[Path]] = {None: files}
     if path.is_dir():
         parts = divide_named(files, path)
+    if rows_tell and set(parts) == {None}:
+        return files
     report.part = choose_split(parts, split, path)
     return parts[report.part]
 
@@ -194,6 +215,13 @@ def _inside(folder: Path, part: str | None, depth: int) -> list[Path]:
     inside = [folder / name for name in names]
     deeper = [each for place in inside if depth > 1 for each in _inside(place, part, depth - 1)]
     return inside + deeper
+
+
+def name_or_stem(name: str, folders: Sequence[Path]) -> str:
+    """Return the name of a picture, also of one that is named without its suffix."""
+    if find_picture(name, folders) is None and (found := picture_of_stem(name, folders)):
+        return found.name
+    return name
 
 
 def size_of(width: Any, height: Any) -> Size | None:

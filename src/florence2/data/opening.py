@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from florence2.data.files import text_lines
+from florence2.data.formats.box_csv import read_box_csv
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.cvat import read_cvat
@@ -21,6 +22,7 @@ from florence2.data.formats.ocr import (
     read_ocr_regions,
     region_file,
 )
+from florence2.data.formats.open_images import read_open_images
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.pixel_texts import read_dota, read_kitti, read_visdrone
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
@@ -61,6 +63,8 @@ FORMATS: Mapping[str, Reader] = {
     "coco": read_coco,
     "voc": read_voc,
     "labelme": read_labelme,
+    "box_csv": read_box_csv,
+    "open_images": read_open_images,
     "cvat": read_cvat,
     "kitti": read_kitti,
     "visdrone": read_visdrone,

@@ -12,10 +12,12 @@ from pathlib import Path
 from florence2.data.image_files import is_picture
 from florence2.data.label_texts import KINDS, LabelTexts
 from florence2.data.parts import part_named
+from florence2.data.tables import box_columns, first_row
 
 HEAD = 65_536  # bytes of a file that are looked at
 CONVERT = "convert it to COCO or YOLO"
 TEXTS = "write a.txt beside each a.png"
+HEAD_LINE = "begin it with the line filename,class,xmin,ymin,xmax,ymax and order its columns so"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
 
 
@@ -148,29 +150,34 @@ def recognize_json(file: Path) -> Recognized | None:
 
 def recognize_table(file: Path) -> Recognized | None:
     """Name the format of a file of values with commas or tabs."""
-    first = next(iter(head_of(file).splitlines()), "")
-    columns = {word.strip().strip('"').lower() for word in re.split("[,\t;|]", first)}
-    if {"xmin", "ymin", "class"} <= columns:
-        return Recognized("a TensorFlow CSV of boxes", CONVERT)
-    cells = [word.strip() for word in re.split("[,\t;]", first)]
-    if is_picture(Path(cells[0])) and sum(cell.lstrip("-").isdigit() for cell in cells) >= 4:
-        return Recognized("a CSV of boxes", CONVERT)
+    cells = [cell.strip() for cell in first_row(head_of(file))]
+    columns = {cell.lower() for cell in cells}
+    if "region_shape_attributes" in columns:
+        return Recognized("a CSV of the VGG Image Annotator (VIA)", "save its project as JSON")
+    if {"imageid", "labelname", "xmin"} <= columns:
+        return Recognized("an Open Images CSV", format="open_images")
+    if box_columns(cells) is not None:
+        return Recognized("a CSV of boxes", format="box_csv")
+    if is_picture(Path(cells[0] if cells else "")) and sum(map(_is_number, cells)) >= 4:
+        return Recognized("a CSV of boxes", HEAD_LINE)
     if len(cells) == 2 and is_picture(Path(cells[0])):
         return Recognized("a table of pictures and texts or classes", TEXTS)
-    if {"imageid", "labelname"} <= columns:
-        return Recognized("an Open Images CSV", CONVERT)
     if columns & {"file_name"}:
         return Recognized("the metadata of a Hugging Face image folder", LINES)
     if columns & {"caption", "comment", "text", "words", "identity", "transcription"}:
         return Recognized("a table of pictures and texts", TEXTS)
     if columns & {"bbox", "x_min", "xmin", "x1", "left"}:
-        return Recognized("a CSV of boxes", CONVERT)
+        return Recognized("a CSV of boxes", HEAD_LINE)
     if columns & {"label", "class", "category"}:
         advice = "put the pictures into one folder for each class"
         return Recognized("a table of pictures and classes", advice)
     if len(columns) > 1:
         return Recognized("a table of values", LINES)
     return None
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("-").isdigit()
 
 
 def recognize_text(file: Path) -> Recognized | None:
@@ -219,9 +226,17 @@ def recognize_folder(
         (recognize_text, texts),
     )
     for recognize, candidates in looks:
-        for file in candidates:
-            if found := recognize(file):
-                return replace(found, place=_place(file, root))
+        seen = [(found, file) for file in candidates if (found := recognize(file))]
+        counts = Counter(found.name for found, _ in seen)
+        # Many tables may lie beside the one of the boxes; of other files, most are of the dataset.
+        by_number = recognize is not recognize_table
+        sure = max(
+            seen,
+            key=lambda each: (by_number and counts[each[0].name], each[0].format is not None),
+            default=None,
+        )
+        if sure is not None:
+            return replace(sure[0], place=_place(sure[1], root))
     if found := recognize_labels(LabelTexts.of(texts), root):
         return found
     for suffix, name in _BINARY.items():

@@ -44,6 +44,8 @@ class Problem(Enum):
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
     SCORE = ("confidences beside labels, which are left out", Severity.NOTE)
+    ONE_CLASS = ("files of boxes without classes", Severity.NOTE)
+    UNVERIFIED = ("pictures in which nobody looked for all classes", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
     UNNAMED = ("pictures that no row or label names", Severity.NOTE)

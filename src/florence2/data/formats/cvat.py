@@ -19,7 +19,6 @@ from florence2.data.annotated import (
     Annotated,
     Drawn,
     annotated_records,
-    files_of_format,
     files_of_part,
     folders_around,
     size_of,
@@ -29,7 +28,7 @@ from florence2.data.flags import flag_names
 from florence2.data.formats.voc import xml_text
 from florence2.data.image_files import find_picture, pictures_in
 from florence2.data.objects import OBJECT_TASKS, chosen_tasks
-from florence2.data.parts import choose_split, divide_named, part_named
+from florence2.data.parts import choose_split, part_named
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.data.shapes import ellipse, outlines_at, pairs_of, turned_box
@@ -55,10 +54,7 @@ def read_cvat(
         split: the part to read, where files or the `subset` of images tell parts.
     """
     tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
-    files = files_of_format(path, "cvat")
-    if not path.is_file() and set(divide_named(files, path)) != {None}:
-        files = files_of_part(path, "cvat", split, report)
-        split = None
+    files = files_of_part(path, "cvat", split, report, rows_tell=True)
     pictures = [each for file in files for each in _pictures(file, path, report)]
     if report.part is None:
         parts = {part for part, _ in pictures}
