@@ -101,7 +101,8 @@ def listed(row: Callable[[str], dict[str, Any]]) -> str:
 
 LLAVA = {"conversations": [{"from": "human", "value": "<image>\nWhat?"}]}
 LABELME = {"label": "cat", "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
-RESULT = {"from_name": "label", "to_name": "image", "value": {"x": 20, "rectanglelabels": ["cat"]}}
+RECTANGLE = {"x": 20, "y": 20, "width": 40, "height": 50, "rectanglelabels": ["cat"]}
+RESULT = {"id": "r", "type": "rectanglelabels", "from_name": "label", "value": RECTANGLE}
 VIA = {"regions": [{"shape_attributes": {"name": "rect", "x": 8}, "region_attributes": {}}]}
 YAML = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [cat]\n"
 
@@ -391,7 +392,42 @@ def open_images(name: str) -> tuple[object, ...]:
     return (name, "xclick", "/m/01yrx", 1, 0.2, 0.6, 0.2, 0.7, 0, 0, 0, 0, 0)
 
 
+def label_studio(name: str) -> dict[str, Any]:
+    return {
+        "data": {"image": f"/data/upload/1/0a1b2c3d-{name}.png"},
+        "annotations": [{"id": 1, "was_cancelled": False, "result": [RESULT]}],
+    }
+
+
 TOOLS = (
+    Layout(
+        "Label Studio JSON",
+        "export.json, *.png",
+        {
+            **pictures(),
+            "d.png": "",
+            "export.json": json.dumps(
+                [label_studio(name) for name in THREE]
+                + [{"data": {"image": "/data/local-files/?d=d.png"}, "predictions": [{}]}]
+            ),
+        },
+        "label_studio",
+        told=1,
+    ),
+    Layout(
+        "Label Studio JSON-MIN",
+        "export.json, images/",
+        {
+            **pictures("images/my {}.png"),
+            "export.json": listed(
+                lambda name: {
+                    "image": f"/data/local-files/?d=set/my%20{name}.png",
+                    "label": [RECTANGLE | {"original_width": 40, "original_height": 20}],
+                }
+            ),
+        },
+        "label_studio",
+    ),
     Layout(
         "Open Images",
         "train-annotations-bbox.csv, class-descriptions-boxable.csv, train/",
@@ -698,20 +734,6 @@ NAMED = (
             "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
         },
         named="Hugging Face image folder",
-    ),
-    Layout(
-        "Label Studio JSON",
-        "export.json",
-        {
-            **pictures(),
-            "export.json": listed(
-                lambda name: {
-                    "data": {"image": f"{name}.png"},
-                    "annotations": [{"result": [RESULT]}],
-                }
-            ),
-        },
-        named="Label Studio",
     ),
     Layout(
         "VGG Image Annotator",

@@ -17,6 +17,7 @@ PICTURES_TOLD = (
     Problem.KIND,
     Problem.PICTURE,
     Problem.NO_TEXT,
+    Problem.NOT_ANNOTATED,
 )
 
 

@@ -14,6 +14,7 @@ from florence2.data.formats.coco import read_coco
 from florence2.data.formats.cvat import read_cvat
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.label_studio import read_label_studio
 from florence2.data.formats.labelme import read_labelme
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
@@ -63,6 +64,7 @@ FORMATS: Mapping[str, Reader] = {
     "coco": read_coco,
     "voc": read_voc,
     "labelme": read_labelme,
+    "label_studio": read_label_studio,
     "box_csv": read_box_csv,
     "open_images": read_open_images,
     "cvat": read_cvat,

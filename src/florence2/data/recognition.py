@@ -50,8 +50,8 @@ _JSON: Sequence[tuple[str, Recognized]] = (
     ),
     (r'"shapes"\s*:|"imageData"\s*:', Recognized("files of LabelMe", format="labelme")),
     (
-        r'"(from_name|to_name|original_width)"',
-        Recognized("an export of Label Studio", "export it as COCO"),
+        r'"(from_name|to_name|original_width|was_cancelled|(rectangle|polygon|brush|ellipse)labels)"',
+        Recognized("an export of Label Studio", format="label_studio"),
     ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),

@@ -45,6 +45,8 @@ class Problem(Enum):
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
     SCORE = ("confidences beside labels, which are left out", Severity.NOTE)
     ONE_CLASS = ("files of boxes without classes", Severity.NOTE)
+    NOT_ANNOTATED = ("pictures that nobody annotated", Severity.NOTE)
+    OTHER_ANNOTATION = ("annotations of a picture that has another", Severity.NOTE)
     UNVERIFIED = ("pictures in which nobody looked for all classes", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
