@@ -246,6 +246,53 @@ READ = (
         "yolo",
     ),
     Layout(
+        "YOLO with names in place of numbers",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", "cat 0.5 0.5 0.2 0.2\nbig dog 0.5 0.5 0.2 0.2")},
+        "yolo",
+    ),
+    Layout(
+        "YOLO, no parts in the YAML file",
+        "data.yaml, images/train/, images/val/",
+        {
+            **pictures("images/train/{}.png"),
+            "images/val/d.png": "",
+            **beside("labels/{}.txt", SHARES, ("train/a", "train/b", "train/c", "val/d")),
+            "data.yaml": "nc: 1\nnames: [cat]\n",
+        },
+        "yolo",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "YOLO of predictions (a confidence behind)",
+        "classes.txt, *.png, *.txt",
+        {**pictures(), **beside("{}.txt", SHARES + " 0.9"), "classes.txt": "cat\n"},
+        "yolo",
+    ),
+    Layout(
+        "YOLO turned boxes and outlines",
+        "data.yaml, images/, labels/",
+        {
+            **pictures("images/{}.png"),
+            **beside("labels/{}.txt", "0 0.1 0.1 0.5 0.1 0.5 0.6 0.1 0.6\n" + SHARES),
+            "data.yaml": "train: images\nnames: [cat]\n",
+        },
+        "yolo",
+    ),
+    Layout(
+        "YOLO 1.1 of CVAT (Darknet)",
+        "obj.names, obj.data, train.txt, obj_train_data/",
+        {
+            **pictures("obj_train_data/{}.png"),
+            **beside("obj_train_data/{}.txt", SHARES),
+            "obj.names": "cat\n",
+            "obj.data": "classes = 1\ntrain = data/train.txt\nnames = data/obj.names\n",
+            "train.txt": "".join(f"data/obj_train_data/{name}.png\n" for name in THREE),
+        },
+        "yolo",
+    ),
+    Layout(
         "YOLO, a folder called dev_board",
         "images/dev_board/",
         {
@@ -648,12 +695,6 @@ NAMED = (
         "*.png, *.txt",
         {**pictures(), **beside("{}.txt", "1 0.1 0.1 0.5 0.1 0.5 0.6 0.2 0.7")},
         named="YOLO labels without class names",
-    ),
-    Layout(
-        "YOLO with names in place of numbers",
-        "*.png, *.txt",
-        {**pictures(), **beside("{}.txt", "cat 0.5 0.5 0.2 0.2\nbig dog 0.5 0.5 0.2 0.2")},
-        named="class names in place of numbers",
     ),
     Layout(
         "MOT",

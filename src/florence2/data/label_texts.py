@@ -22,8 +22,7 @@ OCR_KINDS = ("icdar13", "icdar15")
 
 KINDS = {
     "yolo": "YOLO labels without class names; put data.yaml or classes.txt there",
-    "yolo_names": "YOLO labels with class names in place of numbers; write the number of each name,"
-    " and the names into classes.txt, one a line",
+    "yolo_names": "YOLO labels with class names in place of numbers",
     "dota": "DOTA labels (four corners, a class and a difficulty)",
     "kitti": "KITTI labels (a class and 14 numbers)",
     "visdrone": "VisDrone labels (eight numbers with commas)",

@@ -90,7 +90,10 @@ _XML: Mapping[str, Recognized] = {
     "GEDI": Recognized("GEDI XML", CONVERT),
 }
 # Kinds of texts beside pictures that a reader takes.
-_FORMAT_OF_KIND: Mapping[str, str] = {each: each for each in ("kitti", "visdrone", "dota")}
+_FORMAT_OF_KIND: Mapping[str, str] = {
+    **{each: each for each in ("kitti", "visdrone", "dota")},
+    "yolo_names": "yolo",
+}
 _BINARY = {
     **dict.fromkeys((".tfrecord", ".record", ".tfrecords"), "TFRecord files"),
     **dict.fromkeys((".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl", ".pickle"), "arrays"),
