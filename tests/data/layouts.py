@@ -103,7 +103,6 @@ LLAVA = {"conversations": [{"from": "human", "value": "<image>\nWhat?"}]}
 LABELME = {"label": "cat", "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
 RECTANGLE = {"x": 20, "y": 20, "width": 40, "height": 50, "rectanglelabels": ["cat"]}
 RESULT = {"id": "r", "type": "rectanglelabels", "from_name": "label", "value": RECTANGLE}
-VIA = {"regions": [{"shape_attributes": {"name": "rect", "x": 8}, "region_attributes": {}}]}
 YAML = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [cat]\n"
 
 READ = (
@@ -446,7 +445,61 @@ def label_studio(name: str) -> dict[str, Any]:
     }
 
 
+def via(name: str) -> dict[str, Any]:
+    rect = {"name": "rect", "x": 8, "y": 4, "width": 16, "height": 10}
+    region = {"shape_attributes": rect, "region_attributes": {"animal": "cat"}}
+    return {"filename": f"{name}.png", "size": 9, "regions": [region], "file_attributes": {}}
+
+
+def createml(name: str) -> dict[str, Any]:
+    box = {"x": 16, "y": 9, "width": 16, "height": 10}
+    return {"image": f"{name}.png", "annotations": [{"label": "cat", "coordinates": box}]}
+
+
 TOOLS = (
+    Layout(
+        "VGG Image Annotator",
+        "via_region_data.json",
+        {
+            **pictures(),
+            "via_region_data.json": json.dumps({f"{name}.png9": via(name) for name in THREE}),
+        },
+        "via",
+    ),
+    Layout(
+        "VGG Image Annotator, a project in parts",
+        "train/via_project.json, val/",
+        {
+            **pictures("train/{}.png"),
+            "val/d.png": "",
+            "train/via_project.json": json.dumps(
+                {"_via_settings": {}, "_via_img_metadata": {name: via(name) for name in THREE}}
+            ),
+            "val/via_project.json": json.dumps({"_via_img_metadata": {"d": via("d")}}),
+        },
+        "via",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "CreateML",
+        "_annotations.createml.json",
+        {**pictures(), "_annotations.createml.json": listed(createml)},
+        "createml",
+    ),
+    Layout(
+        "CreateML of Roboflow",
+        "train/_annotations.createml.json, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_annotations.createml.json": listed(createml),
+            "valid/_annotations.createml.json": json.dumps([createml("d")]),
+        },
+        "createml",
+        split="train",
+        told=1,
+    ),
     Layout(
         "Label Studio JSON",
         "export.json, *.png",
@@ -775,29 +828,6 @@ NAMED = (
             "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
         },
         named="Hugging Face image folder",
-    ),
-    Layout(
-        "VGG Image Annotator",
-        "via_project.json",
-        {
-            **pictures(),
-            "via_region_data.json": json.dumps({f"{name}.png1": VIA for name in THREE}),
-        },
-        named="VGG Image Annotator",
-    ),
-    Layout(
-        "CreateML",
-        "_annotations.createml.json",
-        {
-            **pictures(),
-            "_annotations.createml.json": listed(
-                lambda name: {
-                    "image": f"{name}.png",
-                    "annotations": [{"label": "cat", "coordinates": {"x": 16, "y": 9}}],
-                }
-            ),
-        },
-        named="CreateML",
     ),
     Layout(
         "kohya's metadata",

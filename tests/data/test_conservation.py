@@ -42,16 +42,19 @@ def unread(folder: Path, picture: Path) -> None:
     picture.rename(picture.with_name("phone_one.heic"))
 
 
+def labels_of(folder: Path, picture: Path) -> list[Path]:
+    name = re.compile(rf"(gt_)?{re.escape(picture.stem)}(\.gt)?\.(txt|xml|json)")
+    return [file for file in folder.rglob("*") if name.fullmatch(file.name)]
+
+
 def without_label(folder: Path, picture: Path) -> None:
-    for file in folder.rglob(f"*{picture.stem}.*"):
-        if file.suffix in (".txt", ".xml", ".json"):
-            file.unlink()
+    for file in labels_of(folder, picture):
+        file.unlink()
 
 
 def with_a_broken_label(folder: Path, picture: Path) -> None:
-    for file in folder.rglob(f"*{picture.stem}.*"):
-        if file.suffix in (".txt", ".xml", ".json"):
-            file.write_bytes(b"\xff\xfe\xfa")
+    for file in labels_of(folder, picture):
+        file.write_bytes(b"\xff\xfe\xfa")
 
 
 DAMAGES: list[Callable[[Path, Path], None]] = [

@@ -37,6 +37,9 @@ from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Array, Size
 from florence2.tasks import Task
 
+ONE_CLASS = "object"
+"""What objects are called of which no file tells a class."""
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:

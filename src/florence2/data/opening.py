@@ -11,6 +11,7 @@ from florence2.data.files import text_lines
 from florence2.data.formats.box_csv import read_box_csv
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
+from florence2.data.formats.createml import read_createml
 from florence2.data.formats.cvat import read_cvat
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
@@ -27,6 +28,7 @@ from florence2.data.formats.open_images import read_open_images
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.pixel_texts import read_dota, read_kitti, read_visdrone
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
+from florence2.data.formats.via import read_via
 from florence2.data.formats.voc import read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
@@ -65,6 +67,8 @@ FORMATS: Mapping[str, Reader] = {
     "voc": read_voc,
     "labelme": read_labelme,
     "label_studio": read_label_studio,
+    "createml": read_createml,
+    "via": read_via,
     "box_csv": read_box_csv,
     "open_images": read_open_images,
     "cvat": read_cvat,

@@ -46,7 +46,7 @@ class Recognized:
 _JSON: Sequence[tuple[str, Recognized]] = (
     (
         r'"_via_(img_metadata|settings)"|"shape_attributes"',
-        Recognized("a file of the VGG Image Annotator (VIA)", CONVERT),
+        Recognized("a file of the VGG Image Annotator (VIA)", format="via"),
     ),
     (r'"shapes"\s*:|"imageData"\s*:', Recognized("files of LabelMe", format="labelme")),
     (
@@ -70,7 +70,7 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         Recognized("a list of prefixes and suffixes", "write one object a line (.jsonl)"),
     ),
     (r'"questions?"\s*:', Recognized("questions and answers", LINES)),
-    (r'"coordinates"\s*:', Recognized("a file of CreateML", CONVERT)),
+    (r'"coordinates"\s*:\s*\{', Recognized("a file of CreateML", format="createml")),
     (r'"file_name"\s*:', Recognized("the metadata of a Hugging Face image folder", LINES)),
     (
         r'"(tags|caption)"\s*:',

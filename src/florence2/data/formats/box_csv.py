@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from florence2.data.annotated import (
+    ONE_CLASS,
     Annotated,
     Drawn,
     annotated_records,
@@ -39,7 +40,6 @@ from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Size
 from florence2.tasks import Task
 
-ONE_CLASS = "object"
 SCORES = ("score", "confidence", "conf")
 Row = list[str]
 
