@@ -591,6 +591,32 @@ TOOLS = (
         "box_csv",
     ),
     Layout(
+        "VoTT CSV",
+        "vott-csv-export/*.csv",
+        {
+            **pictures("vott-csv-export/{}.png"),
+            "vott-csv-export/my-export.csv": table(
+                "image,xmin,ymin,xmax,ymax,label", lambda name: (f"{name}.png", *BOX, "cat")
+            ),
+        },
+        "box_csv",
+    ),
+    Layout(
+        "AutoML CSV",
+        "TRAIN,gs://bucket/a.png,cat,0.2,0.2,,,0.6,0.7,,",
+        {
+            **pictures(),
+            "import.csv": "".join(
+                f"{part},gs://bucket/{name}.png,cat,0.2,0.2,,,0.6,0.7,,\n"
+                for part, name in zip(("TRAIN", "TRAIN", "TEST"), THREE, strict=True)
+            ),
+        },
+        "box_csv",
+        records=2,
+        split="train",
+        told=1,
+    ),
+    Layout(
         "Kaggle CSV, bbox in one cell",
         "train.csv, train/",
         {
@@ -828,6 +854,55 @@ NAMED = (
             "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
         },
         named="Hugging Face image folder",
+    ),
+    Layout(
+        "Datumaro",
+        "annotations/default.json, images/",
+        {
+            **pictures("images/{}.png"),
+            "annotations/default.json": json.dumps(
+                {
+                    "categories": {"label": {"labels": [{"name": "cat"}]}},
+                    "items": [{"id": "a", "annotations": [{"type": "bbox", "bbox": [8, 4, 9, 9]}]}],
+                }
+            ),
+        },
+        named="Datumaro",
+    ),
+    Layout(
+        "Cityscapes",
+        "leftImg8bit/, gtFine/*_polygons.json",
+        {
+            **pictures("leftImg8bit/train/{}_leftImg8bit.png"),
+            **beside(
+                "gtFine/train/{}_gtFine_polygons.json",
+                json.dumps({"imgHeight": 20, "imgWidth": 40, "objects": []}),
+            ),
+        },
+        named="Cityscapes",
+    ),
+    Layout(
+        "VoTT",
+        "vott.json",
+        {**pictures(), "vott.json": json.dumps({"tags": [{"name": "cat"}], "assets": {}})},
+        named="VoTT; export it as CSV",
+    ),
+    Layout(
+        "IBM Cloud Annotations",
+        "_annotations.json",
+        {
+            **pictures(),
+            "_annotations.json": json.dumps(
+                {"version": "1.0", "type": "localization", "labels": ["cat"], "annotations": {}}
+            ),
+        },
+        named="IBM Cloud Annotations",
+    ),
+    Layout(
+        "SageMaker",
+        "*.png, output.manifest",
+        {**pictures("photos/{}.png"), "output.manifest": '{"source-ref": "a.png"}\n'},
+        named="manifests of SageMaker",
     ),
     Layout(
         "kohya's metadata",

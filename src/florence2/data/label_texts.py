@@ -103,13 +103,13 @@ def _kind_of_line(line: str) -> str | None:
     if leading == len(words):
         return _kind_of_numbers([float(word) for word in words], "," in line)
     if leading == 0:
-        if len(words) in (15, 16) and numbers == len(words) - 1:
-            return "kitti"
         values = [float(word) for word, flag in zip(words, flags, strict=True) if flag]
         name = flags.index(True)
         if len(words) - numbers != name or name > MAX_NAME:
             return None  # no name with numbers behind it
-        return "yolo_names" if all(0 <= value <= 1 for value in values) else "numbers"
+        if all(0 <= value <= 1 for value in values):
+            return "yolo_names"
+        return "kitti" if numbers in (14, 15) else "numbers"
     if leading >= 8 and "," in line:
         return "icdar15"
     if leading == 8 and len(words) in (9, 10):

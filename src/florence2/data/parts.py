@@ -1,9 +1,9 @@
 """Parts of a dataset, such as train and val: which files belong to which, and which one is read.
 
 A part is a folder whose whole name says so (`train`, `val2017`, `test_images`), or one of several
-files whose names differ in that word alone. Folders are parts where they hold all files together,
-and are two at least, or a `train` with nothing beside it. Otherwise a folder called `train` holds
-pictures of trains, and everything is read.
+files or folders whose names differ in that word alone. Folders are parts where they hold all files
+together, and are two at least, or a `train` with nothing beside it. Otherwise a folder called
+`train` holds pictures of trains, and everything is read.
 """
 
 import re
@@ -82,13 +82,19 @@ def divide(files: Iterable[T], root: Path) -> dict[str | None, list[T]]:
 def _parts_of_folders(names: Iterable[str]) -> dict[str, str | None]:
     """The part of each folder: its whole name tells it, or the one word in which all differ.
 
+    In that word one has to be a train: a dev board and a test board are boards.
+
     >>> _parts_of_folders(["DET-train", "DET-val"])
     {'DET-train': 'train', 'DET-val': 'val'}
+    >>> _parts_of_folders(["dev_board", "test_board"])
+    {'dev_board': None, 'test_board': None}
     """
     whole = {name: part_named(name) for name in names}
     told = {name: _part_and_rest(name) for name in whole}
-    alike = len({rest for _, rest in told.values()}) == 1 < len({part for part, _ in told.values()})
-    return {name: part for name, (part, _) in told.items()} if alike else whole
+    parts = {part for part, _ in told.values()}
+    alike = len({rest for _, rest in told.values()}) == 1
+    divided = alike and len(parts) > 1 and "train" in parts
+    return {name: part for name, (part, _) in told.items()} if divided else whole
 
 
 def divide_named(files: Sequence[T], root: Path) -> dict[str | None, list[T]]:

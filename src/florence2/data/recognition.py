@@ -15,6 +15,7 @@ from florence2.data.parts import part_named
 from florence2.data.tables import box_columns, first_row
 
 HEAD = 65_536  # bytes of a file that are looked at
+MAX_HEADS = 2_000  # files of a kind that are looked at, evenly among all
 CONVERT = "convert it to COCO or YOLO"
 TEXTS = "write a.txt beside each a.png"
 HEAD_LINE = "begin it with the line filename,class,xmin,ymin,xmax,ymax and order its columns so"
@@ -54,6 +55,14 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         Recognized("an export of Label Studio", format="label_studio"),
     ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
+    (r'"(vottVersion|assets)"\s*:', Recognized("a project of VoTT", "export it as CSV")),
+    (r'"openlabel"\s*:', Recognized("a file of OpenLABEL", CONVERT)),
+    (r'"slots"\s*:', Recognized("files of V7 Darwin", CONVERT)),
+    (r'"objects_to_annotate"|"attachment_type"', Recognized("tasks of Scale AI", CONVERT)),
+    (r'"imgHeight"\s*:', Recognized("outlines of Cityscapes", CONVERT)),
+    (r'"items"\s*:\s*\[', Recognized("a file of Datumaro", "export it as COCO")),
+    (r'"(captures|annotationDefinitions)"\s*:', Recognized("frames of Unity Perception", CONVERT)),
+    (r'"type"\s*:\s*"localization"', Recognized("a file of IBM Cloud Annotations", CONVERT)),
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
     (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
@@ -79,7 +88,7 @@ _JSON: Sequence[tuple[str, Recognized]] = (
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
-    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
+    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id|items)"\s*:'
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
@@ -99,10 +108,16 @@ _BINARY = {
     **dict.fromkeys((".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl", ".pickle"), "arrays"),
     **dict.fromkeys((".tar", ".zip", ".tgz", ".gz", ".7z", ".rar"), "archives"),
     **dict.fromkeys((".mdb", ".lmdb"), "an LMDB database"),
+    ".manifest": "manifests of SageMaker",
+    ".ndjson": "exports of Labelbox",
+    ".labels": "labels of Edge Impulse",
     ".arrow": "Arrow files of the datasets library",
 }
 _BINARY_ADVICE = {
     "archives": "unpack them",
+    **dict.fromkeys(
+        ("manifests of SageMaker", "exports of Labelbox", "labels of Edge Impulse"), CONVERT
+    ),
     "Arrow files of the datasets library": "write them with to_parquet, or as pictures and records",
 }
 MASK_FOLDERS = frozenset(
@@ -229,7 +244,8 @@ def recognize_folder(
         (recognize_text, texts),
     )
     for recognize, candidates in looks:
-        seen = [(found, file) for file in candidates if (found := recognize(file))]
+        stride = 1 + len(candidates) // MAX_HEADS
+        seen = [(found, file) for file in candidates[::stride] if (found := recognize(file))]
         counts = Counter(found.name for found, _ in seen)
         # Many tables may lie beside the one of the boxes; of other files, most are of the dataset.
         by_number = recognize is not recognize_table

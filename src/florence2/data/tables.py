@@ -47,6 +47,7 @@ class BoxColumns:
         label: that of the class; `None` if all boxes are of one.
         size: those of the picture's width and height.
         part: that of the part of the dataset.
+        has_head: the first row names the columns.
     """
 
     name: int
@@ -55,10 +56,14 @@ class BoxColumns:
     sides: tuple[int, ...]
     size: tuple[int, int] | None = None
     part: int | None = None
+    has_head: bool = True
 
 
-RETINANET = BoxColumns(name=0, label=5, kind="corners", sides=(1, 2, 3, 4))
+RETINANET = BoxColumns(name=0, label=5, kind="corners", sides=(1, 2, 3, 4), has_head=False)
 """`path,x1,y1,x2,y2,class` without a head."""
+AUTOML = BoxColumns(1, 2, "corners", (3, 4, 7, 8), part=0, has_head=False)
+"""`TRAIN,gs://bucket/a.png,class,x_min,y_min,,,x_max,y_max,,` of Google's AutoML, in shares."""
+_AUTOML_SETS = ("TRAIN", "VALIDATE", "VALIDATION", "TEST", "UNASSIGNED")
 
 
 def box_columns(first: Sequence[str]) -> BoxColumns | None:
@@ -73,6 +78,8 @@ def box_columns(first: Sequence[str]) -> BoxColumns | None:
     if len(cells) == 6 and is_picture(Path(cells[0])):
         boxed = all(re.fullmatch(r"-?\d+(\.\d+)?", cell) for cell in cells[1:5])
         return RETINANET if boxed or not any(cells[1:]) else None
+    if len(cells) >= 9 and cells[0].upper() in _AUTOML_SETS and is_picture(Path(cells[1])):
+        return AUTOML
     at = {re.sub(r"[\W_]", "", cell.lower()): place for place, cell in enumerate(cells)}
     name = next((at[word] for word in _NAMES if word in at), None)
     label = next((at[word] for word in _LABELS if word in at), None)

@@ -27,6 +27,7 @@ def write(folder: Path, text: str, *names: str) -> Path:
         TF + ROW,
         '\ufeff"filename","width","height","class","xmin","ymin","xmax","ymax"\r\n' + ROW,
         "a.png,8,4,24,14,cat\n",
+        "UNASSIGNED,gs://bucket/a.png,cat,0.2,0.2,,,0.6,0.7,,\n",
         "Image Path;Label;X_min;Y_min;X_max;Y_max\n./img/a.png;cat;8;4;24;14\n",
         "image\tclass\tx1\ty1\tx2\ty2\na.png\tcat\t8\t4\t24\t14\n",
         "img,category,x,y,w,h,width,height\na.png,cat,8,4,16,10,40,20\n",

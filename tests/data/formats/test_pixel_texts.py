@@ -29,6 +29,7 @@ def write(folder: Path, text: str, name: str = "a") -> Path:
     ("kind", "text", "objects", "ignored"),
     [
         ("kitti", KITTI, [("Car", [8, 4, 24, 14])], None),
+        ("kitti", KITTI.replace("Car", "big dog"), [("big dog", [8, 4, 24, 14])], None),
         ("kitti", f"{KITTI}\n{DONT_CARE}", [("Car", [8, 4, 24, 14])], ("", True)),
         ("visdrone", VISDRONE + ",", [("car", [8, 4, 24, 14])], None),
         ("visdrone", f"{VISDRONE}\n1,1,5,5,0,0,0,0", [("car", [8, 4, 24, 14])], ("", True)),
@@ -106,6 +107,17 @@ def test_the_right_camera_of_kitti_has_no_labels(tmp_path: Path) -> None:
     (record,), report = read(tmp_path)
     assert record.image == tmp_path / "image_2" / "a.png"
     assert counts(report) == {Problem.UNNAMED: 1}
+
+
+def test_a_file_elsewhere_is_taken_if_one_file_and_one_picture_have_its_name(tmp_path) -> None:
+    """As panlabel writes them: labels in a folder inside, pictures on top."""
+    write_picture(tmp_path / "a.png")
+    write_text(tmp_path / "data" / "label_2" / "a.txt", KITTI)
+    (record,), _ = read(tmp_path, strict=True)
+    assert found(record) == [("Car", [8, 4, 24, 14])]
+    write_picture(tmp_path / "b" / "a.png")
+    records, report = read(tmp_path)
+    assert not records and counts(report)[Problem.NO_PICTURE] == 1
 
 
 def test_scores_of_predictions_are_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
     filename,width,height,class,xmin,ymin,xmax,ymax      TensorFlow, Roboflow
     path/1.jpg,8,4,24,14,cat                             RetinaNet; "path/1.jpg,,,,," is nothing
+    TRAIN,gs://a/1.jpg,cat,0.1,0.2,,,0.5,0.7,,           AutoML
     image_id,width,height,bbox                           Kaggle; bbox is "[x, y, width, height]"
 
 Coordinates are taken as they stand, as points between pixels, or as shares of the picture where no
@@ -90,7 +91,7 @@ class _Table:
                     if found is None:
                         raise DataError("its columns do not say which hold the boxes")
                     table.columns = found
-                    if found is not RETINANET:
+                    if found.has_head:
                         table.head = cells
                         continue
                 name = cells[table.columns.name] if len(cells) > table.columns.name else ""

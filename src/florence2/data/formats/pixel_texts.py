@@ -7,8 +7,11 @@ picture without a file is one that nobody labelled; an empty file says "nothing 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from florence2.data.annotated import Annotated, Drawn, annotated_records, box_from
@@ -67,7 +70,26 @@ class _Labels:
         kinds = {file: _kind(file) for file in dict.fromkeys(places) if file.is_file()}
         found = [file for file, kind in kinds.items() if kind == self.kind]
         # An empty file, or one of which no line can be read: of another kind it is none.
-        return found or [file for file, kind in kinds.items() if kind is None][:1]
+        found = found or [file for file, kind in kinds.items() if kind is None][:1]
+        alone = [
+            file for file in self.elsewhere.get(picture.stem, ()) if _alike(picture, file.parent)
+        ]
+        return found or (alone if len(alone) == 1 and self.stems[picture.stem] == 1 else [])
+
+    @cached_property
+    def stems(self) -> Counter[str]:
+        """How many pictures have a name without suffix."""
+        return Counter(picture.stem for picture in pictures_in(self.root, deep=True))
+
+    @cached_property
+    def elsewhere(self) -> dict[str, list[Path]]:
+        """All label files of the kind by their name without suffix."""
+        found: dict[str, list[Path]] = {}
+        texts = (file for file in files_in(self.root) if file.suffix.lower() == ".txt")
+        for file, kind in LabelTexts.of(texts).labels.items():
+            if kind == self.kind:
+                found.setdefault(file.stem, []).append(file)
+        return found
 
 
 def _alike(picture: Path, folder: Path) -> bool:
@@ -126,13 +148,14 @@ def _picture(picture: Path, labels: _Labels, report: ReadReport) -> Annotated | 
 
 
 def _kitti(words: Sequence[str], size: Size) -> Drawn:
-    if len(words) not in (15, 16):
-        raise DataError(f"a line of KITTI has 15 values, this one {len(words)}")
-    box = [number(word, "a side of the box") for word in words[4:8]]
-    score = number(words[15], "the score") if len(words) == 16 else None
-    if words[0] == "DontCare":
+    name = " ".join(takewhile(lambda word: not re.match(r"[-+.]?\d", word), words))
+    values = [number(word, "a value") for word in words[len(name.split()) :]]
+    if len(values) not in (14, 15):
+        raise DataError(f"a line of KITTI has 14 values behind the class, this one {len(values)}")
+    box = values[3:7]
+    if name == "DontCare":
         return Drawn(ANY_CLASS, box, flags=ANYTHING_HERE)
-    return Drawn(words[0], box, score=score)
+    return Drawn(name, box, score=values[14] if len(values) == 15 else None)
 
 
 def _visdrone(words: Sequence[str], size: Size) -> Drawn:

@@ -153,8 +153,8 @@ def _layout(path: Path, report: ReadReport) -> _Layout:
 
 def _by_split(root: Path) -> dict[str | None, list[Path]]:
     """Divide the pictures of a folder by the names of the folders inside."""
-    folder = root / "images" if (root / "images").is_dir() else root
-    return divide(pictures_in(folder, deep=True), root)
+    pictures = pictures_in(root / "images", deep=True) if (root / "images").is_dir() else []
+    return divide(pictures or pictures_in(root, deep=True), root)
 
 
 def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
