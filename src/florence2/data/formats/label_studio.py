@@ -200,7 +200,7 @@ def _annotation(results: Sequence[Any], where: str, is_truth: bool) -> _Annotati
                 continue
             groups[at] = {"region": at, "labels": [""], "fault": f"a result is {result!r}"}
             continue
-        if not _GEOMETRY & value.keys() and result.get("type") != "brushlabels":
+        if not _is_region(value, str(result.get("type"))):
             texts += _words(value.get("text"))
             choices += _words(value.get("choices"))
             continue
@@ -220,6 +220,12 @@ def _annotation(results: Sequence[Any], where: str, is_truth: bool) -> _Annotati
         for label in dict.fromkeys(map(str, region["labels"] or [""]))
     ]
     return _Annotation(where, regions, texts, choices, next(iter(sizes), (None, None)), is_truth)
+
+
+def _is_region(value: Row, kind: str) -> bool:
+    """Tell a region, damaged ones too, from what is said of a whole picture."""
+    labelled = kind.endswith("labels") or any(key.endswith("labels") for key in value)
+    return labelled or bool(_GEOMETRY & value.keys()) or kind in ("rectangle", "ellipse", "polygon")
 
 
 def _words(given: Any) -> list[str]:
