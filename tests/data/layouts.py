@@ -662,6 +662,12 @@ TOOLS = (
         told=1,
     ),
     Layout(
+        "CVAT of Datumaro",
+        "train.xml, images/",
+        {**pictures("images/{}.png"), "train.xml": cvat()},
+        "cvat",
+    ),
+    Layout(
         "CVAT for video, frames as pictures",
         "annotations.xml, images/frame_000000.png",
         {

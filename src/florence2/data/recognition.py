@@ -133,6 +133,7 @@ NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
     *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
 }
+_NO_CLASS = re.compile(r"voc\d{4}|(image|label)_\d")  # VOCdevkit, KITTI
 _QUIET = (".md", ".rst", ".py", ".ini", ".db", ".pdf", ".html", ".ipynb", ".log", ".cache", ".sh")
 
 
@@ -323,7 +324,7 @@ def classes_refused(
 ) -> str | None:
     """Return why the folders of pictures in a folder are no classes, or `None`."""
     for folder in folders:
-        if folder.name.lower() in NO_CLASSES or re.fullmatch(r"voc\d{4}", folder.name.lower()):
+        if folder.name.lower() in NO_CLASSES or _NO_CLASS.fullmatch(folder.name.lower()):
             return f"the folder {folder.name!r} is no class by its name"
     others = [
         file

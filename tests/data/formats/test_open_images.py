@@ -77,6 +77,18 @@ def test_names_are_needed_for_ids_alone(tmp_path: Path) -> None:
     assert read(tmp_path)[0][0].text_input == "Cat"
 
 
+def test_a_file_of_globox_names_pictures_with_suffix_and_classes_in_words(tmp_path: Path) -> None:
+    head = (
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf\n"
+    )
+    for name in "ab":
+        write_picture(tmp_path / f"{name}.png")
+    write_text(tmp_path / "o.csv", head + "a.png,,big dog,,0.2,0.6,0.2,0.7,,,\n")
+    (record,), report = read(tmp_path)
+    assert record.text_input == "big dog" and record.image == tmp_path / "a.png"
+    assert counts(report) == {Problem.UNNAMED: 1}
+
+
 def test_pictures_that_are_not_there_are_told(tmp_path: Path) -> None:
     records, report = read(write(tmp_path, CAT + CAT.replace("a,", "zz,", 1)))
     assert len(records) == 1 and counts(report)[Problem.PICTURE] == 1

@@ -59,7 +59,7 @@ def read_cvat(
     if report.part is None:
         parts = {part for part, _ in pictures}
         report.part = choose_split(parts if None not in parts else (), split, path)
-    chosen = (each for part, each in pictures if part == report.part or report.part is None)
+    chosen = (each for part, each in pictures if report.part is None or part in (None, report.part))
     yield from annotated_records(chosen, tasks, report)
 
 

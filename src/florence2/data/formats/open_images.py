@@ -178,12 +178,13 @@ def _class_names(files: Sequence[Path]) -> dict[str, str]:
 
 
 def _pictures(files: Sequence[Path], root: Path) -> dict[str, Path]:
-    """Return the pictures around files by their names without suffix."""
+    """Return the pictures around files by their names, with suffix (globox) and without."""
     found: dict[str, Path] = {}
     for file in files:
         for folder in folders_around(file, root):
             for picture in pictures_in(folder) if folder.is_dir() else ():
                 found.setdefault(picture.stem, picture)
+                found.setdefault(picture.name, picture)
     return found
 
 
