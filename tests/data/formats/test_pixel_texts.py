@@ -99,6 +99,13 @@ def test_an_empty_file_is_nothing_and_no_file_is_not_labelled(tmp_path: Path) ->
     assert counts(report) == {Problem.EMPTY: 1, Problem.UNNAMED: 1, Problem.NO_PICTURE: 1}
 
 
+def test_an_empty_file_among_others_than_labels_says_nothing(tmp_path: Path) -> None:
+    write_picture(write(tmp_path, KITTI) / "images" / "b.png")
+    write_text(tmp_path / "notes" / "b.txt", "")
+    records, report = read(tmp_path)
+    assert len(records) == 1 and counts(report) == {Problem.UNNAMED: 1}
+
+
 def test_the_right_camera_of_kitti_has_no_labels(tmp_path: Path) -> None:
     for camera in (2, 3):
         write_picture(tmp_path / f"image_{camera}" / "a.png")

@@ -9,7 +9,7 @@ picture without a file is one that nobody labelled; an empty file says "nothing 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -63,18 +63,28 @@ class _Labels:
 
     kind: str
     root: Path
+    found: dict[Path, list[Path]] = field(default_factory=dict)  # by picture, looked for once
 
     def of(self, picture: Path) -> list[Path]:
+        if picture not in self.found:
+            self.found[picture] = self._look_for(picture)
+        return self.found[picture]
+
+    def _look_for(self, picture: Path) -> list[Path]:
         folders = (picture.parent, *twin_folders(picture.parent, self.root))
         places = [place / f"{picture.stem}.txt" for place in folders if _alike(picture, place)]
         kinds = {file: _kind(file) for file in dict.fromkeys(places) if file.is_file()}
-        found = [file for file, kind in kinds.items() if kind == self.kind]
+        if found := [file for file, kind in kinds.items() if kind == self.kind]:
+            return found
         # An empty file, or one of which no line can be read: of another kind it is none.
-        found = found or [file for file, kind in kinds.items() if kind is None][:1]
+        names = {file.parent.name for files in self.elsewhere.values() for file in files}
+        unclear = [file for file, kind in kinds.items() if kind is None]
+        if found := [file for file in unclear if file.parent.name in names][:1]:
+            return found
         alone = [
             file for file in self.elsewhere.get(picture.stem, ()) if _alike(picture, file.parent)
         ]
-        return found or (alone if len(alone) == 1 and self.stems[picture.stem] == 1 else [])
+        return alone if len(alone) == 1 and self.stems[picture.stem] == 1 else []
 
     @cached_property
     def stems(self) -> Counter[str]:
