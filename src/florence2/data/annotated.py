@@ -18,7 +18,7 @@ from florence2.data.flags import CROWD_FLAGS, IGNORE_FLAGS
 from florence2.data.image_files import (
     checked_size,
     files_in,
-    find_picture,
+    is_picture,
     listed_picture,
     picture_of_stem,
 )
@@ -196,7 +196,7 @@ def folders_around(file: Path, root: Path, part: str | None = None) -> tuple[Pat
     That is beside it, in the folders beside it and inside of those, and so on up to `root`. Of
     folders that are parts, only that of `part`, else that of the part in the file's name, is looked
     in; where neither is known all are, "train" first. A `root` that is no folder is the file
-    itself: then the folder above its own is looked in, too, and `images` there.
+    itself: then `images` and `data` beside its folder are looked in, too, and a folder of its part.
     """
     part = part or part_of_stem(file.stem)
     found = [file.parent]
@@ -205,7 +205,13 @@ def folders_around(file: Path, root: Path, part: str | None = None) -> tuple[Pat
         if above == root or not root.is_dir():
             break
     if not root.is_dir():
-        found += [file.parent.parent, file.parent.parent / "images"]
+        beside = _inside(file.parent.parent, part, 1)
+        beside = [
+            each
+            for each in beside
+            if each.name.lower() in ("images", "data") or part_named(each.name)
+        ]
+        found += [*beside, *(each for place in beside for each in _inside(place, part, 1))]
     return tuple(dict.fromkeys(found))
 
 
@@ -222,9 +228,8 @@ def _inside(folder: Path, part: str | None, depth: int) -> list[Path]:
 
 def name_or_stem(name: str, folders: Sequence[Path]) -> str:
     """Return the name of a picture, also of one that is named without its suffix."""
-    if find_picture(name, folders) is None and (found := picture_of_stem(name, folders)):
-        return found.name
-    return name
+    found = None if is_picture(Path(name)) else picture_of_stem(name, folders)
+    return found.name if found else name
 
 
 def size_of(width: Any, height: Any) -> Size | None:

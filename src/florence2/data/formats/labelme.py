@@ -50,8 +50,9 @@ def read_labelme(
 
 def _pictures(path: Path, split: str | None, report: ReadReport) -> Iterator[Annotated]:
     for file, data in json_files(path, "labelme", split, report):
-        root = path if path.is_dir() else file.parent
-        folders = tuple(dict.fromkeys((file.parent, *twin_folders(file.parent, root), root)))
+        root = path if path.is_dir() else file.parent.parent
+        twins = twin_folders(file.parent, root)
+        folders = tuple(dict.fromkeys((file.parent, *twins, *(path,) * path.is_dir())))
         beside = picture_of_stem(file.stem, folders)
         try:
             if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):

@@ -73,7 +73,7 @@ def read_open_images(
     found = _Boxes()
     for file in files:
         _read_boxes(file, found, report)
-    others = [each for each in files_in(_root(path)) if each.suffix.lower() == ".csv"]
+    others = [each for each in _around(path) if each.suffix.lower() == ".csv"]
     names = _class_names(others)
     if not names and any(each.startswith(_MACHINE_IDS) for each in found.classes):
         raise DataError(
@@ -103,8 +103,11 @@ def read_open_images(
             yield from object_records(labelled, asked, report)
 
 
-def _root(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+def _around(path: Path) -> list[Path]:
+    """The files below a folder; of one file, those beside it and in folders beside its own."""
+    if path.is_dir():
+        return files_in(path)
+    return sorted([*path.parent.glob("*"), *path.parent.parent.glob("*/*.csv")])
 
 
 def _files(path: Path, split: str | None, report: ReadReport) -> list[Path]:
