@@ -591,6 +591,12 @@ TOOLS = (
         "box_csv",
     ),
     Layout(
+        "RetinaNet CSV called .txt",
+        "annotations.txt",
+        {**pictures(), "annotations.txt": table("", lambda name: (f"{name}.png", *BOX, "cat"))},
+        "box_csv",
+    ),
+    Layout(
         "VoTT CSV",
         "vott-csv-export/*.csv",
         {
@@ -860,6 +866,19 @@ NAMED = (
             "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
         },
         named="Hugging Face image folder",
+    ),
+    Layout(
+        "LabelMe of old (XML)",
+        "Images/, Annotations/*.xml",
+        {
+            **pictures("Images/{}.png"),
+            **beside(
+                "Annotations/{}.xml",
+                "<annotation><filename>a.png</filename><object><name>cat</name><polygon><pt>"
+                "<x>8</x><y>4</y></pt></polygon></object></annotation>",
+            ),
+        },
+        named="XML of the old LabelMe",
     ),
     Layout(
         "Datumaro",

@@ -156,7 +156,13 @@ def is_coco(file: Path) -> bool:
 
 def is_voc(file: Path) -> bool:
     """Tell by its head whether an XML file is a VOC annotation."""
-    return _root_tag(head_of(file)).lower() == "annotation"
+    head = head_of(file)
+    return _root_tag(head).lower() == "annotation" and not _is_old_labelme(head)
+
+
+def _is_old_labelme(head: str) -> bool:
+    """Tell the XML of the old LabelMe, whose polygons are lists of `<pt>`, from VOC."""
+    return "<pt>" in head and "<bndbox>" not in head
 
 
 def recognize_json(file: Path) -> Recognized | None:
@@ -205,6 +211,8 @@ def recognize_text(file: Path) -> Recognized | None:
     lines = [line for line in head.splitlines() if line.strip()]
     if not lines:
         return None
+    if box_columns(first_row(head)) is not None:
+        return Recognized("a CSV of boxes", format="box_csv")
     name = r"\S.*\.(jpe?g|png|bmp|gif|webp|tiff?)"
     row = re.compile(name + r"(#\d)?[\t,;| ].*", re.IGNORECASE)
     if len(lines) > 1 and all(row.fullmatch(line) for line in lines[1:4]):
@@ -290,7 +298,10 @@ def _root_tag(head: str) -> str:
 
 
 def _recognize_xml(file: Path) -> Recognized | None:
-    tag = _root_tag(head_of(file))
+    head = head_of(file)
+    tag = _root_tag(head)
+    if tag.lower() == "annotation" and _is_old_labelme(head):
+        return Recognized("XML of the old LabelMe", CONVERT)
     if tag.lower() == "annotation" or not tag:
         return None
     return _XML.get(tag, Recognized(f"XML with the root {tag!r}", CONVERT))
