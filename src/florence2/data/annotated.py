@@ -7,7 +7,7 @@ A reader finds the rows about each picture, and says how one row is drawn:
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def object_of(
     if drawn.num_holes:
         report.add(Problem.HOLES, where, f"{drawn.num_holes} holes")
     if drawn.score is not None:
-        report.add(Problem.SCORE, where, f"{drawn.score:g}")
+        report.add(Problem.CONFIDENCE, where, f"{drawn.score:g}")
     label = drawn.label or ("anything" if drawn.flags & IGNORE_FLAGS else "")
     found = checked_object(label, drawn.box, drawn.parts, size, report, where)
     if found is None or not drawn.flags & (CROWD_FLAGS | IGNORE_FLAGS):
@@ -143,7 +143,7 @@ def object_of(
     marks = ", ".join(sorted(drawn.flags & (CROWD_FLAGS | IGNORE_FLAGS)))
     report.add(Problem.IGNORED, where, f"it is marked {marks}")
     label = found.label if drawn.label else ANY_CLASS
-    return replace(found, label=label, is_ignored=True, is_crowd=is_crowd)
+    return LabelledObject(label, found.box, found.parts, is_ignored=True, is_crowd=is_crowd)
 
 
 def files_of_format(path: Path, format: str) -> list[Path]:

@@ -43,7 +43,7 @@ class Problem(Enum):
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
-    SCORE = ("confidences beside labels, which are left out", Severity.NOTE)
+    CONFIDENCE = ("confidences beside labels, which are left out", Severity.NOTE)
     ONE_CLASS = ("files of boxes without classes", Severity.NOTE)
     NOT_ANNOTATED = ("pictures that nobody annotated", Severity.NOTE)
     OTHER_ANNOTATION = ("annotations of a picture that has another", Severity.NOTE)

@@ -96,7 +96,7 @@ def test_marks_and_scores_have_columns(tmp_path: Path) -> None:
     )
     (record,), report = read(write(tmp_path, text), strict=True)
     assert found(record) == [("cat", BOX)] and record.ignored.crowds == (True,)
-    assert counts(report) == {Problem.SCORE: 1, Problem.IGNORED: 1}
+    assert counts(report) == {Problem.CONFIDENCE: 1, Problem.IGNORED: 1}
 
 
 def test_parts_of_a_column(tmp_path: Path) -> None:

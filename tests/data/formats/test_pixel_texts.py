@@ -129,7 +129,7 @@ def test_a_file_elsewhere_is_taken_if_one_file_and_one_picture_have_its_name(tmp
 
 def test_scores_of_predictions_are_told(tmp_path: Path) -> None:
     (record,), report = read(write(tmp_path, KITTI + " 0.7"))
-    assert found(record) and counts(report) == {Problem.SCORE: 1}
+    assert found(record) and counts(report) == {Problem.CONFIDENCE: 1}
 
 
 def test_two_versions_of_labels_are_told(tmp_path: Path) -> None:

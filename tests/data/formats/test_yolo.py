@@ -97,7 +97,7 @@ def test_a_picture_with_a_lost_line_claims_nothing(tmp_path, line, problem, word
 def test_a_confidence_behind_a_box_is_told_and_left_out(tmp_path: Path) -> None:
     (record,), report = read(write_dataset(tmp_path, f"0 {CENTRE} 0.9\n"), strict=True)
     assert found(record) == [("cat", CENTRE_BOX)]
-    assert counts(report) == {Problem.SCORE: 1}
+    assert counts(report) == {Problem.CONFIDENCE: 1}
 
 
 def test_boxes_outlines_and_turned_boxes_may_stand_in_one_file(tmp_path: Path) -> None:

@@ -309,7 +309,7 @@ def _objects(
             yield None
             continue
         if len(shares) == 5 and not layout.keypoints:
-            report.add(Problem.SCORE, where, f"{shares[4]:g}")
+            report.add(Problem.CONFIDENCE, where, f"{shares[4]:g}")
         yield checked_object(label, box, points, size, report, where)
 
 
