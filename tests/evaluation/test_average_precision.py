@@ -184,6 +184,16 @@ def test_a_perfect_answer_beside_crowds_is_perfect() -> None:
     assert len(drop_ignored(found, truth, other, use_labels=False).labels) == 1
 
 
+def test_a_region_of_no_name_is_to_be_ignored_for_all() -> None:
+    """`DontCare` of KITTI, the ignored regions of VisDrone."""
+    truth = boxes(("cat", CAT))
+    found = boxes(("cat", CAT), ("cat", (100.0, 100.0, 108.0, 120.0)), scores=(0.1, 0.9))
+    anything = Ignored(boxes(("", (98.0, 98.0, 140.0, 122.0))), (True,))
+    assert BoxRanking([(found, truth)], [anything]).measure().ap == pytest.approx(1.0)
+    assert BoxRanking([(found, truth)]).measure().ap < 0.9
+    assert drop_ignored(found, truth, anything).labels == ("cat",)
+
+
 def test_a_weight_of_two_is_the_picture_given_twice() -> None:
     pairs = random_pairs(scored=True)
     weights = np.ones(len(pairs))
