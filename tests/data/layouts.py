@@ -768,6 +768,11 @@ TOOLS = (
     ),
 )
 
+
+def listed_row() -> str:
+    return json.dumps([RECTANGLE])
+
+
 NAMED = (
     Layout(
         "YOLO without class names",
@@ -879,6 +884,17 @@ NAMED = (
             ),
         },
         named="XML of the old LabelMe",
+    ),
+    Layout(
+        "Label Studio CSV",
+        "result.csv",
+        {
+            **pictures(),
+            "result.csv": table(
+                "annotation_id,image,label", lambda name: (1, f"{name}.png", listed_row())
+            ),
+        },
+        named="a CSV of Label Studio; export it as JSON",
     ),
     Layout(
         "Datumaro",

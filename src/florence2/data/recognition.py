@@ -175,8 +175,11 @@ def recognize_json(file: Path) -> Recognized | None:
 
 def recognize_table(file: Path) -> Recognized | None:
     """Name the format of a file of values with commas or tabs."""
-    cells = [cell.strip() for cell in first_row(head_of(file))]
+    head = head_of(file)
+    cells = [cell.strip() for cell in first_row(head)]
     columns = {cell.lower() for cell in cells}
+    if re.search(r'""(rectangle|polygon|brush|ellipse|keypoint)labels""', head):
+        return Recognized("a CSV of Label Studio", "export it as JSON")
     if "region_shape_attributes" in columns:
         return Recognized("a CSV of the VGG Image Annotator (VIA)", "save its project as JSON")
     if {"imageid", "labelname", "xmin"} <= columns:
