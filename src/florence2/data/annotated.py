@@ -216,8 +216,11 @@ def folders_around(file: Path, root: Path, part: str | None = None) -> tuple[Pat
 
 
 def _inside(folder: Path, part: str | None, depth: int) -> list[Path]:
-    with os.scandir(folder) as entries:
-        names = sorted(each.name for each in entries if each.is_dir() and each.name[0] != ".")
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(each.name for each in entries if each.is_dir() and each.name[0] != ".")
+    except OSError:  # it may not be looked into
+        return []
     order = (part, None) if part else (None, *SPLIT_NAMES)
     names = [name for name in names if part_named(name) in order]
     names.sort(key=lambda name: order.index(part_named(name)))
