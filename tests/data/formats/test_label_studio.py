@@ -126,6 +126,7 @@ def test_a_picture_with_a_lost_region_claims_nothing(tmp_path: Path, lost, probl
     [
         ("/data/upload/1/0a1b2c3d-a.png", "a.png"),
         ("/data/upload/1/0a1b2c3d-a.png", "0a1b2c3d-a.png"),
+        ("upload/1/ab12cd-a-b.png", "a-b.png"),
         ("/data/local-files/?d=my%20set/a%2B1.png", "images/a+1.png"),
         ("/data/local-files/?d=C%3A%5Cset%5Ca.png", "a.png"),
         ("s3://bucket/set/a%20b.png", "a b.png"),

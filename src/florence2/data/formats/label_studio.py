@@ -39,7 +39,7 @@ from florence2.results import Text
 from florence2.tasks import CAPTION_TASKS, Task
 
 Row = dict[str, Any]
-_UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the names of uploads
+_UPLOADED = re.compile(r"^[0-9a-f]{4,36}-")  # what Label Studio puts before the names of uploads
 _GEOMETRY = frozenset({"x", "points", "rle", "vertices"})
 
 
