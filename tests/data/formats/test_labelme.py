@@ -103,6 +103,12 @@ def test_difficult_shapes_are_ignored(tmp_path: Path, flags) -> None:
     assert record.ignored.boxes.labels == ("dog",)
 
 
+def test_a_confidence_is_told_and_left_out(tmp_path: Path) -> None:
+    (record,), report = read(write(tmp_path, {**BOX, "score": 0.7}), strict=True)
+    assert found(record) == [("cat", [8, 4, 24, 14])]
+    assert counts(report) == {Problem.CONFIDENCE: 1}
+
+
 @pytest.mark.parametrize("name", ["..\\b\\a.png", "C:\\me\\A.PNG", "other.png", "", "a%2Epng"])
 def test_the_picture_is_found(tmp_path: Path, name: str) -> None:
     (record,), _ = read(write(tmp_path, BOX, name=name), strict=True)

@@ -19,7 +19,7 @@ from florence2.data.annotated import (
     json_files,
     size_of,
 )
-from florence2.data.files import field_of
+from florence2.data.files import field_of, number
 from florence2.data.flags import flag_names
 from florence2.data.image_files import find_picture, picture_of_stem, twin_folders
 from florence2.data.objects import OBJECT_TASKS, chosen_tasks
@@ -98,12 +98,19 @@ def _draw(shapes: Sequence[Any], size: Size) -> Drawn:
         parts=[part for each in drawn for part in each.parts] if whole else (),
         flags=frozenset().union(*(each.flags for each in drawn)),
         num_holes=sum(each.num_holes for each in drawn),
+        score=next((each.score for each in drawn if each.score is not None), None),
     )
 
 
 def _draw_one(shape: Any) -> Drawn:
     if not isinstance(shape, dict):
         raise DataError(f"a shape is {shape!r}; give an object")
+    score = shape.get("score")  # of AnyLabeling, where a model drew the shape
+    drawn = _draw_shape(shape)
+    return drawn if score is None else replace(drawn, score=number(score, "the score"))
+
+
+def _draw_shape(shape: Shape) -> Drawn:
     label = field_of(shape, "label")
     flags = flag_names(shape, shape.get("flags"))
     kind = shape.get("shape_type") or "polygon"
