@@ -95,12 +95,14 @@ def lines(row: Callable[[str], dict[str, Any]], names: tuple[str, ...] = THREE) 
     return "".join(json.dumps(row(name)) + "\n" for name in names)
 
 
-def table(head: str, row: Callable[[str], tuple[object, ...]], divider: str = ",") -> str:
+def table(
+    head: str, row: Callable[[str], tuple[object, ...]], names: tuple[str, ...] = THREE
+) -> str:
     file = io.StringIO()
-    writer = csv.writer(file, delimiter=divider)
+    writer = csv.writer(file)
     if head:
         writer.writerow(head.split(","))
-    writer.writerows(row(name) for name in THREE)
+    writer.writerows(row(name) for name in names)
     return file.getvalue()
 
 
@@ -109,13 +111,18 @@ def listed(row: Callable[[str], dict[str, Any]]) -> str:
 
 
 LLAVA = {"conversations": [{"from": "human", "value": "<image>\nWhat?"}]}
-LABELME = {"version": "5", "shapes": [{"label": "cat", "points": [[8, 4], [24, 14]]}]}
-RESULT = {"from_name": "label", "to_name": "image", "value": {"x": 20, "rectanglelabels": ["cat"]}}
-VIA = {"regions": [{"shape_attributes": {"name": "rect", "x": 8}, "region_attributes": {}}]}
+LABELME = {"label": "cat", "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
+RECTANGLE = {"x": 20, "y": 20, "width": 40, "height": 50, "rectanglelabels": ["cat"]}
+RESULT = {"id": "r", "type": "rectanglelabels", "from_name": "label", "value": RECTANGLE}
 YAML = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [cat]\n"
 
 READ = (
-    Layout("COCO beside its pictures", "a.json, *.png", {**pictures(), "a.json": coco()}, "coco"),
+    Layout(
+        "COCO beside its pictures",
+        "boxes.json, *.png",
+        {**pictures(), "boxes.json": coco()},
+        "coco",
+    ),
     Layout(
         "COCO as published",
         "annotations/instances_train2017.json, train2017/",
@@ -249,6 +256,53 @@ READ = (
         "yolo",
     ),
     Layout(
+        "YOLO with names in place of numbers",
+        "*.png, *.txt",
+        {**pictures(), **beside("{}.txt", "cat 0.5 0.5 0.2 0.2\nbig dog 0.5 0.5 0.2 0.2")},
+        "yolo",
+    ),
+    Layout(
+        "YOLO, no parts in the YAML file",
+        "data.yaml, images/train/, images/val/",
+        {
+            **pictures("images/train/{}.png"),
+            "images/val/d.png": "",
+            **beside("labels/{}.txt", SHARES, ("train/a", "train/b", "train/c", "val/d")),
+            "data.yaml": "nc: 1\nnames: [cat]\n",
+        },
+        "yolo",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "YOLO of predictions (a confidence behind)",
+        "classes.txt, *.png, *.txt",
+        {**pictures(), **beside("{}.txt", SHARES + " 0.9"), "classes.txt": "cat\n"},
+        "yolo",
+    ),
+    Layout(
+        "YOLO turned boxes and outlines",
+        "data.yaml, images/, labels/",
+        {
+            **pictures("images/{}.png"),
+            **beside("labels/{}.txt", "0 0.1 0.1 0.5 0.1 0.5 0.6 0.1 0.6\n" + SHARES),
+            "data.yaml": "train: images\nnames: [cat]\n",
+        },
+        "yolo",
+    ),
+    Layout(
+        "YOLO 1.1 of CVAT (Darknet)",
+        "obj.names, obj.data, train.txt, obj_train_data/",
+        {
+            **pictures("obj_train_data/{}.png"),
+            **beside("obj_train_data/{}.txt", SHARES),
+            "obj.names": "cat\n",
+            "obj.data": "classes = 1\ntrain = data/train.txt\nnames = data/obj.names\n",
+            "train.txt": "".join(f"data/obj_train_data/{name}.png\n" for name in THREE),
+        },
+        "yolo",
+    ),
+    Layout(
         "YOLO, a folder called dev_board",
         "images/dev_board/",
         {
@@ -346,6 +400,390 @@ READ = (
     ),
 )
 
+
+def labelme(name: str) -> str:
+    return json.dumps({"version": "5", "shapes": [LABELME], "imagePath": f"..\\x\\{name}.png"})
+
+
+KITTI = "Car 0.00 0 -1.5 8 4 24 14 1.6 1.6 3.9 1.8 1.5 8.4 0.01"
+DONT_CARE = "DontCare -1 -1 -10 30 4 38 14 -1 -1 -1 -1000 -1000 -1000 -10"
+CALIBRATION = "P0: 7.215377e+02 0 6.095593e+02 0 0 7.215377e+02 1.728540e+02 0 0 0 1 0"
+DOTA = "imagesource:x\ngsd:0.1\n8 4 24 4 24 14 8 14 ship 0"
+
+
+def cvat(names: tuple[str, ...] = THREE, shape: str = "", **image: str) -> str:
+    box = (
+        '<box label="cat" occluded="0" xtl="8.00" ytl="4.00" xbr="24.00" ybr="14.00" z_order="0"/>'
+    )
+    more = "".join(f' {key}="{value}"' for key, value in image.items())
+    rows = "".join(
+        f'<image id="{at}" name="{name}.png" width="40" height="20"{more}>{shape or box}</image>'
+        for at, name in enumerate(names)
+    )
+    return f"<?xml version='1.0' encoding='utf-8'?><annotations>{rows}</annotations>"
+
+
+TRACK = (
+    "<annotations><track id='0' label='cat'>"
+    + "".join(
+        f"<box frame='{frame}' outside='0' xtl='8' ytl='4' xbr='24' ybr='14'/>"
+        for frame in range(3)
+    )
+    + "</track></annotations>"
+)
+
+TF_HEAD = "filename,width,height,class,xmin,ymin,xmax,ymax"
+
+
+def tf(name: str) -> tuple[object, ...]:
+    return (f"{name}.png", *SIZE, "cat", *BOX)
+
+
+OPEN_IMAGES_HEAD = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,"
+    "IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside"
+)
+
+
+def open_images(name: str) -> tuple[object, ...]:
+    return (name, "xclick", "/m/01yrx", 1, 0.2, 0.6, 0.2, 0.7, 0, 0, 0, 0, 0)
+
+
+def label_studio(name: str) -> dict[str, Any]:
+    return {
+        "data": {"image": f"/data/upload/1/0a1b2c3d-{name}.png"},
+        "annotations": [{"id": 1, "was_cancelled": False, "result": [RESULT]}],
+    }
+
+
+def via(name: str) -> dict[str, Any]:
+    rect = {"name": "rect", "x": 8, "y": 4, "width": 16, "height": 10}
+    region = {"shape_attributes": rect, "region_attributes": {"animal": "cat"}}
+    return {"filename": f"{name}.png", "size": 9, "regions": [region], "file_attributes": {}}
+
+
+def createml(name: str) -> dict[str, Any]:
+    box = {"x": 16, "y": 9, "width": 16, "height": 10}
+    return {"image": f"{name}.png", "annotations": [{"label": "cat", "coordinates": box}]}
+
+
+TOOLS = (
+    Layout(
+        "VGG Image Annotator",
+        "via_region_data.json",
+        {
+            **pictures(),
+            "via_region_data.json": json.dumps({f"{name}.png9": via(name) for name in THREE}),
+        },
+        "via",
+    ),
+    Layout(
+        "VGG Image Annotator, a project in parts",
+        "train/via_project.json, val/",
+        {
+            **pictures("train/{}.png"),
+            "val/d.png": "",
+            "train/via_project.json": json.dumps(
+                {"_via_settings": {}, "_via_img_metadata": {name: via(name) for name in THREE}}
+            ),
+            "val/via_project.json": json.dumps({"_via_img_metadata": {"d": via("d")}}),
+        },
+        "via",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "CreateML",
+        "_annotations.createml.json",
+        {**pictures(), "_annotations.createml.json": listed(createml)},
+        "createml",
+    ),
+    Layout(
+        "CreateML of Roboflow",
+        "train/_annotations.createml.json, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_annotations.createml.json": listed(createml),
+            "valid/_annotations.createml.json": json.dumps([createml("d")]),
+        },
+        "createml",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Label Studio JSON",
+        "export.json, *.png",
+        {
+            **pictures(),
+            "d.png": "",
+            "export.json": json.dumps(
+                [label_studio(name) for name in THREE]
+                + [{"data": {"image": "/data/local-files/?d=d.png"}, "predictions": [{}]}]
+            ),
+        },
+        "label_studio",
+        told=1,
+    ),
+    Layout(
+        "Label Studio JSON-MIN",
+        "export.json, images/",
+        {
+            **pictures("images/my {}.png"),
+            "export.json": listed(
+                lambda name: {
+                    "image": f"/data/local-files/?d=set/my%20{name}.png",
+                    "label": [RECTANGLE | {"original_width": 40, "original_height": 20}],
+                }
+            ),
+        },
+        "label_studio",
+    ),
+    Layout(
+        "Open Images",
+        "train-annotations-bbox.csv, class-descriptions-boxable.csv, train/",
+        {
+            **pictures("train/{}.png"),
+            "validation/d.png": "",
+            "oidv6-train-annotations-bbox.csv": table(OPEN_IMAGES_HEAD, open_images),
+            "validation-annotations-bbox.csv": table(OPEN_IMAGES_HEAD, open_images, ("d",)),
+            "class-descriptions-boxable.csv": "/m/01yrx,Cat\n/m/0bt9lr,Dog\n",
+        },
+        "open_images",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Open Images of FiftyOne",
+        "train/data/, train/labels/detections.csv, train/metadata/",
+        {
+            **pictures("train/data/{}.png"),
+            "train/labels/detections.csv": table(OPEN_IMAGES_HEAD, open_images),
+            "train/metadata/classes.csv": "/m/01yrx,Cat\n",
+        },
+        "open_images",
+    ),
+    Layout(
+        "TensorFlow CSV",
+        "train_labels.csv, images/",
+        {**pictures("images/{}.png"), "train_labels.csv": table(TF_HEAD, tf)},
+        "box_csv",
+    ),
+    Layout(
+        "TensorFlow CSV in parts",
+        "annotations/train_labels.csv, images/train/",
+        {
+            **pictures("images/train/{}.png"),
+            "images/test/a.png": "",
+            "annotations/train_labels.csv": table(TF_HEAD, tf),
+            "annotations/test_labels.csv": table(TF_HEAD, tf, names=("a",)),
+        },
+        "box_csv",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "TensorFlow CSV of Roboflow",
+        "train/_annotations.csv, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_annotations.csv": table(TF_HEAD, tf),
+            "valid/_annotations.csv": table(TF_HEAD, tf, names=("d",)),
+        },
+        "box_csv",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "RetinaNet CSV",
+        "annotations.csv without a head",
+        {**pictures(), "annotations.csv": table("", lambda name: (f"{name}.png", *BOX, "cat"))},
+        "box_csv",
+    ),
+    Layout(
+        "RetinaNet CSV called .txt",
+        "annotations.txt",
+        {**pictures(), "annotations.txt": table("", lambda name: (f"{name}.png", *BOX, "cat"))},
+        "box_csv",
+    ),
+    Layout(
+        "VoTT CSV",
+        "vott-csv-export/*.csv",
+        {
+            **pictures("vott-csv-export/{}.png"),
+            "vott-csv-export/my-export.csv": table(
+                "image,xmin,ymin,xmax,ymax,label", lambda name: (f"{name}.png", *BOX, "cat")
+            ),
+        },
+        "box_csv",
+    ),
+    Layout(
+        "AutoML CSV",
+        "TRAIN,gs://bucket/a.png,cat,0.2,0.2,,,0.6,0.7,,",
+        {
+            **pictures(),
+            "import.csv": "".join(
+                f"{part},gs://bucket/{name}.png,cat,0.2,0.2,,,0.6,0.7,,\n"
+                for part, name in zip(("TRAIN", "TRAIN", "TEST"), THREE, strict=True)
+            ),
+        },
+        "box_csv",
+        records=2,
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Kaggle CSV, bbox in one cell",
+        "train.csv, train/",
+        {
+            **pictures("train/{}.png"),
+            "test/d.png": "",
+            "train.csv": table(
+                "image_id,width,height,bbox,source", lambda name: (name, *SIZE, "[8, 4, 16, 10]", 1)
+            ),
+        },
+        "box_csv",
+        told=1,
+    ),
+    Layout(
+        "a CSV with the column split",
+        "boxes.csv with image_path, x_min, ..., split",
+        {
+            **pictures(),
+            "boxes.csv": "image_path;label;split;x_min;y_min;x_max;y_max\n"
+            "a.png;cat;train;8;4;24;14\nb.png;cat;train;8;4;24;14\nc.png;cat;test;8;4;24;14\n",
+        },
+        "box_csv",
+        records=2,
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "CVAT for images",
+        "annotations.xml, images/",
+        {**pictures("images/{}.png"), "annotations.xml": cvat()},
+        "cvat",
+    ),
+    Layout(
+        "CVAT, a project with subsets",
+        "annotations.xml, images/train/",
+        {
+            **pictures("images/train/{}.png"),
+            "images/val/d.png": "",
+            "annotations.xml": cvat(subset="Train").replace("</annotations>", "")
+            + cvat(("d",), subset="Validation").partition("<annotations>")[2],
+        },
+        "cvat",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "CVAT of Datumaro",
+        "train.xml, images/",
+        {**pictures("images/{}.png"), "train.xml": cvat()},
+        "cvat",
+    ),
+    Layout(
+        "CVAT for video, frames as pictures",
+        "annotations.xml, images/frame_000000.png",
+        {
+            **pictures("images/frame_{}.png", ("000000", "000001", "000002")),
+            "annotations.xml": TRACK,
+        },
+        "cvat",
+    ),
+    Layout(
+        "DOTA",
+        "images/, labelTxt/",
+        {**pictures("images/{}.png"), **beside("labelTxt/{}.txt", DOTA)},
+        "dota",
+    ),
+    Layout(
+        "DOTA in parts",
+        "train/images/, train/labelTxt/, val/",
+        {
+            **pictures("train/images/{}.png"),
+            **beside("train/labelTxt/{}.txt", DOTA),
+            "val/images/d.png": "",
+            "val/labelTxt/d.txt": DOTA,
+        },
+        "dota",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "KITTI",
+        "image_2/, label_2/",
+        {
+            **pictures("image_2/{}.png"),
+            **beside("label_2/{}.txt", KITTI + "\n" + DONT_CARE),
+        },
+        "kitti",
+    ),
+    Layout(
+        "KITTI as published",
+        "training/image_2/, training/label_2/, testing/image_2/",
+        {
+            **pictures("training/image_2/{}.png"),
+            **beside("training/label_2/{}.txt", KITTI),
+            **beside("training/calib/{}.txt", CALIBRATION),
+            "testing/image_2/d.png": "",
+            "testing/calib/d.txt": CALIBRATION,
+        },
+        "kitti",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "VisDrone",
+        "images/, annotations/*.txt",
+        {
+            **pictures("images/{}.png"),
+            **beside("annotations/{}.txt", "8,4,16,10,1,4,0,0\n1,1,5,5,0,0,0,0,"),
+        },
+        "visdrone",
+    ),
+    Layout(
+        "VisDrone as published",
+        "VisDrone2019-DET-train/images/, annotations/",
+        {
+            **pictures("VisDrone2019-DET-train/images/{}.png"),
+            **beside("VisDrone2019-DET-train/annotations/{}.txt", "8,4,16,10,1,4,0,0"),
+            "VisDrone2019-DET-val/images/d.png": "",
+            "VisDrone2019-DET-val/annotations/d.txt": "8,4,16,10,1,4,0,0",
+        },
+        "visdrone",
+        split="train",
+        told=1,
+    ),
+    Layout("LabelMe", "*.png, *.json", {**pictures(), **beside("{}.json", labelme)}, "labelme"),
+    Layout(
+        "LabelMe in folders",
+        "images/, labels/*.json",
+        {**pictures("images/{}.png"), **beside("labels/{}.json", labelme)},
+        "labelme",
+    ),
+    Layout(
+        "LabelMe in parts",
+        "train/*.json, val/",
+        {
+            **pictures("train/{}.png"),
+            **beside("train/{}.json", labelme),
+            "val/d.png": "",
+            "val/d.json": labelme("d"),
+        },
+        "labelme",
+        split="train",
+        told=1,
+    ),
+)
+
+
+def listed_row() -> str:
+    return json.dumps([RECTANGLE])
+
+
 NAMED = (
     Layout(
         "YOLO without class names",
@@ -366,39 +804,6 @@ NAMED = (
         named="YOLO labels without class names",
     ),
     Layout(
-        "YOLO with names in place of numbers",
-        "*.png, *.txt",
-        {**pictures(), **beside("{}.txt", "cat 0.5 0.5 0.2 0.2\nbig dog 0.5 0.5 0.2 0.2")},
-        named="class names in place of numbers",
-    ),
-    Layout(
-        "DOTA",
-        "images/, labelTxt/",
-        {
-            **pictures("images/{}.png"),
-            **beside("labelTxt/{}.txt", "imagesource:x\ngsd:0.1\n8 4 24 4 24 14 8 14 ship 0"),
-        },
-        named="DOTA",
-    ),
-    Layout(
-        "KITTI",
-        "image_2/, label_2/",
-        {
-            **pictures("image_2/{}.png"),
-            **beside("label_2/{}.txt", "Car 0.00 0 -1.5 8 4 24 14 1.6 1.6 3.9 1.8 1.5 8.4 0.01"),
-        },
-        named="KITTI",
-    ),
-    Layout(
-        "VisDrone",
-        "images/, annotations/*.txt",
-        {
-            **pictures("images/{}.png"),
-            **beside("annotations/{}.txt", "8,4,16,10,1,4,0,0\n1,1,5,5,0,1,0,0"),
-        },
-        named="VisDrone",
-    ),
-    Layout(
         "MOT",
         "img1/, gt/gt.txt",
         {**pictures("img1/{}.png"), "gt/gt.txt": "1,1,8,4,16,10,1,1,0.5\n2,1,8,4,16,10,1,1,0.5\n"},
@@ -411,37 +816,21 @@ NAMED = (
         named="labels of numbers",
     ),
     Layout(
-        "TensorFlow CSV",
-        "_annotations.csv",
-        {
-            **pictures("images/{}.png"),
-            "train_labels.csv": table(
-                "filename,width,height,class,xmin,ymin,xmax,ymax",
-                lambda name: (f"{name}.png", *SIZE, "cat", *BOX),
-            ),
-        },
-        named="TensorFlow CSV",
+        "boxes in a CSV without a head, a class first",
+        "boxes.csv",
+        {**pictures(), "boxes.csv": table("", lambda name: (f"{name}.png", "cat", *BOX))},
+        named="a CSV of boxes; begin it with the line filename,class",
     ),
     Layout(
-        "RetinaNet CSV",
-        "annotations.csv without a head",
+        "VGG Image Annotator, CSV",
+        "via_region_data.csv",
         {
             **pictures(),
-            "annotations.csv": table("", lambda name: (f"{name}.png", *BOX, "cat")),
-        },
-        named="a CSV of boxes",
-    ),
-    Layout(
-        "Open Images CSV",
-        "train/*.png, *-bbox.csv",
-        {
-            **pictures("train/{}.png"),
-            "train-annotations-bbox.csv": table(
-                "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax",
-                lambda name: (name, "x", "/m/01yrx", 1, 0.2, 0.6, 0.2, 0.7),
+            "via.csv": table(
+                "filename,file_size,region_shape_attributes", lambda name: (f"{name}.png", 1, "{}")
             ),
         },
-        named="Open Images CSV",
+        named="VGG Image Annotator",
     ),
     Layout(
         "a table of classes",
@@ -495,57 +884,77 @@ NAMED = (
         named="Hugging Face image folder",
     ),
     Layout(
-        "LabelMe",
-        "*.png, *.json",
-        {**pictures(), **beside("{}.json", json.dumps(LABELME))},
-        named="LabelMe",
-    ),
-    Layout(
-        "Label Studio JSON",
-        "export.json",
+        "LabelMe of old (XML)",
+        "Images/, Annotations/*.xml",
         {
-            **pictures(),
-            "export.json": listed(
-                lambda name: {
-                    "data": {"image": f"{name}.png"},
-                    "annotations": [{"result": [RESULT]}],
-                }
+            **pictures("Images/{}.png"),
+            **beside(
+                "Annotations/{}.xml",
+                "<annotation><filename>a.png</filename><object><name>cat</name><polygon><pt>"
+                "<x>8</x><y>4</y></pt></polygon></object></annotation>",
             ),
         },
-        named="Label Studio",
+        named="XML of the old LabelMe",
     ),
     Layout(
-        "CVAT XML",
-        "annotations.xml",
+        "Label Studio CSV",
+        "result.csv",
+        {
+            **pictures(),
+            "result.csv": table(
+                "annotation_id,image,label", lambda name: (1, f"{name}.png", listed_row())
+            ),
+        },
+        named="a CSV of Label Studio; export it as JSON",
+    ),
+    Layout(
+        "Datumaro",
+        "annotations/default.json, images/",
         {
             **pictures("images/{}.png"),
-            "annotations.xml": "<?xml version='1.0'?><annotations><image id='0' name='a.png'/>"
-            "</annotations>",
-        },
-        named="CVAT XML",
-    ),
-    Layout(
-        "VGG Image Annotator",
-        "via_project.json",
-        {
-            **pictures(),
-            "via_region_data.json": json.dumps({f"{name}.png1": VIA for name in THREE}),
-        },
-        named="VGG Image Annotator",
-    ),
-    Layout(
-        "CreateML",
-        "_annotations.createml.json",
-        {
-            **pictures(),
-            "_annotations.createml.json": listed(
-                lambda name: {
-                    "image": f"{name}.png",
-                    "annotations": [{"label": "cat", "coordinates": {"x": 16, "y": 9}}],
+            "annotations/default.json": json.dumps(
+                {
+                    "categories": {"label": {"labels": [{"name": "cat"}]}},
+                    "items": [{"id": "a", "annotations": [{"type": "bbox", "bbox": [8, 4, 9, 9]}]}],
                 }
             ),
         },
-        named="CreateML",
+        named="Datumaro",
+    ),
+    Layout(
+        "Cityscapes",
+        "leftImg8bit/, gtFine/*_polygons.json",
+        {
+            **pictures("leftImg8bit/train/{}_leftImg8bit.png"),
+            **beside(
+                "gtFine/train/{}_gtFine_polygons.json",
+                json.dumps({"imgHeight": 20, "imgWidth": 40, "objects": []}),
+            ),
+        },
+        named="Cityscapes",
+    ),
+    Layout(
+        "VoTT",
+        "vott.json",
+        {**pictures(), "vott.json": json.dumps({"tags": [{"name": "cat"}], "assets": {}})},
+        named="VoTT; export it as CSV",
+    ),
+    Layout(
+        "IBM Cloud Annotations",
+        "_annotations.json",
+        {
+            **pictures(),
+            "_annotations.json": json.dumps(
+                {"version": "1.0", "type": "localization", "labels": ["cat"], "annotations": {}}
+            ),
+        },
+        named="IBM Cloud Annotations",
+    ),
+    Layout(
+        "SageMaker",
+        "*.png, output.manifest",
+        {**pictures("photos/{}.png"), "output.manifest": '{"source-ref": "a.png"}\n'},
+        named="manifests of SageMaker",
     ),
     Layout(
         "kohya's metadata",
@@ -1071,7 +1480,7 @@ MASKS = (
         records=4,
     ),
 )
-LAYOUTS = (*READ, *PHRASES, *MASKS, *OCR, *NAMED)
+LAYOUTS = (*READ, *TOOLS, *PHRASES, *MASKS, *OCR, *NAMED)
 
 
 def draw_mask(path: Path, mode: str, *value: str) -> None:

@@ -44,13 +44,15 @@ def unread(folder: Path, picture: Path) -> None:
 
 def labels_of(folder: Path, picture: Path) -> list[Path]:
     """The files that are named after a picture, masks too."""
-    stem = picture.stem.removesuffix("_leftImg8bit")
-    files = [file for file in folder.rglob("*") if file != picture and file.is_file()]
+    stem = re.escape(picture.stem.removesuffix("_leftImg8bit"))
+    labels = re.compile(rf"(gt_)?{stem}(\.gt)?\.(txt|xml|json)")
+    masks = re.compile(rf"(.*_)?{stem}(_.*)?\.png")
     return [
         file
-        for file in files
-        if file.suffix in (".txt", ".xml", ".png")
-        and re.fullmatch(rf"(.*_)?{re.escape(stem)}(_.*)?", file.stem)
+        for file in folder.rglob("*")
+        if file.is_file()
+        and file != picture
+        and (labels.fullmatch(file.name) or masks.fullmatch(file.name))
     ]
 
 

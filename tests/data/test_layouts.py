@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from layouts import LAYOUTS, Layout, coco, pictures, rows_of_table, write_layout
+from layouts import LAYOUTS, TOOLS, Layout, coco, pictures, rows_of_table, write_layout
 
 from florence2.data import Problem, open_dataset
+from florence2.data.recognition import shows
 from florence2.data.report import ReadReport
 from florence2.errors import DataError
 
@@ -17,6 +18,7 @@ PICTURES_TOLD = (
     Problem.KIND,
     Problem.PICTURE,
     Problem.NO_TEXT,
+    Problem.NOT_ANNOTATED,
 )
 
 
@@ -54,6 +56,18 @@ def test_a_divided_layout_asks_for_the_part(tmp_path: Path, layout: Layout) -> N
     ):
         list(open_dataset(tmp_path))
     assert "train" in open_dataset(tmp_path).parts()
+
+
+@pytest.mark.parametrize("layout", TOOLS, ids=lambda layout: layout.name)
+def test_a_file_alone_is_read_as_in_its_folder(tmp_path: Path, layout: Layout) -> None:
+    write_layout(layout, tmp_path)
+    files = [file for file in sorted(tmp_path.rglob("*.*")) if shows(file, layout.read_as)]
+    for file in files:
+        parts = open_dataset(file).parts()
+        dataset = open_dataset(file, split="train" if "train" in parts else None)
+        assert dataset.format == layout.read_as
+        assert list(dataset), file.name
+        assert not dataset.report.counts[Problem.PICTURE]
 
 
 @pytest.mark.parametrize("name", ["question", "shapes", "box2d", "prefix", "caption"])

@@ -19,13 +19,19 @@ def files_of_split(files: Sequence[Path], root: Path, split: str | None) -> list
     return parts[choose_split(parts, split, root)]
 
 
-def find_file(path: Path, patterns: Sequence[str], split: str | None, report: ReadReport) -> Path:
+def find_file(
+    path: Path,
+    patterns: Sequence[str],
+    split: str | None,
+    report: ReadReport,
+    accept: Callable[[Path], bool] = Path.is_file,
+) -> Path:
     """Return the one file meant by a path, as `find_files` finds it.
 
     Raises:
         DataError: if there are several.
     """
-    files = find_files(path, patterns, split, report)
+    files = find_files(path, patterns, split, report, accept)
     if len(files) > 1:
         names = ", ".join(str(file.relative_to(path)) for file in files)
         raise DataError(f"folder {str(path)!r} holds {names}; give the path of one of them")
@@ -69,6 +75,16 @@ def read_text(path: Path) -> str:
         return decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"file {str(path)!r} cannot be read as UTF-8 text ({error})") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a file of JSON, of a text as `read_text` takes it."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"file {str(path)!r} is no JSON ({error})") from error
 
 
 # What Notepad, Excel and PowerShell begin their files with; UTF-32's begins with UTF-16's.

@@ -26,6 +26,9 @@ UNREAD_SUFFIXES = (
 )
 """Suffixes of pictures that are not read."""
 
+MAX_PLACES = 6
+"""So many folders that were looked in are told."""
+
 
 @cache
 def picture_suffixes() -> frozenset[str]:
@@ -287,13 +290,22 @@ def named_picture(
     annotated: Size | None = None,
 ) -> tuple[Path, Size] | None:
     """Return path and size of a picture that an annotation names, or count what is wrong."""
+    path = listed_picture(name, folders, report, where)
+    size = None if path is None else checked_size(path, report, where, annotated)
+    return None if path is None or size is None else (path, size)
+
+
+def listed_picture(
+    name: str, folders: Sequence[Path], report: ReadReport, where: str
+) -> Path | None:
+    """Return the picture that an annotation names, or count that it is not there."""
     path = find_picture(name, folders)
     if path is None:
-        looked = ", ".join(repr(str(folder)) for folder in folders)
+        looked = ", ".join(repr(str(folder)) for folder in folders[:MAX_PLACES])
+        more = len(folders) - MAX_PLACES
+        looked += f" and {more} more folders" if more > 0 else ""
         report.add(Problem.PICTURE, where, f"image {name!r} is not there; looked in {looked}")
-        return None
-    size = checked_size(path, report, where, annotated)
-    return None if size is None else (path, size)
+    return path
 
 
 class PictureFolder:

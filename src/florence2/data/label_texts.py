@@ -15,19 +15,17 @@ from florence2.errors import Florence2Error
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DIVIDERS = re.compile(r"\s*[\s,;]\s*")
-_DOTA_HEAD = re.compile(r"(imagesource|gsd|acquisition dates)\s*:", re.IGNORECASE)
+DOTA_HEAD = re.compile(r"(imagesource|gsd|acquisition dates)\s*:", re.IGNORECASE)
 MAX_LINES = 50  # of a file; labels are alike from line to line
 MAX_NAME = 3  # words of a class name
 OCR_KINDS = ("icdar13", "icdar15", "totaltext")
 
 KINDS = {
     "yolo": "YOLO labels without class names; put data.yaml or classes.txt there",
-    "yolo_names": "YOLO labels with class names in place of numbers; write the number of each name,"
-    " and the names into classes.txt, one a line",
-    "dota": "DOTA labels (four corners, a class and a difficulty); convert them to COCO or to YOLO"
-    " outlines",
-    "kitti": "KITTI labels (a class and 14 numbers); convert them to COCO or YOLO",
-    "visdrone": "VisDrone labels (eight numbers with commas); convert them to COCO or YOLO",
+    "yolo_names": "YOLO labels with class names in place of numbers",
+    "dota": "DOTA labels (four corners, a class and a difficulty)",
+    "kitti": "KITTI labels (a class and 14 numbers)",
+    "visdrone": "VisDrone labels (eight numbers with commas)",
     "mot": "MOT tracks (a frame, a track and a box in each line); convert them to COCO",
     "icdar15": "ICDAR or SROIE texts (four corners and a text, with commas); put a file for each"
     " picture beside it or into a folder beside its own",
@@ -90,7 +88,7 @@ def label_kind(text: str) -> str | None:
     if text.lstrip("\ufeff \t\n").startswith("{") and text.rstrip().endswith("}") and '":' in text:
         return "keys"
     lines = [line.strip() for line in text.splitlines() if line.strip()][:MAX_LINES]
-    rows = [line for line in lines if not _DOTA_HEAD.match(line)]
+    rows = [line for line in lines if not DOTA_HEAD.match(line)]
     if not rows:
         return "dota" if lines else None
     kinds = Counter(_kind_of_line(line) for line in rows)
@@ -113,13 +111,13 @@ def _kind_of_line(line: str) -> str | None:
     if leading == len(words):
         return _kind_of_numbers([float(word) for word in words], "," in line)
     if leading == 0:
-        if len(words) in (15, 16) and numbers == len(words) - 1:
-            return "kitti"
         values = [float(word) for word, flag in zip(words, flags, strict=True) if flag]
         name = flags.index(True)
         if len(words) - numbers != name or name > MAX_NAME:
             return None  # no name with numbers behind it
-        return "yolo_names" if all(0 <= value <= 1 for value in values) else "numbers"
+        if all(0 <= value <= 1 for value in values):
+            return "yolo_names"
+        return "kitti" if numbers in (14, 15) else "numbers"
     if leading >= 8 and "," in line:
         return "icdar15"
     if leading == 8 and len(words) in (9, 10):

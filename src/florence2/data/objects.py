@@ -24,6 +24,9 @@ from florence2.geometry import (
 from florence2.results import Boxes, Mixed, Polygons, Result, Text
 from florence2.tasks import Task, asked_words
 
+ANY_CLASS = ""
+"""The class of a region to ignore in which nobody says what is there."""
+
 SLACK = 0.01
 """Pixels that an object may reach over the edge by rounding, without being counted as clipped."""
 
@@ -177,7 +180,7 @@ def object_records(
                 what = f"no {task.token} of {text_input!r}, of which there are more"
                 report.add(Problem.FEDERATED, picture.source, what)
                 continue
-            if ignored and isinstance(result, Polygons) and text_input in ignored.boxes.labels:
+            if ignored and isinstance(result, Polygons) and ignored.concerns(text_input):
                 continue  # no measure of masks knows what to ignore
             record = Record(
                 *(picture.path, task, text_input, region, result, picture.source),

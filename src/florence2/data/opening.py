@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 from florence2.data.files import text_lines
+from florence2.data.formats.box_csv import read_box_csv
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
+from florence2.data.formats.createml import read_createml
+from florence2.data.formats.cvat import read_cvat
 from florence2.data.formats.flickr30k import is_sentences, read_flickr30k
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.label_studio import read_label_studio
+from florence2.data.formats.labelme import read_labelme
 from florence2.data.formats.mask_pictures import read_mask_pictures
 from florence2.data.formats.mdetr import is_mdetr, read_mdetr
 from florence2.data.formats.ocr import (
@@ -26,9 +31,12 @@ from florence2.data.formats.ocr import (
     region_file,
 )
 from florence2.data.formats.odvg import read_odvg
+from florence2.data.formats.open_images import read_open_images
 from florence2.data.formats.parquet import read_parquet
+from florence2.data.formats.pixel_texts import read_dota, read_kitti, read_visdrone
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
 from florence2.data.formats.refcoco import is_refs, read_refcoco
+from florence2.data.formats.via import read_via
 from florence2.data.formats.voc import ORIGINS, read_voc
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
@@ -39,11 +47,10 @@ from florence2.data.recognition import (
     classes_refused,
     is_coco,
     is_voc,
+    recognize_file,
     recognize_folder,
-    recognize_json,
     recognize_labels,
     recognize_pickle,
-    recognize_table,
 )
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -71,6 +78,16 @@ FORMATS: Mapping[str, Reader] = {
     "refcoco": read_refcoco,
     "mdetr": read_mdetr,
     "flickr30k": read_flickr30k,
+    "labelme": read_labelme,
+    "label_studio": read_label_studio,
+    "createml": read_createml,
+    "via": read_via,
+    "box_csv": read_box_csv,
+    "open_images": read_open_images,
+    "cvat": read_cvat,
+    "kitti": read_kitti,
+    "visdrone": read_visdrone,
+    "dota": read_dota,
     "ocr_lines": read_ocr_lines,
     "ocr_list": read_ocr_list,
     "ocr_regions": read_ocr_regions,
@@ -244,10 +261,9 @@ def _format_of_file(path: Path) -> str:
     if is_recognition_list(path):
         return "ocr_list"
     found = _format_of_lines(path) if suffix == ".jsonl" else _FORMAT_OF_SUFFIX.get(suffix)
-    if found is None or (found == "coco" and not is_coco(path)):
-        looks = {".json": recognize_json, ".jsonl": recognize_json}
-        if seen := looks.get(suffix, recognize_table)(path):
-            return _reader(seen, path)
+    unclear = found is None or (found == "coco" and not is_coco(path))
+    if unclear and (seen := recognize_file(path)):
+        return _reader(seen, path)
     if found is None:
         raise _unknown(path)
     return found

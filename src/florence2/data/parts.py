@@ -1,9 +1,9 @@
 """Parts of a dataset, such as train and val: which files belong to which, and which one is read.
 
 A part is a folder whose whole name says so (`train`, `val2017`, `test_images`), or one of several
-files whose names differ in that word alone. Folders are parts where they hold all files together,
-and are two at least, or a `train` with nothing beside it. Otherwise a folder called `train` holds
-pictures of trains, and everything is read.
+files or folders whose names differ in that word alone. Folders are parts where they hold all files
+together, and are two at least, or a `train` with nothing beside it. Otherwise a folder called
+`train` holds pictures of trains, and everything is read.
 """
 
 import re
@@ -66,16 +66,35 @@ def divide(files: Iterable[T], root: Path) -> dict[str | None, list[T]]:
     folders = [file.relative_to(root).parts[:-1] for file in files]
     for level in range(min(map(len, folders), default=0)):
         names = {parts[level] for parts in folders}
-        if None not in (parts := {part_named(name) for name in names}):
+        part_of = _parts_of_folders(names)
+        if None not in (parts := {*part_of.values()}):
             if len(parts) == 1 and parts != {"train"}:
                 break
             found: dict[str | None, list[T]] = {}
             for file, its_folders in zip(files, folders, strict=True):
-                found.setdefault(part_named(its_folders[level]), []).append(file)
+                found.setdefault(part_of[its_folders[level]], []).append(file)
             return found
         if len(names) > 1:
             break
     return {None: files}
+
+
+def _parts_of_folders(names: Iterable[str]) -> dict[str, str | None]:
+    """The part of each folder: its whole name tells it, or the one word in which all differ.
+
+    In that word one has to be a train: a dev board and a test board are boards.
+
+    >>> _parts_of_folders(["DET-train", "DET-val"])
+    {'DET-train': 'train', 'DET-val': 'val'}
+    >>> _parts_of_folders(["dev_board", "test_board"])
+    {'dev_board': None, 'test_board': None}
+    """
+    whole = {name: part_named(name) for name in names}
+    told = {name: _part_and_rest(name) for name in whole}
+    parts = {part for part, _ in told.values()}
+    alike = len({rest for _, rest in told.values()}) == 1
+    divided = alike and len(parts) > 1 and "train" in parts
+    return {name: part for name, (part, _) in told.items()} if divided else whole
 
 
 def divide_named(files: Sequence[T], root: Path) -> dict[str | None, list[T]]:
@@ -94,6 +113,15 @@ def divide_named(files: Sequence[T], root: Path) -> dict[str | None, list[T]]:
     for file, (part, _) in zip(files, told, strict=True):
         found.setdefault(part, []).append(file)
     return found
+
+
+def part_of_stem(stem: str) -> str | None:
+    """Return the part that one word of a file's name tells.
+
+    >>> part_of_stem("train_labels"), part_of_stem("instances_val2017"), part_of_stem("train_test")
+    ('train', 'val', None)
+    """
+    return _part_and_rest(stem)[0]
 
 
 def _part_and_rest(stem: str) -> tuple[str | None, tuple[str, ...]]:

@@ -42,7 +42,7 @@ def grounding_records(
     num_lost = picture.num_lost
     for item in picture.objects:
         if place := _place(item.label, caption):
-            placed.append((place[0], replace(item, label=caption[slice(*place)])))
+            placed.append((place[0], item._replace(label=caption[slice(*place)])))
         else:
             what = f"the phrase {item.label!r} does not stand in the caption {caption!r}"
             report.add(Problem.LABEL, picture.source, what)

@@ -4,7 +4,8 @@ A row of these tables names a format, and says which reader takes it, or what to
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from florence2.data.image_files import is_picture
 from florence2.data.label_texts import KINDS, LabelTexts
 from florence2.data.mask_files import MASK_FOLDERS, name_file, pair_masks
 from florence2.data.parts import part_named
+from florence2.data.tables import box_columns, first_row
 
 HEAD = 65_536  # bytes of a file that are looked at
+MAX_HEADS = 2_000  # files of a kind that are looked at, evenly among all
 CONVERT = "convert it to COCO or YOLO"
 TEXTS = "write a.txt beside each a.png"
+HEAD_LINE = "begin it with the line filename,class,xmin,ymin,xmax,ymax and order its columns so"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
 
 
@@ -44,14 +48,22 @@ class Recognized:
 _JSON: Sequence[tuple[str, Recognized]] = (
     (
         r'"_via_(img_metadata|settings)"|"shape_attributes"',
-        Recognized("a file of the VGG Image Annotator (VIA)", CONVERT),
+        Recognized("a file of the VGG Image Annotator (VIA)", format="via"),
     ),
-    (r'"shapes"\s*:', Recognized("files of LabelMe", CONVERT)),
+    (r'"shapes"\s*:|"imageData"\s*:', Recognized("files of LabelMe", format="labelme")),
     (
-        r'"(from_name|to_name|original_width)"',
-        Recognized("an export of Label Studio", "export it as COCO"),
+        r'"(from_name|to_name|original_width|was_cancelled|(rectangle|polygon|brush|ellipse)labels)"',
+        Recognized("an export of Label Studio", format="label_studio"),
     ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
+    (r'"(vottVersion|assets)"\s*:', Recognized("a project of VoTT", "export it as CSV")),
+    (r'"openlabel"\s*:', Recognized("a file of OpenLABEL", CONVERT)),
+    (r'"slots"\s*:', Recognized("files of V7 Darwin", CONVERT)),
+    (r'"objects_to_annotate"|"attachment_type"', Recognized("tasks of Scale AI", CONVERT)),
+    (r'"imgHeight"\s*:', Recognized("outlines of Cityscapes", CONVERT)),
+    (r'"items"\s*:\s*\[', Recognized("a file of Datumaro", "export it as COCO")),
+    (r'"(captures|annotationDefinitions)"\s*:', Recognized("frames of Unity Perception", CONVERT)),
+    (r'"type"\s*:\s*"localization"', Recognized("a file of IBM Cloud Annotations", CONVERT)),
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
     (
         r'"segments_info"\s*:',
@@ -80,7 +92,7 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         Recognized("a list of prefixes and suffixes", "write one object a line (.jsonl)"),
     ),
     (r'"questions?"\s*:', Recognized("questions and answers", LINES)),
-    (r'"coordinates"\s*:', Recognized("a file of CreateML", CONVERT)),
+    (r'"coordinates"\s*:\s*\{', Recognized("a file of CreateML", format="createml")),
     (r'"file_name"\s*:', Recognized("the metadata of a Hugging Face image folder", LINES)),
     (
         r'"(tags|caption)"\s*:',
@@ -89,28 +101,37 @@ _JSON: Sequence[tuple[str, Recognized]] = (
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
-    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id'
+    r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id|items'
     r'|segments_info|tokens_positive|tokens_negative|tokens_positive_eval)"\s*:'
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
-    "annotations": Recognized("CVAT XML", "export it as COCO"),
+    "annotations": Recognized("CVAT XML", format="cvat"),
     "PcGts": Recognized("PAGE XML", LINES),
     "alto": Recognized("ALTO XML", LINES),
     "dataset": Recognized("dlib XML", CONVERT),
     "GEDI": Recognized("GEDI XML", CONVERT),
 }
 # Kinds of texts beside pictures that a reader takes.
-_FORMAT_OF_KIND: Mapping[str, str] = {}
+_FORMAT_OF_KIND: Mapping[str, str] = {
+    **{each: each for each in ("kitti", "visdrone", "dota")},
+    "yolo_names": "yolo",
+}
 _BINARY = {
     **dict.fromkeys((".tfrecord", ".record", ".tfrecords"), "TFRecord files"),
     **dict.fromkeys((".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl", ".pickle"), "arrays"),
     **dict.fromkeys((".tar", ".zip", ".tgz", ".gz", ".7z", ".rar"), "archives"),
     **dict.fromkeys((".mdb", ".lmdb"), "an LMDB database"),
+    ".manifest": "manifests of SageMaker",
+    ".ndjson": "exports of Labelbox",
+    ".labels": "labels of Edge Impulse",
     ".arrow": "Arrow files of the datasets library",
 }
 _BINARY_ADVICE = {
     "archives": "unpack them",
+    **dict.fromkeys(
+        ("manifests of SageMaker", "exports of Labelbox", "labels of Edge Impulse"), CONVERT
+    ),
     "Arrow files of the datasets library": "write them with to_parquet, or as pictures and records",
 }
 MASKS = Recognized(
@@ -127,6 +148,7 @@ _UNPICKLE = (
     "import json, pickle; from pathlib import Path;"
     " Path('{}.json').write_text(json.dumps(pickle.loads(Path('{}').read_bytes())))"
 )
+_NO_CLASS = re.compile(r"voc\d{4}|(image|label)_\d")  # VOCdevkit, KITTI
 _QUIET = (".md", ".rst", ".py", ".ini", ".db", ".pdf", ".html", ".ipynb", ".log", ".cache", ".sh")
 
 
@@ -149,7 +171,13 @@ def is_coco(file: Path) -> bool:
 
 def is_voc(file: Path) -> bool:
     """Tell by its head whether an XML file is a VOC annotation."""
-    return _root_tag(head_of(file)).lower() == "annotation"
+    head = head_of(file)
+    return _root_tag(head).lower() == "annotation" and not _is_old_labelme(head)
+
+
+def _is_old_labelme(head: str) -> bool:
+    """Tell the XML of the old LabelMe, whose polygons are lists of `<pt>`, from VOC."""
+    return "<pt>" in head and "<bndbox>" not in head
 
 
 def recognize_json(file: Path) -> Recognized | None:
@@ -162,23 +190,27 @@ def recognize_json(file: Path) -> Recognized | None:
 
 def recognize_table(file: Path) -> Recognized | None:
     """Name the format of a file of values with commas or tabs."""
-    first = next(iter(head_of(file).splitlines()), "")
-    columns = {word.strip().strip('"').lower() for word in re.split("[,\t;|]", first)}
-    if {"xmin", "ymin", "class"} <= columns:
-        return Recognized("a TensorFlow CSV of boxes", CONVERT)
-    cells = [word.strip() for word in re.split("[,\t;]", first)]
-    if is_picture(Path(cells[0])) and sum(cell.lstrip("-").isdigit() for cell in cells) >= 4:
-        return Recognized("a CSV of boxes", CONVERT)
+    head = head_of(file)
+    cells = [cell.strip() for cell in first_row(head)]
+    columns = {cell.lower() for cell in cells}
+    if re.search(r'""(rectangle|polygon|brush|ellipse|keypoint)labels""', head):
+        return Recognized("a CSV of Label Studio", "export it as JSON")
+    if "region_shape_attributes" in columns:
+        return Recognized("a CSV of the VGG Image Annotator (VIA)", "save its project as JSON")
+    if {"imageid", "labelname", "xmin"} <= columns:
+        return Recognized("an Open Images CSV", format="open_images")
+    if box_columns(cells) is not None:
+        return Recognized("a CSV of boxes", format="box_csv")
+    if is_picture(Path(cells[0] if cells else "")) and sum(map(_is_number, cells)) >= 4:
+        return Recognized("a CSV of boxes", HEAD_LINE)
     if len(cells) == 2 and is_picture(Path(cells[0])):
         return Recognized("a table of pictures and texts or classes", TEXTS)
-    if {"imageid", "labelname"} <= columns:
-        return Recognized("an Open Images CSV", CONVERT)
     if columns & {"file_name"}:
         return Recognized("the metadata of a Hugging Face image folder", LINES)
     if columns & {"caption", "comment", "text", "words", "identity", "transcription"}:
         return Recognized("a table of pictures and texts", TEXTS)
     if columns & {"bbox", "x_min", "xmin", "x1", "left"}:
-        return Recognized("a CSV of boxes", CONVERT)
+        return Recognized("a CSV of boxes", HEAD_LINE)
     if columns & {"label", "class", "category"}:
         advice = "put the pictures into one folder for each class"
         return Recognized("a table of pictures and classes", advice)
@@ -187,17 +219,35 @@ def recognize_table(file: Path) -> Recognized | None:
     return None
 
 
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("-").isdigit()
+
+
 def recognize_text(file: Path) -> Recognized | None:
     """Name the format of a text that holds lines about several pictures."""
     head = head_of(file)
     lines = [line for line in head.splitlines() if line.strip()]
     if not lines:
         return None
+    if box_columns(first_row(head)) is not None:
+        return Recognized("a CSV of boxes", format="box_csv")
     name = r"\S.*\.(jpe?g|png|bmp|gif|webp|tiff?)"
     row = re.compile(name + r"(#\d)?[\t,;| ].*", re.IGNORECASE)
     if len(lines) > 1 and all(row.fullmatch(line) for line in lines[1:4]):
         return Recognized("a table of pictures and texts", TEXTS)
     return None
+
+
+def shows(file: Path, format: str) -> bool:
+    """Tell by its name and head whether a file is of a format that a reader takes."""
+    look = _LOOKS.get(file.suffix.lower())
+    found = look(file) if look else None
+    return found is not None and found.format == format
+
+
+def recognize_file(file: Path) -> Recognized | None:
+    """Name the format of one file by its suffix and head."""
+    return _LOOKS.get(file.suffix.lower(), recognize_table)(file)
 
 
 def recognize_folder(
@@ -224,9 +274,18 @@ def recognize_folder(
         (recognize_text, texts),
     )
     for recognize, candidates in looks:
-        for file in candidates:
-            if found := recognize(file):
-                return replace(found, place=found.place or _place(file, root))
+        stride = 1 + len(candidates) // MAX_HEADS
+        seen = [(found, file) for file in candidates[::stride] if (found := recognize(file))]
+        counts = Counter(found.name for found, _ in seen)
+        # Many tables may lie beside the one of the boxes; of other files, most are of the dataset.
+        by_number = recognize is not recognize_table
+        sure = max(
+            seen,
+            key=lambda each: (by_number and counts[each[0].name], each[0].format is not None),
+            default=None,
+        )
+        if sure is not None:
+            return replace(sure[0], place=sure[0].place or _place(sure[1], root))
     if found := recognize_labels(LabelTexts.of(texts), root):
         return found
     for suffix, name in _BINARY.items():
@@ -253,9 +312,11 @@ def recognize_labels(texts: LabelTexts, root: Path) -> Recognized | None:
     """Name the kind of labels that most text files hold, if most hold labels."""
     if 2 * len(texts.labels) <= len(texts.captions):
         return None
-    kind = next((kind for kind, _ in texts.kinds.most_common(1)), None)
-    if kind is None:
+    if not texts.kinds:
         return None
+    # More files of numbers may lie beside labels that show what they are: KITTI's calibration.
+    weights = {kind: count * (4 if kind != "numbers" else 1) for kind, count in texts.kinds.items()}
+    kind = max(weights, key=lambda each: weights[each])
     file = next(file for file, its_kind in texts.labels.items() if its_kind == kind)
     name, _, advice = KINDS[kind].partition("; ")
     return Recognized(name, advice, _FORMAT_OF_KIND.get(kind), _place(file, root))
@@ -271,10 +332,20 @@ def _root_tag(head: str) -> str:
 
 
 def _recognize_xml(file: Path) -> Recognized | None:
-    tag = _root_tag(head_of(file))
+    head = head_of(file)
+    tag = _root_tag(head)
+    if tag.lower() == "annotation" and _is_old_labelme(head):
+        return Recognized("XML of the old LabelMe", CONVERT)
     if tag.lower() == "annotation" or not tag:
         return None
     return _XML.get(tag, Recognized(f"XML with the root {tag!r}", CONVERT))
+
+
+_LOOKS: Mapping[str, Callable[[Path], Recognized | None]] = {
+    **dict.fromkeys((".json", ".jsonl"), recognize_json),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), recognize_table),
+    ".xml": _recognize_xml,
+}
 
 
 def _masks(files: Sequence[Path], pictures: Sequence[Path], root: Path) -> Recognized | None:
@@ -295,7 +366,7 @@ def classes_refused(
 ) -> str | None:
     """Return why the folders of pictures in a folder are no classes, or `None`."""
     for folder in folders:
-        if folder.name.lower() in NO_CLASSES or re.fullmatch(r"voc\d{4}", folder.name.lower()):
+        if folder.name.lower() in NO_CLASSES or _NO_CLASS.fullmatch(folder.name.lower()):
             return f"the folder {folder.name!r} is no class by its name"
     others = [
         file

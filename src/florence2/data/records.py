@@ -19,12 +19,16 @@ class Ignored:
     """Regions that are neither right nor wrong to find: crowds, difficult and group-of objects.
 
     Attributes:
-        boxes: where they are, and what is there.
+        boxes: where they are, and what is there; with the label "", of any class.
         crowds: of each, whether it stands for any number of objects.
     """
 
     boxes: Boxes
     crowds: tuple[bool, ...]
+
+    def concerns(self, label: str) -> bool:
+        """Tell whether one of the regions may be of a class."""
+        return bool({label, ""} & set(self.boxes.labels))
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,13 @@ def test_a_picture_without_labels_shows_nothing(tmp_path: Path, labels) -> None:
 @pytest.mark.parametrize(
     ("line", "problem", "words"),
     [
-        pytest.param("0 0.5 0.5 0.5", Problem.ROW, "4 values", id="short"),
-        pytest.param(f"0 {CENTRE} 0.9", Problem.ROW, "6 values", id="a score behind"),
-        pytest.param("cat 0.5 0.5 0.5 0.5", Problem.ROW, "plain number", id="name"),
+        pytest.param("0 0.5 0.5 0.5", Problem.ROW, "3 values", id="short"),
+        pytest.param(f"0 {CENTRE} 9", Problem.ROW, "the sixth value is 9", id="no confidence"),
+        pytest.param(f"0 {CENTRE} 0.1 0.1 0.9", Problem.ROW, "7 values", id="half a point"),
+        pytest.param("0 cat 0.5 0.5 0.5", Problem.ROW, "plain number", id="word"),
+        pytest.param(
+            f"cow {CENTRE}", Problem.LABEL, "cow has no name; the names are cat", id="cow"
+        ),
         pytest.param("0 nan 0.5 0.5 0.5", Problem.ROW, "plain number", id="nan"),
         pytest.param("0 0.5 0.5 1e308 1e308", Problem.ROW, "all numbers", id="huge"),
         pytest.param(f"7 {CENTRE}", Problem.LABEL, "class 7", id="class"),
@@ -88,6 +92,43 @@ def test_a_picture_with_a_lost_line_claims_nothing(tmp_path, line, problem, word
     assert case.startswith("1.txt, line 2: ") and words in case
     with pytest.raises(DataError, match=r"1\.txt, line 2"):
         read(tmp_path, strict=True)
+
+
+def test_a_confidence_behind_a_box_is_told_and_left_out(tmp_path: Path) -> None:
+    (record,), report = read(write_dataset(tmp_path, f"0 {CENTRE} 0.9\n"), strict=True)
+    assert found(record) == [("cat", CENTRE_BOX)]
+    assert counts(report) == {Problem.CONFIDENCE: 1}
+
+
+def test_boxes_outlines_and_turned_boxes_may_stand_in_one_file(tmp_path: Path) -> None:
+    outline = "0.25 0.5 0.75 0.5 0.75 1.0"
+    corners = "0.1 0.1 0.3 0.1 0.3 0.3 0.1 0.3"
+    text = f"0 {CENTRE}\n0 {outline}\n1 {corners}\n"
+    records, _ = read(
+        write_dataset(tmp_path, text), tasks=[Task.OD, Task.REGION_TO_SEGMENTATION], strict=True
+    )
+    assert [len(found(record)) for record in records[:1]] == [3]
+    assert sorted(len(record.result.polygons[0][0]) for record in records[1:]) == [3, 4]
+
+
+def test_names_in_place_of_numbers_are_classes(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path, f"größe {CENTRE}\n")
+    assert found(read(folder, strict=True)[0][0]) == [("größe", CENTRE_BOX)]
+    (folder / "data.yaml").unlink()
+    write_text(folder / "labels" / "1.txt", f"big dog {CENTRE}\n")
+    assert found(read(folder, strict=True)[0][0]) == [("big dog", CENTRE_BOX)]
+
+
+def test_a_yaml_file_without_parts_is_read_by_the_folders(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        write_picture(tmp_path / "images" / part / f"{part}.png")
+        write_text(tmp_path / "labels" / part / f"{part}.txt", f"0 {CENTRE}\n")
+    write_text(tmp_path / "data.yaml", "nc: 1\nnames: [cat]\n")
+    (record,), _ = read(tmp_path, split="val", strict=True)
+    assert (record.image.name, found(record)) == ("val.png", [("cat", CENTRE_BOX)])
+    write_text(tmp_path / "other" / "data.yaml", "nc: 1\nnames: [cat]\n")
+    with pytest.raises(DataError, match="no pictures lie there"):
+        read(tmp_path / "other")
 
 
 def test_an_equal_line_is_the_same_object(tmp_path: Path) -> None:
@@ -170,7 +211,7 @@ def test_labels_may_lie_beside_pictures(tmp_path: Path) -> None:
     ("text", "words"),
     [
         pytest.param("names: [", "is no YAML", id="no YAML"),
-        pytest.param("names:", "no train, val or test", id="no pictures"),
+        pytest.param("names:", "has names None", id="no names"),
         pytest.param("- names:", "no names and values", id="a list"),
         pytest.param("train: images\nnames: cat", "list of class names", id="names"),
         pytest.param("train: images\nnames: {a: cat}", "plain number", id="class number"),
@@ -202,6 +243,17 @@ def test_written_splits_share_their_classes(tmp_path: Path) -> None:
     assert [found(record) for record in back] == [found(record) for record in val]
     with pytest.raises(DataError, match="is not empty"):
         write_yolo(train, tmp_path / "out")
+
+
+def test_what_is_written_lies_in_the_picture_and_has_numbers_without_gaps(tmp_path: Path) -> None:
+    image = np.zeros((20, 40, 3), np.uint8)
+    out = tmp_path / "out"
+    write_yolo([detected(image, ("cat", (-3, 5, 20, 25)))], out)
+    (file,) = (out / "labels" / "train").iterdir()
+    assert file.read_text() == "0 0.25 0.625 0.5 0.75\n"
+    write_text(out / "data.yaml", "train: images/train\nnames: {1: cat, 3: dog}\n")
+    with pytest.raises(DataError, match=r"class numbers \[1, 3\]"):
+        write_yolo([detected(image, ("ant", (1, 1, 5, 5)))], out, split="val")
 
 
 def test_answers_that_yolo_cannot_hold_are_refused(tmp_path: Path, picture: Path) -> None:

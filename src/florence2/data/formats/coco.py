@@ -12,15 +12,13 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from florence2.data.files import find_files
+from florence2.data.flags import CROWD_FLAGS, IGNORE_FLAGS, flag_names
 from florence2.data.formats.coco_rows import (
-    CROWD_FLAGS,
-    IGNORE_FLAGS,
     PlainRows,
     Row,
     are_marked_masks,
     are_shares,
     box_of,
-    flags_of,
     key_of,
     parts_of,
     score_of,
@@ -208,7 +206,7 @@ class _CocoFile:
         """One object, or `None` where it was lost."""
         where = f"{self.file.name}, annotation {row.get('id')!r}"
         outline = row.get("segmentation")
-        flags = flags_of(row)
+        flags = flag_names(row, row.get("attributes"))
         is_crowd = bool(flags & CROWD_FLAGS) and not self.crowds_are_masks
         is_ignored = is_crowd or bool(flags & IGNORE_FLAGS)
         class_id = key_of(row.get("category_id"))

@@ -8,7 +8,6 @@ through `coco._CocoFile._object`, and a plain one would give the same object the
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from florence2.data.files import number
+from florence2.data.flags import CROWD_FLAGS, flag_names, flags_among
 from florence2.data.masks import decode_run_lengths, mask_outlines
 from florence2.data.objects import LabelledObject
 from florence2.data.report import Problem, ReadReport
@@ -24,9 +24,6 @@ from florence2.geometry import Array, Box, Size, box_area
 
 Row = dict[str, Any]
 
-CROWD_FLAGS = frozenset({"iscrowd", "crowd"})
-IGNORE_FLAGS = frozenset({"isgroup", "isgroupof", "groupof", "ignore", "ignored", "difficult"})
-_FLAGS = CROWD_FLAGS | IGNORE_FLAGS
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _LONG = 10**18
 _BATCH = 1_024  # rows
@@ -43,29 +40,6 @@ def key_of(given: Any) -> int | str | None:
         return None
     text = str(given).strip().removesuffix(".0")
     return int(text) if _WHOLE.fullmatch(text) else text or None
-
-
-def flags_of(row: Row) -> set[str]:
-    """The flags that an annotation or its attributes set, in small letters alone."""
-    found = {_plain_name(name) for name in _flag_names(tuple(row)) if _is_set(row[name])}
-    if isinstance(attributes := row.get("attributes"), dict):
-        names = _flag_names(tuple(attributes))
-        found |= {_plain_name(name) for name in names if _is_set(attributes[name])}
-    return found
-
-
-def _plain_name(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())
-
-
-@lru_cache(maxsize=256)
-def _flag_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the keys of a row that are flags; most rows of a file have the same keys."""
-    return tuple(name for name in names if _plain_name(name) in _FLAGS)
-
-
-def _is_set(value: Any) -> bool:
-    return value.strip().lower() in ("1", "true", "yes") if isinstance(value, str) else bool(value)
 
 
 class PlainRows:
@@ -198,8 +172,8 @@ def _odd(rows: Sequence[Row]) -> Iterable[bool]:
     """Of each row, whether it has a flag or a score."""
     names = tuple(set().union(*rows))
     if "attributes" in names or "score" in names:
-        return ["score" in row or bool(flags_of(row)) for row in rows]
-    flags = [[row.get(name) for row in rows] for name in _flag_names(names)]
+        return ["score" in row or bool(flag_names(row, row.get("attributes"))) for row in rows]
+    flags = [[row.get(name) for row in rows] for name in flags_among(names)]
     return map(any, zip(*flags, strict=True)) if flags else [False] * len(rows)
 
 
@@ -217,7 +191,9 @@ def are_marked_masks(rows: Sequence[Row]) -> bool:
     file of nothing else holds none.
     """
     return len(rows) > 1 and all(
-        isinstance(row.get("segmentation"), dict) and flags_of(row) & CROWD_FLAGS for row in rows
+        isinstance(row.get("segmentation"), dict)
+        and flag_names(row, row.get("attributes")) & CROWD_FLAGS
+        for row in rows
     )
 
 

@@ -11,7 +11,7 @@ A phrase whose id no object has may be in the picture: its caption is not asked.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -130,7 +130,7 @@ def _caption_records(
     objects: list[LabelledObject | None] = []
     for entity, kind, phrase in _PHRASE.findall(line):
         if entity in boxes.of:
-            objects += [item and replace(item, label=phrase) for item in boxes.of[entity]]
+            objects += [item and item._replace(label=phrase) for item in boxes.of[entity]]
         elif entity in boxes.without or entity == "0" or NOT_VISUAL in kind.split("/"):
             report.add(Problem.NO_BOX, where, repr(phrase))
         else:

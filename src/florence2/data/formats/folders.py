@@ -14,7 +14,7 @@ from florence2.data.files import read_text
 from florence2.data.image_files import UNREAD_SUFFIXES, checked_size, files_in, pictures_in
 from florence2.data.label_texts import KINDS, LabelTexts, label_kind
 from florence2.data.objects import chosen_tasks
-from florence2.data.parts import choose_split, divide, part_named
+from florence2.data.parts import choose_split, divide, part_named, part_of_stem
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
@@ -115,7 +115,10 @@ def class_folders(path: Path) -> dict[Path, Path]:
         for picture in files:
             chain = [folder for folder in picture.parents if path in folder.parents][::-1]
             if part is not None:
-                chain = chain[[part_named(folder.name) for folder in chain].index(part) + 1 :]
+                names = [folder.name for folder in chain]
+                whole = [part_named(name) for name in names]
+                told = whole if part in whole else [part_of_stem(name) for name in names]
+                chain = chain[told.index(part) + 1 :]
             chains[picture] = chain
     deepest = min(map(len, chains.values()), default=0)
     depth = 0

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from florence2.data.files import find_file
-from florence2.data.formats.coco import _key, _load, _name, _picture, _picture_folders
+from florence2.data.formats.coco_rows import key_of
+from florence2.data.formats.coco_tables import load_coco, name_picture, picture_folders, picture_of
 from florence2.data.formats.refcoco import Row, marked_object
 from florence2.data.objects import LabelledObject, LabelledPicture, chosen_tasks
 from florence2.data.phrases import EXPRESSION_TASKS, expression_records, grounding_records
@@ -49,17 +50,17 @@ def read_mdetr(
     tasks = chosen_tasks(
         tasks or EXPRESSION_TASKS, EXPRESSION_TASKS, Task.OD, f"file {str(file)!r}"
     )
-    data = _load(file)
-    folders = _picture_folders(file)
+    data = load_coco(file)
+    folders = picture_folders(file)
     times: dict[int | str | None, int] = {}
     for image in data["images"]:
-        key = _key(image.get("id")) if isinstance(image, dict) else None
+        key = key_of(image.get("id")) if isinstance(image, dict) else None
         times[key] = times.get(key, 0) + 1
     groups: dict[int | str | None, list[tuple[str, Row]]] = {}
     unclear = False  # an annotation may be of any picture
     for index, row in enumerate(data["annotations"]):
         where = f"{file.name}, annotations[{index}]"
-        key = _key(row.get("image_id")) if isinstance(row, dict) else None
+        key = key_of(row.get("image_id")) if isinstance(row, dict) else None
         if key is None or key not in times:
             report.add(Problem.ROW, where, "this belongs to no image")
             unclear = unclear or key is None
@@ -67,12 +68,12 @@ def read_mdetr(
             groups.setdefault(key, []).append((where, row))
     for index, image in enumerate(data["images"]):
         where = f"{file.name}, images[{index}]"
-        key = _key(image.get("id")) if isinstance(image, dict) else None
+        key = key_of(image.get("id")) if isinstance(image, dict) else None
         if key is None or times[key] > 1:
             what = "no object with an id" if key is None else f"id {key!r} is given twice"
             report.add(Problem.ROW if key is None else Problem.DUPLICATE, where, what)
-            _name(image, folders, report)
-        elif found := _picture(image, folders, report, where):
+            name_picture(image, folders, report)
+        elif found := picture_of(image, folders, report, where):
             rows = groups.get(key, [])
             where = f"{where}, {found[0].name}"
             yield from _records_of(image, rows, *found, tasks, unclear, report, where)
@@ -111,7 +112,7 @@ def _records_of(
             objects.append(None)
             continue
         item = marked_object(row, phrases[0], size, report, place)
-        objects += [item and replace(item, label=phrase) for phrase in phrases]
+        objects += [item and item._replace(label=phrase) for phrase in phrases]
         missing -= set(phrases)
     for phrase in sorted(missing):
         report.add(Problem.LABEL, where, f"no annotation is of the phrase {phrase!r}")
@@ -121,7 +122,7 @@ def _records_of(
         report.add(Problem.NOT_ASKED, where, f"no annotation is of {caption!r}")
     elif is_expression:
         text = " ".join(caption.split())
-        named = tuple(replace(item, label=text) for item in picture.objects)
+        named = tuple(item._replace(label=text) for item in picture.objects)
         yield from expression_records(replace(picture, objects=named), text, tasks, report)
     elif Task.CAPTION_TO_PHRASE_GROUNDING in tasks:
         yield from grounding_records(picture, caption, report)

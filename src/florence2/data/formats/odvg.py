@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from florence2.data.files import field_of, find_file, number, read_json_lines, read_text
-from florence2.data.formats.coco import _picture_folders
+from florence2.data.formats.coco_tables import picture_folders
 from florence2.data.image_files import find_picture, named_picture
 from florence2.data.objects import (
     OBJECT_TASKS,
@@ -60,7 +60,7 @@ def read_odvg(
     if are_shares:
         report.add(Problem.SHARES, file.name, "all sides of boxes are at most 1")
     names = _names_beside(file)
-    folders = _picture_folders(file)
+    folders = picture_folders(file)
     for where, row in read_json_lines(file, report):
         try:
             name = field_of(row, "filename", row.get("file_name"))

@@ -16,17 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from florence2.data.files import read_text
-from florence2.data.formats.coco import (
-    CROWD_FLAGS,
-    IGNORE_FLAGS,
-    _box,
-    _flags,
-    _key,
-    _load,
-    _parts,
-    _picture,
-    _picture_folders,
-)
+from florence2.data.flags import CROWD_FLAGS, IGNORE_FLAGS, flag_names
+from florence2.data.formats.coco_rows import box_of, key_of, parts_of
+from florence2.data.formats.coco_tables import load_coco, picture_folders, picture_of
 from florence2.data.objects import LabelledObject, LabelledPicture, checked_object, chosen_tasks
 from florence2.data.parts import choose_split
 from florence2.data.phrases import EXPRESSION_TASKS, expression_records
@@ -57,9 +49,9 @@ def read_refcoco(
         tasks or EXPRESSION_TASKS, EXPRESSION_TASKS, Task.OD, f"file {str(file)!r}"
     )
     coco_file = _instances_file(file)
-    data = _load(coco_file)
-    folders = _picture_folders(coco_file)
-    folders = tuple(dict.fromkeys((*folders, *_picture_folders(file))))
+    data = load_coco(coco_file)
+    folders = picture_folders(coco_file)
+    folders = tuple(dict.fromkeys((*folders, *picture_folders(file))))
     images = _by_id(data["images"], report, f"{coco_file.name}, images")
     annotations = _by_id(data["annotations"], report, f"{coco_file.name}, annotations")
     refs = _refs(file, report)
@@ -67,15 +59,15 @@ def read_refcoco(
     meant: set[int | str | None] = set()
     by_image: dict[int | str | None, list[tuple[str, Row]]] = {}
     for where, ref in refs:
-        meant.update(map(_key, _ids(ref)))
+        meant.update(map(key_of, _ids(ref)))
         if _part(ref) == report.part:
-            by_image.setdefault(_key(ref.get("image_id")), []).append((where, ref))
+            by_image.setdefault(key_of(ref.get("image_id")), []).append((where, ref))
     for key, group in by_image.items():
         if (image := images.get(key)) is None:
             for where, ref in group:
                 what = f"image_id {ref.get('image_id')!r} is no image of {coco_file.name}"
                 report.add(Problem.ROW, where, what)
-        elif found := _picture(image, folders, report, group[0][0]):
+        elif found := picture_of(image, folders, report, group[0][0]):
             for where, ref in group:
                 yield from _records_of(ref, annotations, *found, tasks, report, where)
     for key in annotations.keys() - meant:
@@ -108,16 +100,16 @@ def marked_object(
     try:
         if not isinstance(row, dict):
             raise DataError(f"{row!r} is no annotation")
-        box = _box(row.get("bbox"), (1, 1))
-        flags = _flags(row)
+        box = box_of(row.get("bbox"), None)
+        flags = flag_names(row, row.get("attributes"))
         is_ignored = bool(flags & (CROWD_FLAGS | IGNORE_FLAGS))
         # The outline of a crowd is asked by nobody.
-        parts = [] if is_ignored and box else _parts(row.get("segmentation"), size, report, where)
+        parts = [] if is_ignored and box else parts_of(row.get("segmentation"), size, report, where)
     except Florence2Error as error:
         report.add(Problem.ROW, where, error)
         return None
     item = checked_object(label, box, parts, size, report, where)
-    return item and replace(item, is_ignored=is_ignored)
+    return item and item._replace(is_ignored=is_ignored)
 
 
 def _records_of(
@@ -136,15 +128,15 @@ def _records_of(
         report.add(Problem.NO_TEXT, where, "a sentence is empty" if texts else "no sentence")
     objects: list[LabelledObject | None] = []
     for given in _ids(ref):
-        row = annotations.get(_key(given))
-        if row is None or _key(row.get("image_id")) != _key(ref.get("image_id")):
+        row = annotations.get(key_of(given))
+        if row is None or key_of(row.get("image_id")) != key_of(ref.get("image_id")):
             report.add(Problem.ROW, where, f"ann_id {given!r} is no annotation of its picture")
             objects.append(None)
         else:
             objects.append(marked_object(row, "it", size, report, f"{where}, annotation {given}"))
     picture = LabelledPicture.of(path, size, objects, where)
     for text in dict.fromkeys(filter(None, texts)):
-        named = tuple(replace(item, label=text) for item in picture.objects)
+        named = tuple(item._replace(label=text) for item in picture.objects)
         yield from expression_records(replace(picture, objects=named), text, tasks, report)
 
 
@@ -188,7 +180,7 @@ def _by_id(rows: Iterable[Any], report: ReadReport, where: str) -> dict[int | st
     found: dict[int | str | None, Row] = {}
     unclear = set()
     for index, row in enumerate(rows):
-        key = _key(row.get("id")) if isinstance(row, dict) else None
+        key = key_of(row.get("id")) if isinstance(row, dict) else None
         if key is None:
             report.add(Problem.ROW, f"{where}[{index}]", "this is no object with an id")
         elif found.setdefault(key, row) != row:

@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from florence2.data.files import number, read_text, whole_characters
+from florence2.data.flags import flag_names
 from florence2.data.image_files import (
     PictureFolder,
     files_in,
@@ -208,7 +209,7 @@ def _object(
         report.add(Problem.ROW, where, error)
         return None
     found = checked_object(label, box, parts, size, report, where)
-    if found is not None and (item.findtext("difficult") or "").strip() in ("1", "true", "True"):
+    if found is not None and flag_names({"difficult": item.findtext("difficult")}):
         report.add(Problem.IGNORED, where, "it is marked difficult")
         return found._replace(is_ignored=True)
     return found

@@ -1,9 +1,11 @@
 """YOLO folders: one text file of boxes or outlines beside each picture.
 
-A line is `class x_centre y_centre width height`, or `class x y x y x y ...` for an outline, as
-shares of the picture's sides. Class names stand in a YAML file (`data.yaml`) that also tells where
-the pictures are, or in `classes.txt`. The labels of `images/a.jpg` are in `labels/a.txt`, or beside
-the picture. A picture without a label file shows no object, as the trainers of YOLO have it.
+A line is `class x_centre y_centre width height`, or `class x y x y x y ...` for an outline (four
+corners for a turned box), as shares of the picture's sides. A sixth value behind a box is the
+confidence of a model, which is told and left out. Class names stand in a YAML file (`data.yaml`)
+that also tells where the pictures are, in `classes.txt`, or in the lines themselves. The labels of
+`images/a.jpg` are in `labels/a.txt`, or beside the picture. A picture without a label file shows no
+object, as the trainers of YOLO have it.
 """
 
 import os
@@ -11,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -41,7 +44,7 @@ from florence2.data.parts import choose_split, divide
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
-from florence2.geometry import Array, Size
+from florence2.geometry import Array, Size, clip_boxes
 from florence2.results import Boxes
 from florence2.tasks import Task
 
@@ -50,6 +53,7 @@ NAME_FILES = ("classes.txt", "obj.names", "labels/classes.txt")
 SPLITS = ("train", "val", "test")
 PICTURE_FOLDERS = ("images", "Images", "JPEGImages", "imgs", "img")
 LABEL_FOLDERS = ("labels", "Labels")
+MAX_NAMES = 8  # that are told where a class is none of them
 _DIVIDERS = re.compile(r"\s*[\s,;]\s*")
 
 
@@ -70,6 +74,7 @@ class _Layout:
     names: dict[int, str]
     pictures: dict[str | None, list[Path]]  # by split; None where there is only one
     keypoints: bool = False  # lines go on with key points behind the box
+    by_name: bool = False  # no file tells names: those in the lines are the classes
 
 
 def read_yolo(
@@ -139,6 +144,8 @@ def _layout(path: Path, report: ReadReport) -> _Layout:
             lines = read_text(path / name).splitlines()
             names = {index: line.strip() for index, line in enumerate(lines) if line.strip()}
             return _Layout(names, _by_split(path))
+    if LabelTexts.of(each for each in files_in(path) if each.suffix == ".txt").kinds["yolo_names"]:
+        return _Layout({}, _by_split(path), by_name=True)
     raise DataError(
         f"folder {str(path)!r} tells no class names; put data.yaml or classes.txt there"
     )
@@ -146,8 +153,8 @@ def _layout(path: Path, report: ReadReport) -> _Layout:
 
 def _by_split(root: Path) -> dict[str | None, list[Path]]:
     """Divide the pictures of a folder by the names of the folders inside."""
-    folder = root / "images" if (root / "images").is_dir() else root
-    return divide(pictures_in(folder, deep=True), root)
+    pictures = pictures_in(root / "images", deep=True) if (root / "images").is_dir() else []
+    return divide(pictures or pictures_in(root, deep=True), root)
 
 
 def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
@@ -179,8 +186,13 @@ def _layout_of_yaml(file: Path, report: ReadReport) -> _Layout:
                     f" are not there; both could only be {str(found)!r}; correct the paths"
                 )
             pictures[split] += _listed(found, roots, report)
-    if not pictures:
-        raise DataError(f"file {str(file)!r} has no train, val or test; give a folder of pictures")
+    if not pictures:  # they lie in images/train and so on, or in images
+        pictures = _by_split(roots[0] if pictures_in(roots[0], deep=True) else file.parent)
+        if not any(pictures.values()):
+            raise DataError(
+                f"file {str(file)!r} has no train, val or test, and no pictures lie there; give a"
+                " folder of pictures"
+            )
     return _Layout(_names(data.get("names"), file), pictures, "kpt_shape" in data)
 
 
@@ -282,19 +294,42 @@ def _objects(
             report.add(Problem.DUPLICATE, where, f"{line.strip()!r} is given twice")
             continue
         seen.add(tuple(values))
+        written, label = _class_of(values, layout)
         try:
-            class_number, *shares = (number(value, "a value") for value in values)
+            shares = [number(value, "a value") for value in values[len(written) :]]
             box, points = _placed(shares, layout.keypoints, size)
         except Florence2Error as error:
             report.add(Problem.ROW, where, error)
             yield None
             continue
-        label = layout.names.get(int(class_number)) if class_number.is_integer() else None
         if label is None:
-            report.add(Problem.LABEL, where, f"class {values[0]} has no name")
+            known = ", ".join(list(layout.names.values())[:MAX_NAMES]) or "none"
+            what = f"class {' '.join(written)} has no name; the names are {known}"
+            report.add(Problem.LABEL, where, what)
             yield None
-        else:
-            yield checked_object(label, box, points, size, report, where)
+            continue
+        if len(shares) == 5 and not layout.keypoints:
+            report.add(Problem.CONFIDENCE, where, f"{shares[4]:g}")
+        yield checked_object(label, box, points, size, report, where)
+
+
+def _class_of(values: Sequence[str], layout: _Layout) -> tuple[Sequence[str], str | None]:
+    """Return the words of a line that tell the class, a number or a name, and its name."""
+    written = list(takewhile(lambda value: not _is_number(value), values))
+    if written:
+        name = " ".join(written)
+        return written, name if layout.by_name or name in layout.names.values() else None
+    class_number = float(values[0])
+    whole = class_number.is_integer()
+    return values[:1], layout.names.get(int(class_number)) if whole else None
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _placed(
@@ -303,22 +338,27 @@ def _placed(
     """Return box and outline of a line in pixels."""
     if keypoints and len(shares) > 4:
         shares = shares[:4]
+    if len(shares) == 5:
+        if not 0 <= shares[4] <= 1:
+            raise DataError(f"the sixth value is {shares[4]:g}; a confidence is from 0 to 1")
+        shares = shares[:4]
     if len(shares) == 4:
         x, y, width, height = np.array(shares) * (size + size)
         return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], []
     if len(shares) >= 6 and len(shares) % 2 == 0:
         return None, [np.array(shares).reshape(-1, 2) * size]
     raise DataError(
-        f"a line holds {1 + len(shares)} values; give class, x, y, width, height, or class and "
-        "three points or more"
+        f"a line holds {len(shares)} values behind the class; give x, y, width, height, or three"
+        " points or more"
     )
 
 
 def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train") -> None:
     """Write records of object detection.
 
-    Pictures are copied to `images/<split>`, boxes go to `labels/<split>`, and `data.yaml` is
-    written last; splits that were written into the folder before keep their class numbers.
+    Pictures are copied to `images/<split>`, boxes go to `labels/<split>`, cut at the edge of their
+    picture, and `data.yaml` is written last; splits that were written into the folder before keep
+    their class numbers, which are 0 to n - 1.
     """
     file = folder / "data.yaml"
     names: dict[str, int] = {}
@@ -326,6 +366,11 @@ def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train")
     if file.is_file():
         data = yaml.safe_load(read_text(file))
         names = {name: index for index, name in _names(data.get("names"), file).items()}
+        if sorted(names.values()) != list(range(len(names))):
+            raise DataError(
+                f"file {str(file)!r} has the class numbers {sorted(names.values())}; new ones can"
+                " only follow 0 to n - 1: write to a new folder"
+            )
         splits = {part: data[part] for part in SPLITS if part in data} | splits
     for place in ("images", "labels"):
         new = folder / place / split
@@ -347,7 +392,8 @@ def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train")
 
 
 def _shares(boxes: Boxes) -> list[list[float]]:
-    low, high = boxes.xyxy[:, :2], boxes.xyxy[:, 2:]
+    inside = clip_boxes(boxes.xyxy, boxes.image_size)
+    low, high = inside[:, :2], inside[:, 2:]
     centres_and_sides = np.concatenate([(low + high) / 2, high - low], axis=1)
     shares: list[list[float]] = (centres_and_sides / (boxes.image_size * 2)).tolist()
     return shares
