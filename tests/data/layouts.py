@@ -97,7 +97,12 @@ def listed(row: Callable[[str], dict[str, Any]]) -> str:
     return json.dumps([row(name) for name in THREE])
 
 
-LLAVA = {"conversations": [{"from": "human", "value": "<image>\nWhat?"}]}
+LLAVA = {
+    "conversations": [
+        {"from": "human", "value": "<image>\nWhat?"},
+        {"from": "gpt", "value": "a cat"},
+    ]
+}
 LABELME = {"version": "5", "shapes": [{"label": "cat", "points": [[8, 4], [24, 14]]}]}
 RESULT = {"from_name": "label", "to_name": "image", "value": {"x": 20, "rectanglelabels": ["cat"]}}
 VIA = {"regions": [{"shape_attributes": {"name": "rect", "x": 8}, "region_attributes": {}}]}
@@ -433,12 +438,6 @@ NAMED = (
         named="Open Images CSV",
     ),
     Layout(
-        "a table of classes",
-        "train.csv with id, label",
-        {**pictures("images/{}.png"), "train.csv": table("id,label", lambda name: (name, "cat"))},
-        named="a table of pictures and classes",
-    ),
-    Layout(
         "masks as pictures",
         "images/*.png, masks/*.png",
         {**pictures("images/{}.png"), **pictures("masks/{}.png")},
@@ -464,24 +463,6 @@ NAMED = (
             "export.json": listed(lambda name: {"Labeled Data": f"{name}.png", "Label": {}}),
         },
         named="Labelbox",
-    ),
-    Layout(
-        "Hugging Face image folder, lines",
-        "metadata.jsonl",
-        {
-            **pictures(),
-            "metadata.jsonl": lines(lambda name: {"file_name": f"{name}.png", "text": "a cat"}),
-        },
-        named="Hugging Face image folder",
-    ),
-    Layout(
-        "Hugging Face image folder, parts",
-        "train/metadata.csv",
-        {
-            **pictures("train/{}.png"),
-            "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
-        },
-        named="Hugging Face image folder",
     ),
     Layout(
         "LabelMe",
@@ -537,65 +518,6 @@ NAMED = (
         named="CreateML",
     ),
     Layout(
-        "kohya's metadata",
-        "meta_cap.json",
-        {**pictures(), "meta_cap.json": json.dumps({name: {"caption": "a cat"} for name in THREE})},
-        named="kohya",
-    ),
-    Layout(
-        "LLaVA conversations",
-        "train.json",
-        {**pictures(), "train.json": listed(lambda name: {"image": f"{name}.png", **LLAVA})},
-        named="LLaVA",
-    ),
-    Layout(
-        "ms-swift queries",
-        "train.jsonl",
-        {
-            **pictures(),
-            "train.jsonl": lines(
-                lambda name: {"query": "What?", "response": "a cat", "images": [f"{name}.png"]}
-            ),
-        },
-        named="ms-swift",
-    ),
-    Layout(
-        "chat messages",
-        "train.jsonl",
-        {
-            **pictures(),
-            "train.jsonl": lines(
-                lambda name: {
-                    "messages": [{"role": "user", "content": "<image>What?"}],
-                    "images": [f"{name}.png"],
-                }
-            ),
-        },
-        named="chat messages",
-    ),
-    Layout(
-        "questions and answers",
-        "qa.jsonl",
-        {
-            **pictures(),
-            "qa.jsonl": lines(
-                lambda name: {"image": f"{name}.png", "question": "What?", "answer": "a cat"}
-            ),
-        },
-        named="questions and answers",
-    ),
-    Layout(
-        "prefixes and suffixes in a list",
-        "annotations.json",
-        {
-            **pictures(),
-            "annotations.json": listed(
-                lambda name: {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
-            ),
-        },
-        named="a list of prefixes and suffixes; write one object a line",
-    ),
-    Layout(
         "ODVG",
         "train.jsonl",
         {
@@ -608,24 +530,6 @@ NAMED = (
             ),
         },
         named="ODVG",
-    ),
-    Layout(
-        "FUNSD",
-        "images/, annotations/*.json",
-        {
-            **pictures("images/{}.png"),
-            **beside("annotations/{}.json", json.dumps({"form": [{"box": BOX, "text": "A"}]})),
-        },
-        named="FUNSD",
-    ),
-    Layout(
-        "Flickr8k captions",
-        "Images/, captions.txt",
-        {
-            **pictures("Images/{}.png"),
-            "captions.txt": "image,caption\n" + "".join(f"{name}.png,a cat\n" for name in THREE),
-        },
-        named="a table of pictures and texts",
     ),
     Layout(
         "CUB classes",
@@ -642,6 +546,113 @@ NAMED = (
         "*.tfrecord",
         {**pictures("samples/{}.png"), "train.tfrecord": "x"},
         named="TFRecord",
+    ),
+)
+
+ROWS = (
+    Layout(
+        "a table of classes",
+        "train.csv with id, label",
+        {**pictures("images/{}.png"), "train.csv": table("id,label", lambda name: (name, "cat"))},
+        "rows",
+    ),
+    Layout(
+        "Hugging Face image folder, lines",
+        "metadata.jsonl",
+        {
+            **pictures(),
+            "metadata.jsonl": lines(lambda name: {"file_name": f"{name}.png", "text": "a cat"}),
+        },
+        "image_folder",
+    ),
+    Layout(
+        "Hugging Face image folder, parts",
+        "train/metadata.csv",
+        {
+            **pictures("train/{}.png"),
+            "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
+        },
+        "image_folder",
+    ),
+    Layout(
+        "kohya's metadata",
+        "meta_cap.json",
+        {**pictures(), "meta_cap.json": json.dumps({name: {"caption": "a cat"} for name in THREE})},
+        "kohya",
+    ),
+    Layout(
+        "LLaVA conversations",
+        "train.json",
+        {**pictures(), "train.json": listed(lambda name: {"image": f"{name}.png", **LLAVA})},
+        "rows",
+    ),
+    Layout(
+        "ms-swift queries",
+        "train.jsonl",
+        {
+            **pictures(),
+            "train.jsonl": lines(
+                lambda name: {"query": "What?", "response": "a cat", "images": [f"{name}.png"]}
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "chat messages",
+        "train.jsonl",
+        {
+            **pictures(),
+            "train.jsonl": lines(
+                lambda name: {
+                    "messages": [
+                        {"role": "user", "content": "<image>What?"},
+                        {"role": "assistant", "content": "a cat"},
+                    ],
+                    "images": [f"{name}.png"],
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "questions and answers",
+        "qa.jsonl",
+        {
+            **pictures(),
+            "qa.jsonl": lines(
+                lambda name: {"image": f"{name}.png", "question": "What?", "answer": "a cat"}
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "prefixes and suffixes in a list",
+        "annotations.json",
+        {
+            **pictures(),
+            "annotations.json": listed(
+                lambda name: {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+            ),
+        },
+        "prefix_suffix",
+    ),
+    Layout(
+        "FUNSD",
+        "images/, annotations/*.json",
+        {
+            **pictures("images/{}.png"),
+            **beside("annotations/{}.json", json.dumps({"form": [{"box": BOX, "text": "A"}]})),
+        },
+        "funsd",
+    ),
+    Layout(
+        "Flickr8k captions",
+        "Images/, captions.txt",
+        {
+            **pictures("Images/{}.png"),
+            "captions.txt": "image,caption\n" + "".join(f"{name}.png,a cat\n" for name in THREE),
+        },
+        "rows",
     ),
 )
 
@@ -683,7 +694,7 @@ OCR = (
         "ocr_lines",
     ),
 )
-LAYOUTS = (*READ, *OCR, *NAMED)
+LAYOUTS = (*READ, *OCR, *ROWS, *NAMED)
 
 
 def write_layout(layout: Layout, folder: Path) -> list[Path]:

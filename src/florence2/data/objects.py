@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from florence2.data.ordering import canonical
-from florence2.data.records import Ignored, Record
+from florence2.data.records import Ignored, Picture, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
 from florence2.geometry import (
@@ -40,15 +39,16 @@ class LabelledObject:
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
-    """A picture file and what its annotations say.
+    """A picture and what its annotations say.
 
     Attributes:
+        path: its file, or its pixels.
         objects: those that could be read, the ignored ones too.
         num_lost: objects of the file that no object here stands for, so that nobody can say what
             else is in the picture.
     """
 
-    path: Path
+    path: Picture
     size: Size
     objects: tuple[LabelledObject, ...]
     source: str
@@ -56,7 +56,7 @@ class LabelledPicture:
 
     @classmethod
     def of(
-        cls, path: Path, size: Size, objects: Sequence[LabelledObject | None], source: str
+        cls, path: Picture, size: Size, objects: Sequence[LabelledObject | None], source: str
     ) -> "LabelledPicture":
         """A picture with the objects that were read; `None` for each that was lost."""
         kept = tuple(item for item in objects if item is not None)

@@ -11,7 +11,10 @@ from florence2.data.files import text_lines
 from florence2.data.formats.coco import PLACES as COCO_PLACES
 from florence2.data.formats.coco import read_coco
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
+from florence2.data.formats.funsd import read_funsd
+from florence2.data.formats.image_folder import read_image_folder
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.kohya import read_kohya
 from florence2.data.formats.ocr import (
     LINE_SUFFIX,
     paddle_files,
@@ -21,7 +24,9 @@ from florence2.data.formats.ocr import (
 )
 from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
+from florence2.data.formats.row_files import read_row_file
 from florence2.data.formats.voc import read_voc
+from florence2.data.formats.vqa import read_vqa
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
 from florence2.data.label_texts import OCR_KINDS, LabelTexts
@@ -35,6 +40,7 @@ from florence2.data.recognition import (
     recognize_folder,
     recognize_json,
     recognize_labels,
+    recognize_rows,
     recognize_table,
 )
 from florence2.data.records import Record
@@ -60,6 +66,11 @@ FORMATS: Mapping[str, Reader] = {
     "voc": read_voc,
     "ocr_lines": read_ocr_lines,
     "ocr_regions": read_ocr_regions,
+    "image_folder": read_image_folder,
+    "rows": read_row_file,
+    "vqa": read_vqa,
+    "kohya": read_kohya,
+    "funsd": read_funsd,
     "captions": read_captions,
     "classes": read_classes,
 }
@@ -249,6 +260,8 @@ def _format_of_folder(path: Path) -> str:
     if any(map(is_coco, jsons)):
         return "coco"
     if found := _format_of_texts(path, pictures):
+        return found
+    if found := recognize_rows(files, pictures):
         return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]
     texts = LabelTexts.of(captioned)

@@ -15,8 +15,15 @@ from florence2.data.parts import part_named
 
 HEAD = 65_536  # bytes of a file that are looked at
 CONVERT = "convert it to COCO or YOLO"
-TEXTS = "write a.txt beside each a.png"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
+
+# Columns that name a picture, and those that say something of it, in rows of JSON.
+NAMING = ("image", "images", "file_name", "image_path", "filename", "img", "img_path", "imgname")
+SAYING = (
+    *("text", "caption", "captions", "description", "sentence", "transcription", "words"),
+    *("label", "class", "category", "objects"),
+)
+_METADATA = "metadata"  # what the files of a Hugging Face image folder are called
 
 
 @dataclass(frozen=True)
@@ -54,30 +61,46 @@ _JSON: Sequence[tuple[str, Recognized]] = (
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
-    (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
+    (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", format="funsd")),
     (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", LINES)),
     (r'"sent(ences|_ids)"|"ref_id"', Recognized("a file of RefCOCO", LINES)),
-    (r'"conversations"\s*:', Recognized("conversations of LLaVA", LINES)),
-    (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", LINES)),
+    (r'"conversations?"\s*:', Recognized("conversations of LLaVA", format="rows")),
+    (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", format="rows")),
     (
-        r'"query"\s*:[\s\S]*"response"\s*:',
-        Recognized("queries and responses of ms-swift", LINES),
+        r'"query"\s*:[\s\S]*"response"\s*:|"response"\s*:[\s\S]*"query"\s*:',
+        Recognized("queries and responses of ms-swift", format="rows"),
     ),
     (
-        r'"prefix"\s*:[\s\S]*"suffix"\s*:',
-        Recognized("a list of prefixes and suffixes", "write one object a line (.jsonl)"),
+        r'"prefix"\s*:[\s\S]*"suffix"\s*:|"suffix"\s*:[\s\S]*"prefix"\s*:',
+        Recognized("prefixes and suffixes", format="prefix_suffix"),
     ),
-    (r'"questions?"\s*:', Recognized("questions and answers", LINES)),
+    (
+        r'"questions"\s*:\s*\[(?![\s\S]*"answers?"\s*:)',
+        Recognized("questions of VQA, apart from their answers", format="vqa"),
+    ),
+    (r'"question"\s*:', Recognized("questions and answers", format="rows")),
     (r'"coordinates"\s*:', Recognized("a file of CreateML", CONVERT)),
-    (r'"file_name"\s*:', Recognized("the metadata of a Hugging Face image folder", LINES)),
     (
-        r'"(tags|caption)"\s*:',
-        Recognized("captions or tags of kohya", TEXTS),
+        r'^\s*\{\s*"[^"]*"\s*:\s*\{\s*"(caption|tags|train_resolution|latents_npz)"\s*:',
+        Recognized("captions or tags of kohya", format="kohya"),
+    ),
+    (
+        rf'"({"|".join(NAMING)})"\s*:[\s\S]*"({"|".join(SAYING)})"\s*:'
+        rf'|"({"|".join(SAYING)})"\s*:[\s\S]*"({"|".join(NAMING)})"\s*:',
+        Recognized("rows of pictures and texts", format="rows"),
     ),
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
     r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
+)
+_IMAGE_FOLDER = Recognized("the metadata of a Hugging Face image folder", format="image_folder")
+_TABLE_COLUMNS = frozenset(
+    (
+        *("caption", "captions", "comment", "text", "sentence", "description", "words", "word"),
+        *("identity", "transcription", "ocr", "label", "labels", "class", "category", "answer"),
+        *("answers", "class_name", "category_name", "response", "suffix", "breed", "target"),
+    )
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
@@ -141,8 +164,10 @@ def is_voc(file: Path) -> bool:
 def recognize_json(file: Path) -> Recognized | None:
     """Name the format of a file of JSON or JSON lines that is not of COCO's kind."""
     head = head_of(file)
-    found = (row for pattern, row in _JSON if re.search(pattern, head))
     is_lines = file.suffix.lower() == ".jsonl"
+    if is_lines and file.stem == _METADATA and '"file_name"' in head:
+        return _IMAGE_FOLDER
+    found = (row for pattern, row in _JSON if re.search(pattern, head))
     return None if is_coco(file) and not is_lines else next(found, None)
 
 
@@ -155,35 +180,65 @@ def recognize_table(file: Path) -> Recognized | None:
     cells = [word.strip() for word in re.split("[,\t;]", first)]
     if is_picture(Path(cells[0])) and sum(cell.lstrip("-").isdigit() for cell in cells) >= 4:
         return Recognized("a CSV of boxes", CONVERT)
-    if len(cells) == 2 and is_picture(Path(cells[0])):
-        return Recognized("a table of pictures and texts or classes", TEXTS)
     if {"imageid", "labelname"} <= columns:
         return Recognized("an Open Images CSV", CONVERT)
-    if columns & {"file_name"}:
-        return Recognized("the metadata of a Hugging Face image folder", LINES)
-    if columns & {"caption", "comment", "text", "words", "identity", "transcription"}:
-        return Recognized("a table of pictures and texts", TEXTS)
     if columns & {"bbox", "x_min", "xmin", "x1", "left"}:
         return Recognized("a CSV of boxes", CONVERT)
-    if columns & {"label", "class", "category"}:
-        advice = "put the pictures into one folder for each class"
-        return Recognized("a table of pictures and classes", advice)
-    if len(columns) > 1:
-        return Recognized("a table of values", LINES)
-    return None
+    if file.stem == _METADATA and any(each.endswith("file_name") for each in columns):
+        return _IMAGE_FOLDER
+    named = {re.sub(r"[\s-]+", "_", each) for each in columns}
+    if named & _TABLE_COLUMNS and len(columns) > 1:
+        return Recognized("a table of pictures and texts or classes", format="rows")
+    if found := recognize_text(file):
+        return found
+    return Recognized("a table of values", LINES) if len(columns) > 1 else None
 
 
 def recognize_text(file: Path) -> Recognized | None:
     """Name the format of a text that holds lines about several pictures."""
     head = head_of(file)
-    lines = [line for line in head.splitlines() if line.strip()]
+    lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()]
     if not lines:
         return None
     name = r"\S.*\.(jpe?g|png|bmp|gif|webp|tiff?)"
-    row = re.compile(name + r"(#\d)?[\t,;| ].*", re.IGNORECASE)
-    if len(lines) > 1 and all(row.fullmatch(line) for line in lines[1:4]):
-        return Recognized("a table of pictures and texts", TEXTS)
+    row = re.compile(rf'"?{name}(#\d+)?"?\s*[\t,;| ].*|.*[\t,;|]\s*{name}\s*', re.IGNORECASE)
+    pair = re.compile(rf"{name}\s*[\t,;| ]\s*{name}\s*", re.IGNORECASE)  # such as picture and mask
+
+    def fits(line: str) -> bool:
+        return row.fullmatch(line) is not None and pair.fullmatch(line) is None
+
+    rows = lines if fits(lines[0]) else lines[1:]
+    if rows and 2 * sum(map(fits, rows)) > len(rows):
+        return Recognized("a table of pictures and texts", format="rows")
     return None
+
+
+def recognize_rows(files: Sequence[Path], pictures: Sequence[Path]) -> str | None:
+    """Return the format of the first file of rows, where no other format shows itself before.
+
+    A text beside a picture is about that picture alone.
+    """
+    stems = {picture.with_suffix("") for picture in pictures}
+    for suffixes in ((".json", ".jsonl"), (".csv", ".tsv"), (".txt",)):
+        for file in files:
+            if file.suffix.lower() in suffixes and (
+                file.suffix.lower() != ".txt" or file.with_suffix("") not in stems
+            ):
+                found = _look_at(file)
+                if found is not None:
+                    return found.format
+    return None
+
+
+def _look_at(file: Path) -> Recognized | None:
+    looks = {".json": recognize_json, ".jsonl": recognize_json, ".txt": recognize_text}
+    return looks.get(file.suffix.lower(), recognize_table)(file)
+
+
+def format_of_rows(file: Path) -> str | None:
+    """Return the format of a file of rows, by its head."""
+    found = _look_at(file)
+    return found.format if found else None
 
 
 def recognize_folder(

@@ -37,9 +37,11 @@ class Problem(Enum):
     NO_PICTURE = ("label or caption files without a picture", Severity.LOSS)
     KIND = ("pictures of a kind that is not read", Severity.LOSS)
     PROMPT = ("prompts that no task understands", Severity.LOSS)
+    TURN = ("questions behind others, which may need what was said before", Severity.LOSS)
     ANSWER = ("answers that cannot be trained on", Severity.LOSS)
     CLIPPED = ("boxes or polygons cut at the edge of the picture", Severity.REPAIR)
     SHARES = ("files whose boxes were shares of the picture", Severity.REPAIR)
+    CORNERS = ("files whose boxes were two corners, not a corner and a size", Severity.REPAIR)
     HOLES = ("masks whose holes were filled", Severity.REPAIR)
     INCOMPLETE = ("pictures left out, since something in them was lost", Severity.LOSS)
     IGNORED = ("crowds, groups and difficult objects: to be ignored", Severity.NOTE)
@@ -52,6 +54,9 @@ class Problem(Enum):
         Severity.NOTE,
     )
     NUMBER = ("answers given as whole numbers, read as their digits", Severity.NOTE)
+    COLUMN = ("columns, and what their texts were read as", Severity.NOTE)
+    NO_WORDS = ("regions without a text, in which nothing is to be read", Severity.NOTE)
+    SYSTEM = ("messages of a system, which this model has no place for", Severity.NOTE)
     OTHER_TASK = ("records of tasks not asked for", Severity.NOTE)
 
     def __init__(self, words: str, severity: Severity) -> None:

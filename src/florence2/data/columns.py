@@ -1,0 +1,434 @@
+"""A row with named columns as records: what its picture is, and what its other columns answer.
+
+    question and answer(s)     a prompt of one's own, `<DocVQA>` and the question
+    objects                    boxes `x, y, width, height` with names: `<OD>`
+    caption, text, comment     `<CAPTION>`
+    transcription, words       `<OCR>`
+    label, class, category     `<REGION_TO_CATEGORY>` of the whole picture
+
+Without tasks, the first of these that a row has is read. With tasks, each takes the column that
+answers it; a text without a better column may be the answer of any task of texts.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from florence2.data.class_names import ClassNames
+from florence2.data.conversations import conversation_records, is_conversation
+from florence2.data.files import number
+from florence2.data.objects import (
+    OBJECT_TASKS,
+    LabelledObject,
+    LabelledPicture,
+    checked_object,
+    object_records,
+)
+from florence2.data.questions import answer_text, question_records
+from florence2.data.records import Record
+from florence2.data.report import Problem, ReadReport
+from florence2.data.row_pictures import PicturePlaces, RowPicture
+from florence2.errors import DataError, Florence2Error
+from florence2.geometry import Size
+from florence2.results import Text
+from florence2.tasks import CAPTION_TASKS, Task
+
+Row = Mapping[str, Any]
+QUESTION_TOKEN = "<DocVQA>"
+"""What stands before a question, as in the fine-tuning recipe that most follow."""
+
+PICTURE_COLUMNS = (
+    *("file_name", "image", "images", "image_file", "image_path", "image_name", "image_file_name"),
+    *("filename", "filepath", "file_path", "file", "path", "img", "img_path", "img_name"),
+    *("imgname", "image_local_name", "picture", "photo", "name", "image_id", "imageid", "img_id"),
+    *("id", "id_code", "uuid"),
+)
+# Prompts and answers that are taken word for word.
+_PROMPTS = (
+    *(("prefix", "suffix"), ("prompt", "response"), ("prompt", "completion")),
+    ("instruction", "output"),
+)
+_QUESTIONS = ("question", "query")
+_ANSWERS = ("answers", "answer", "direct_answers", "multiple_choice_answer", "response")
+_BOXES = ("bbox", "bboxes", "box", "boxes")
+_NAMES = (
+    *("category", "categories", "label", "labels", "class", "classes", "name", "names"),
+    *("category_name", "class_name"),
+)
+_CROWDS = ("iscrowd", "is_crowd")
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "caption": (
+        *("caption", "captions", "text", "comment", "comments", "description", "sentence"),
+        *("sentences", "detailed_caption", "more_detailed_caption", "prompt"),
+    ),
+    "words": (
+        *("transcription", "words", "word", "identity", "ocr", "ocr_text", "transcript"),
+        *("gt_text", "ground_truth_text"),
+    ),
+    "label": (
+        *("label", "labels", "class", "classes", "category", "class_name", "category_name"),
+        *("label_name", "target", "breed", "species"),
+    ),
+}
+_TASK_OF_COLUMN = {task.token[1:-1].lower(): task for task in CAPTION_TASKS}
+_DEFAULT = {
+    "caption": Task.CAPTION,
+    "words": Task.OCR,
+    "label": Task.REGION_TO_CATEGORY,
+}
+# Which columns may answer a task of texts, the surest first.
+_ANSWERING = {
+    **dict.fromkeys(CAPTION_TASKS, ("caption", "words", "open")),
+    Task.OCR: ("words", "caption", "label", "open"),
+    Task.REGION_TO_CATEGORY: ("label", "objects", "caption", "words", "open"),
+}
+_UNREADABLE = ("###", "*", "unreadable")  # what stands for words that nobody could read
+
+
+@dataclass
+class RowReader:
+    """What the rows of one file share.
+
+    Attributes:
+        places: where their pictures may be.
+        report: counts what cannot be used.
+        tasks: what to ask; what the columns are made for if none is given.
+        names: of the classes that rows give as numbers.
+        corners: whether boxes are two corners, not a corner and a size.
+        letters: whether a class given as digits is called so; otherwise it is a number, and needs a
+            name.
+    """
+
+    places: PicturePlaces
+    report: ReadReport
+    tasks: Sequence[Task] = ()
+    names: ClassNames = field(default_factory=dict)
+    corners: bool = False
+    letters: bool = False
+    told: set[tuple[str, Task]] = field(default_factory=set)
+
+    def look_at_boxes(
+        self, name: str, rows: Callable[[ReadReport], Iterable[tuple[str, Row]]]
+    ) -> None:
+        """Find out whether boxes are corners, from all rows of a file, and say so."""
+        quiet = ReadReport()
+        self.corners = boxes_are_corners(self.places, rows(quiet))
+        if self.corners:
+            what = "all can be x_min, y_min, x_max, y_max, not all x, y, width, height"
+            self.report.add(Problem.CORNERS, name, what)
+
+    def records(self, row: Row, where: str) -> Iterator[Record]:
+        """Yield the records of a row; count what cannot be used of it."""
+        cells = {plain_column(key): value for key, value in row.items()}
+        picture = RowPicture(picture_cell(cells), self.places, where, _size(cells))
+        for asked, answered in _PROMPTS:
+            if {asked, answered} <= cells.keys():
+                cells = {**cells, "query": _prompt(cells, asked), "response": cells[answered]}
+        if is_conversation(cells):
+            yield from conversation_records(cells, picture, self.tasks, self.report)
+            return
+        there = _kinds(cells)
+        wanted = [self._column(task, there) for task in self.tasks]
+        if not self.tasks:
+            kind = next((kind for kind in there if kind != "open"), None)
+            wanted = [(kind, there[kind], None) if kind else None]
+        chosen = [each for each in wanted if each is not None]
+        if "question" in there and (not self.tasks or not chosen):
+            yield from self._answers(cells, there["question"], picture)
+            return
+        if not chosen:
+            self._tell_of_no_answer(row, picture, bool(there.keys() - {"open"}))
+            return
+        objects = [task or Task.OD for kind, _, task in chosen if kind == "objects"]
+        if objects:
+            column = there["objects"]
+            yield from self._objects(cells[column], column, picture, objects)
+        for kind, column, task in chosen:
+            if kind != "objects":
+                task = task or _TASK_OF_COLUMN.get(column, _DEFAULT[kind])
+                yield from self._texts(cells[column], column, picture, task)
+
+    def _column(self, task: Task, there: Mapping[str, str]) -> tuple[str, str, Task | None] | None:
+        kinds = _ANSWERING.get(task, ("objects",) if task in OBJECT_TASKS else ())
+        return next(((kind, there[kind], task) for kind in kinds if kind in there), None)
+
+    def _tell_of_no_answer(self, row: Row, picture: RowPicture, other_task: bool) -> None:
+        picture.note(self.report)
+        if other_task and self.tasks:
+            asked = ", ".join(task.token for task in self.tasks)
+            self.report.add(Problem.OTHER_TASK, picture.where, f"no column answers {asked}")
+            return
+        columns = ", ".join(map(str, row)) or "none"
+        self.report.add(
+            Problem.ROW,
+            picture.where,
+            f"no column tells what its text is (there: {columns}); call it caption, words or"
+            " label, or choose the task: caption, ocr or region_to_category",
+        )
+
+    def _answers(self, cells: Row, column: str, picture: RowPicture) -> Iterator[Record]:
+        question = cells[column]
+        given = next((cells[name] for name in _answer_columns(cells)), None)
+        answers = _listed(given)
+        if not isinstance(question, str) or not question.strip() or not answers:
+            what = "a question without an answer" if question else "no question"
+            self.report.add(Problem.NO_TEXT, picture.where, f"{what}: {question!r}")
+            picture.note(self.report)
+            return
+        if picture.find(self.report) is None:
+            return
+        is_own = not question.lstrip().startswith("<")
+        prompt = f"{QUESTION_TOKEN}{question.strip()}" if is_own else question
+        for answer in answers:
+            try:
+                text = answer_text(answer, "answer", self.report, picture.where)
+            except Florence2Error as error:
+                self.report.add(Problem.ANSWER, picture.where, error)
+                picture.note(self.report)
+                continue
+            yield from question_records(picture, prompt, text, self.tasks, self.report)
+
+    def _texts(self, cell: Any, column: str, picture: RowPicture, task: Task) -> Iterator[Record]:
+        if (column, task) not in self.told:
+            self.told.add((column, task))
+            self.report.add(Problem.COLUMN, picture.where, f"{column!r} is read as {task.token}")
+        found = picture.find(self.report)
+        if found is None:
+            return
+        image, size = found
+        for each in _listed(cell) or [None]:
+            try:
+                text = self._text(each, column, task, picture.where)
+            except Florence2Error as error:
+                self.report.add(Problem.NO_TEXT, picture.where, error)
+                continue
+            region = (0.0, 0.0, float(size[0]), float(size[1])) if task.needs_region else None
+            result = Text(text, image_size=size)
+            record = Record(image, task, "", region, result, picture.where)
+            yield from self.report.accept(record, picture.where)
+
+    def _text(self, cell: Any, column: str, task: Task, where: str) -> str:
+        if task is Task.REGION_TO_CATEGORY:
+            cell = self._class_name(cell, (column,))
+        text = answer_text(cell, column, self.report, where).strip()
+        if not text:
+            raise DataError(f"column {column!r} is empty")
+        if task is Task.OCR and text.lower() in _UNREADABLE:
+            raise DataError(f"column {column!r} is {text!r}: nobody could read it")
+        return text
+
+    def _class_name(self, cell: Any, column: tuple[str, ...]) -> Any:
+        """The name of a class; a number is looked up, and refused where it has none."""
+        digits = str(cell).strip()
+        if isinstance(cell, bool) or not isinstance(cell, int | str) or not digits.isdecimal():
+            return cell
+        if names := self.names.get(column):
+            if int(digits) < len(names):
+                return names[int(digits)]
+            raise DataError(f"class {cell!r} is none of the {len(names)} that have a name")
+        if self.letters:
+            return cell if isinstance(cell, str) else str(cell)
+        raise DataError(
+            f"class {cell!r} of {'.'.join(column)!r} is a number without a name; write names, or"
+            " dataset_info with class_label into README.md"
+        )
+
+    def _objects(
+        self, cell: Any, column: str, picture: RowPicture, tasks: Sequence[Task]
+    ) -> Iterator[Record]:
+        found = picture.find(self.report)
+        if found is None:
+            return
+        image, size = found
+        try:
+            rows = object_rows(cell)
+            scale = size if _are_shares(rows, self.report, picture.where) else (1, 1)
+        except Florence2Error as error:
+            self.report.add(Problem.ROW, picture.where, error)
+            return
+        objects = [self._object(row, column, size, scale, picture.where) for row in rows]
+        labelled = LabelledPicture.of(image, size, objects, picture.where)
+        yield from object_records(labelled, tasks, self.report)
+
+    def _object(
+        self, row: Row, column: str, size: Size, scale: Size, where: str
+    ) -> LabelledObject | None:
+        keys = (*_NAMES, "id") if (column, "id") in self.names else _NAMES
+        key = next((name for name in keys if row.get(name) is not None), "category")
+        try:
+            name = self._class_name(row.get(key), (column, key))
+            if not isinstance(name, str):
+                raise DataError(f"an object has the class {name!r}; give a name")
+        except Florence2Error as error:
+            self.report.add(Problem.LABEL, where, error)
+            return None
+        try:
+            x, y, right, bottom = (number(side, "a side of bbox") for side in row["box"])
+        except Florence2Error as error:
+            self.report.add(Problem.ROW, where, error)
+            return None
+        if not self.corners:
+            right, bottom = x + right, y + bottom
+        box = x * scale[0], y * scale[1], right * scale[0], bottom * scale[1]
+        item = checked_object(name, box, (), size, self.report, where)
+        if item is not None and any(row.get(flag) for flag in _CROWDS):
+            self.report.add(Problem.IGNORED, where, "a crowd")
+            return replace(item, is_ignored=True, is_crowd=True)
+        return item
+
+
+def _prompt(cells: Row, column: str) -> Any:
+    """What is asked; Alpaca puts what it is about into a column of its own."""
+    about = cells.get("input") if column == "instruction" else None
+    return f"{cells[column]}\n{about}" if about else cells[column]
+
+
+def plain_column(name: Any) -> str:
+    """The name of a column as it is compared.
+
+    >>> plain_column(" Image Name"), plain_column("file-name")
+    ('image_name', 'file_name')
+    """
+    return re.sub(r"[\s-]+", "_", str(name).strip().lower())
+
+
+def picture_cell(cells: Row) -> Any:
+    """What a row says of its picture; `None` where it says nothing."""
+    for name in PICTURE_COLUMNS:
+        if cells.get(name) not in (None, "", []):
+            return cells[name]
+    named = [value for key, value in cells.items() if key.endswith("_file_name") and value]
+    return named if named else None  # several are refused, as which is asked about is open
+
+
+def answers_something(columns: Iterable[str]) -> bool:
+    """Tell whether columns of these names hold a picture and what can be asked about it."""
+    cells = {plain_column(name): name for name in columns}
+    there = bool(_kinds(cells).keys() - {"open"}) or is_conversation(cells)
+    return picture_cell(cells) is not None and (
+        there or any(set(p) <= set(cells) for p in _PROMPTS)
+    )
+
+
+def object_rows(cell: Any) -> list[dict[str, Any]]:
+    """One row for each object, its box as `box`, from a list of objects or lists side by side."""
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell or "null")
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"objects are {cell[:80]!r}, which is no JSON ({error})") from error
+    if isinstance(cell, Mapping):
+        columns = {plain_column(key): value for key, value in cell.items()}
+        boxes = next((columns[name] for name in _BOXES if columns.get(name) is not None), None)
+        if not isinstance(boxes, list):
+            raise DataError(f"the boxes of objects are {boxes!r}; give a list, empty for none")
+        sides = {key: value for key, value in columns.items() if isinstance(value, list)}
+        wrong = [key for key in (*_NAMES, *_CROWDS) if len(sides.get(key, boxes)) != len(boxes)]
+        if wrong:
+            what = f"{len(sides[wrong[0]])} of {wrong[0]!r}"
+            raise DataError(f"objects have {len(boxes)} boxes and {what}; give one for each")
+        cell = [
+            {key: value[index] for key, value in sides.items() if len(value) == len(boxes)}
+            for index in range(len(boxes))
+        ]
+    if not isinstance(cell, list) or not all(isinstance(row, Mapping) for row in cell):
+        raise DataError(f"objects are {cell!r}; give bbox and category, empty lists for none")
+    rows = [{plain_column(key): value for key, value in row.items()} for row in cell]
+    for row in rows:
+        row["box"] = next((row[name] for name in _BOXES if row.get(name) is not None), None)
+        if not isinstance(row["box"], list) or len(row["box"]) != 4:
+            raise DataError(f"bbox is {row['box']!r}; give x, y, width, height")
+    return rows
+
+
+def boxes_are_corners(places: PicturePlaces, rows: Iterable[tuple[str, Row]]) -> bool:
+    """Tell whether the boxes of a file are `x_min, y_min, x_max, y_max`, by all of them.
+
+    They are where none contradicts it, and one leaves its picture as `x, y, width, height`.
+    """
+    leaves = False
+    quiet = ReadReport()
+    for where, row in rows:
+        cells = {plain_column(key): value for key, value in row.items()}
+        if (column := _kinds(cells).get("objects")) is None:
+            continue
+        try:
+            given: list[list[Any]] = [row["box"] for row in object_rows(cells[column])]
+            boxes = [[number(side, "a side") for side in box] for box in given]
+        except Florence2Error:
+            continue
+        if any(right <= x or bottom <= y for x, y, right, bottom in boxes):
+            return False
+        if leaves or not boxes:
+            continue
+        picture = RowPicture(picture_cell(cells), places, where)
+        size = _size(cells)
+        if size is None and (found := picture.find(quiet)):
+            size = found[1]
+        leaves = size is not None and any(
+            x + right > size[0] + 1 or y + bottom > size[1] + 1 for x, y, right, bottom in boxes
+        )
+    return leaves
+
+
+def _kinds(cells: Row) -> dict[str, str]:
+    """The columns that answer something, by kind and in the order of preference."""
+    found = {}
+    question = next((name for name in _QUESTIONS if name in cells), None)
+    if question and _answer_columns(cells):
+        found["question"] = question
+    if "objects" in cells:
+        found["objects"] = "objects"
+    for kind, names in _TEXTS.items():
+        if column := next((name for name in names if name in cells), None):
+            found[kind] = column
+    others = [
+        name
+        for name, value in cells.items()
+        if name not in PICTURE_COLUMNS and isinstance(value, str)
+    ]
+    if not found and len(others) == 1:
+        found["open"] = others[0]
+    return found
+
+
+def _answer_columns(cells: Row) -> list[str]:
+    names = (*_ANSWERS, *(_TEXTS["label"][:1]))  # ChartQA has query and label
+    return [name for name in names if name in cells]
+
+
+def _listed(cell: Any) -> list[Any]:
+    """The different texts of a cell that holds one or several."""
+    if isinstance(cell, str) and cell.strip().startswith("["):
+        try:
+            found = ast.literal_eval(cell.strip())
+            cell = found if found and all(isinstance(each, str) for each in found) else cell
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            pass
+    each = cell if isinstance(cell, list) else [] if cell is None else [cell]
+    texts = [row.get("answer", row.get("raw")) if isinstance(row, Mapping) else row for row in each]
+    different: list[Any] = []
+    for text in texts:
+        if text not in different:
+            different.append(text)
+    return different
+
+
+def _are_shares(rows: Sequence[Row], report: ReadReport, where: str) -> bool:
+    """Whether boxes are shares of the picture: no side is beyond 1, and some are fractions."""
+    sides = [number(side, "a side of bbox") for row in rows for side in row["box"]]
+    found = bool(sides) and max(sides) <= 1 and any(side % 1 for side in sides)
+    if found:
+        report.add(Problem.SHARES, where, "all sides of boxes are at most 1")
+    return found
+
+
+def _size(cells: Row) -> Size | None:
+    """The size that a row tells of its picture."""
+    size = cells.get("width"), cells.get("height")
+    if "objects" not in cells or not all(isinstance(side, int) and side > 0 for side in size):
+        return None
+    return size  # type: ignore[return-value]
