@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from florence2.data.files import read_text
-from florence2.errors import Florence2Error
+from florence2.errors import DataError, Florence2Error
 
 ClassNames = Mapping[tuple[str, ...], tuple[str, ...]]
 """The names of a column, such as `("objects", "category")`, by their numbers."""
@@ -74,3 +74,30 @@ def _names(given: Any) -> tuple[str, ...]:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         return ()
     return tuple(given)
+
+
+def class_name(cell: Any, column: tuple[str, ...], names: ClassNames, letters: bool) -> Any:
+    """Return the name of a class that a row gives; a number is looked up.
+
+    Args:
+        cell: what stands in the row; whatever is neither number nor digits is returned as it is.
+        column: where.
+        names: by column.
+        letters: whether digits without a name are a name themselves.
+
+    Raises:
+        DataError: the number has no name.
+    """
+    digits = str(cell).strip()
+    if isinstance(cell, bool) or not isinstance(cell, int | str) or not digits.isdecimal():
+        return cell
+    if given := names.get(column):
+        if int(digits) < len(given):
+            return given[int(digits)]
+        raise DataError(f"class {cell!r} is none of the {len(given)} that have a name")
+    if letters:
+        return digits
+    raise DataError(
+        f"class {cell!r} of {'.'.join(column)!r} is a number without a name; write names, or"
+        " dataset_info with class_label into README.md"
+    )

@@ -11,27 +11,25 @@ answers it; a text without a better column may be the answer of any task of text
 """
 
 import ast
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from florence2.data.class_names import ClassNames
+from florence2.data.class_names import ClassNames, class_name
 from florence2.data.conversations import conversation_records, is_conversation
-from florence2.data.files import number
-from florence2.data.objects import (
-    OBJECT_TASKS,
-    LabelledObject,
-    LabelledPicture,
-    checked_object,
-    object_records,
-)
+from florence2.data.objects import OBJECT_TASKS, object_records
 from florence2.data.questions import answer_text, question_records
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
+from florence2.data.row_objects import (
+    BOX_COLUMNS,
+    NAME_COLUMNS,
+    RowObjects,
+    boxes_are_corners,
+    plain_column,
+)
 from florence2.data.row_pictures import PicturePlaces, RowPicture
-from florence2.errors import DataError, Florence2Error
+from florence2.errors import DataError, Florence2Error, error_or
 from florence2.geometry import Size
 from florence2.results import Text
 from florence2.tasks import CAPTION_TASKS, Task
@@ -53,12 +51,6 @@ _PROMPTS = (
 )
 _QUESTIONS = ("question", "query")
 _ANSWERS = ("answers", "answer", "direct_answers", "multiple_choice_answer", "response")
-_BOXES = ("bbox", "bboxes", "box", "boxes")
-_NAMES = (
-    *("category", "categories", "label", "labels", "class", "classes", "name", "names"),
-    *("category_name", "class_name"),
-)
-_CROWDS = ("iscrowd", "is_crowd")
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "caption": (
         *("caption", "captions", "text", "comment", "comments", "description", "sentence"),
@@ -74,6 +66,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _TASK_OF_COLUMN = {task.token[1:-1].lower(): task for task in CAPTION_TASKS}
+_SIDES = ("xmin", "x_min", "x1", "left", "polygon", "segmentation")
 _DEFAULT = {
     "caption": Task.CAPTION,
     "words": Task.OCR,
@@ -110,19 +103,28 @@ class RowReader:
     letters: bool = False
     told: set[tuple[str, Task]] = field(default_factory=set)
 
-    def look_at_boxes(
-        self, name: str, rows: Callable[[ReadReport], Iterable[tuple[str, Row]]]
-    ) -> None:
+    def look_at_boxes(self, name: str, rows: Iterable[tuple[str, Row]]) -> None:
         """Find out whether boxes are corners, from all rows of a file, and say so."""
-        quiet = ReadReport()
-        self.corners = boxes_are_corners(self.places, rows(quiet))
+        self.corners = boxes_are_corners(self._boxes_and_pictures(rows))
         if self.corners:
             what = "all can be x_min, y_min, x_max, y_max, not all x, y, width, height"
             self.report.add(Problem.CORNERS, name, what)
 
+    def _boxes_and_pictures(
+        self, rows: Iterable[tuple[str, Row]]
+    ) -> Iterator[tuple[Any, RowPicture]]:
+        for where, row in rows:
+            plain = {plain_column(key): value for key, value in row.items()}
+            cells = error_or(_with_objects, plain)
+            if isinstance(cells, Florence2Error) or is_conversation(cells):
+                continue
+            if "objects" in cells:
+                picture = RowPicture(picture_cell(cells), self.places, where, _size(cells))
+                yield cells["objects"], picture
+
     def records(self, row: Row, where: str) -> Iterator[Record]:
         """Yield the records of a row; count what cannot be used of it."""
-        cells = {plain_column(key): value for key, value in row.items()}
+        cells: Row = {plain_column(key): value for key, value in row.items()}
         picture = RowPicture(picture_cell(cells), self.places, where, _size(cells))
         for asked, answered in _PROMPTS:
             if {asked, answered} <= cells.keys():
@@ -130,8 +132,14 @@ class RowReader:
         if is_conversation(cells):
             yield from conversation_records(cells, picture, self.tasks, self.report)
             return
+        try:
+            cells = _with_objects(cells)
+        except Florence2Error as error:
+            self.report.add(Problem.ROW, where, error)
+            picture.note(self.report)
+            return
         there = _kinds(cells)
-        wanted = [self._column(task, there) for task in self.tasks]
+        wanted = [self._column(task, there, cells) for task in self.tasks]
         if not self.tasks:
             kind = next((kind for kind in there if kind != "open"), None)
             wanted = [(kind, there[kind], None) if kind else None]
@@ -144,14 +152,17 @@ class RowReader:
             return
         objects = [task or Task.OD for kind, _, task in chosen if kind == "objects"]
         if objects:
-            column = there["objects"]
-            yield from self._objects(cells[column], column, picture, objects)
+            yield from self._objects(there["objects"], cells, picture, objects)
         for kind, column, task in chosen:
             if kind != "objects":
                 task = task or _TASK_OF_COLUMN.get(column, _DEFAULT[kind])
                 yield from self._texts(cells[column], column, picture, task)
 
-    def _column(self, task: Task, there: Mapping[str, str]) -> tuple[str, str, Task | None] | None:
+    def _column(
+        self, task: Task, there: Mapping[str, str], cells: Row
+    ) -> tuple[str, str, Task | None] | None:
+        if (own := task.token[1:-1].lower()) in _TASK_OF_COLUMN and own in cells:
+            return "caption", own, task
         kinds = _ANSWERING.get(task, ("objects",) if task in OBJECT_TASKS else ())
         return next(((kind, there[kind], task) for kind in kinds if kind in there), None)
 
@@ -212,7 +223,7 @@ class RowReader:
 
     def _text(self, cell: Any, column: str, task: Task, where: str) -> str:
         if task is Task.REGION_TO_CATEGORY:
-            cell = self._class_name(cell, (column,))
+            cell = class_name(cell, (column,), self.names, self.letters)
         text = answer_text(cell, column, self.report, where).strip()
         if not text:
             raise DataError(f"column {column!r} is empty")
@@ -220,64 +231,19 @@ class RowReader:
             raise DataError(f"column {column!r} is {text!r}: nobody could read it")
         return text
 
-    def _class_name(self, cell: Any, column: tuple[str, ...]) -> Any:
-        """The name of a class; a number is looked up, and refused where it has none."""
-        digits = str(cell).strip()
-        if isinstance(cell, bool) or not isinstance(cell, int | str) or not digits.isdecimal():
-            return cell
-        if names := self.names.get(column):
-            if int(digits) < len(names):
-                return names[int(digits)]
-            raise DataError(f"class {cell!r} is none of the {len(names)} that have a name")
-        if self.letters:
-            return cell if isinstance(cell, str) else str(cell)
-        raise DataError(
-            f"class {cell!r} of {'.'.join(column)!r} is a number without a name; write names, or"
-            " dataset_info with class_label into README.md"
-        )
-
     def _objects(
-        self, cell: Any, column: str, picture: RowPicture, tasks: Sequence[Task]
+        self, column: str, cells: Row, picture: RowPicture, tasks: Sequence[Task]
     ) -> Iterator[Record]:
         found = picture.find(self.report)
         if found is None:
             return
-        image, size = found
+        objects = RowObjects(column, self.names, self.corners, self.letters, self.report)
         try:
-            rows = object_rows(cell)
-            scale = size if _are_shares(rows, self.report, picture.where) else (1, 1)
+            labelled = objects.of_picture(cells[column], *found, picture.where)
         except Florence2Error as error:
             self.report.add(Problem.ROW, picture.where, error)
             return
-        objects = [self._object(row, column, size, scale, picture.where) for row in rows]
-        labelled = LabelledPicture.of(image, size, objects, picture.where)
         yield from object_records(labelled, tasks, self.report)
-
-    def _object(
-        self, row: Row, column: str, size: Size, scale: Size, where: str
-    ) -> LabelledObject | None:
-        keys = (*_NAMES, "id") if (column, "id") in self.names else _NAMES
-        key = next((name for name in keys if row.get(name) is not None), "category")
-        try:
-            name = self._class_name(row.get(key), (column, key))
-            if not isinstance(name, str):
-                raise DataError(f"an object has the class {name!r}; give a name")
-        except Florence2Error as error:
-            self.report.add(Problem.LABEL, where, error)
-            return None
-        try:
-            x, y, right, bottom = (number(side, "a side of bbox") for side in row["box"])
-        except Florence2Error as error:
-            self.report.add(Problem.ROW, where, error)
-            return None
-        if not self.corners:
-            right, bottom = x + right, y + bottom
-        box = x * scale[0], y * scale[1], right * scale[0], bottom * scale[1]
-        item = checked_object(name, box, (), size, self.report, where)
-        if item is not None and any(row.get(flag) for flag in _CROWDS):
-            self.report.add(Problem.IGNORED, where, "a crowd")
-            return replace(item, is_ignored=True, is_crowd=True)
-        return item
 
 
 def _prompt(cells: Row, column: str) -> Any:
@@ -286,13 +252,23 @@ def _prompt(cells: Row, column: str) -> Any:
     return f"{cells[column]}\n{about}" if about else cells[column]
 
 
-def plain_column(name: Any) -> str:
-    """The name of a column as it is compared.
+def _with_objects(cells: Row) -> Row:
+    """A row whose boxes stand beside its other columns, with these as its objects.
 
-    >>> plain_column(" Image Name"), plain_column("file-name")
-    ('image_name', 'file_name')
+    Raises:
+        DataError: a row is about a part of its picture, so that its text is not one of the whole.
     """
-    return re.sub(r"[\s-]+", "_", str(name).strip().lower())
+    names = [name for name in (*BOX_COLUMNS, *_SIDES) if cells.get(name) is not None]
+    if not names or "objects" in cells or is_conversation(cells) or "question" in _kinds(cells):
+        return cells
+    boxes = cells[names[0]]
+    beside = [name for name in NAME_COLUMNS if isinstance(cells.get(name), list)]
+    if isinstance(boxes, list) and not (boxes and isinstance(boxes[0], int | float)) and beside:
+        return {**cells, "objects": {names[0]: boxes, beside[0]: cells[beside[0]]}}
+    raise DataError(
+        f"{names[0]!r} says that the row is about a part of its picture; write one row for each"
+        " picture, with all of its objects: {'bbox': [[x, y, width, height]], 'category': [name]}"
+    )
 
 
 def picture_cell(cells: Row) -> Any:
@@ -311,67 +287,6 @@ def answers_something(columns: Iterable[str]) -> bool:
     return picture_cell(cells) is not None and (
         there or any(set(p) <= set(cells) for p in _PROMPTS)
     )
-
-
-def object_rows(cell: Any) -> list[dict[str, Any]]:
-    """One row for each object, its box as `box`, from a list of objects or lists side by side."""
-    if isinstance(cell, str):
-        try:
-            cell = json.loads(cell or "null")
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"objects are {cell[:80]!r}, which is no JSON ({error})") from error
-    if isinstance(cell, Mapping):
-        columns = {plain_column(key): value for key, value in cell.items()}
-        boxes = next((columns[name] for name in _BOXES if columns.get(name) is not None), None)
-        if not isinstance(boxes, list):
-            raise DataError(f"the boxes of objects are {boxes!r}; give a list, empty for none")
-        sides = {key: value for key, value in columns.items() if isinstance(value, list)}
-        wrong = [key for key in (*_NAMES, *_CROWDS) if len(sides.get(key, boxes)) != len(boxes)]
-        if wrong:
-            what = f"{len(sides[wrong[0]])} of {wrong[0]!r}"
-            raise DataError(f"objects have {len(boxes)} boxes and {what}; give one for each")
-        cell = [
-            {key: value[index] for key, value in sides.items() if len(value) == len(boxes)}
-            for index in range(len(boxes))
-        ]
-    if not isinstance(cell, list) or not all(isinstance(row, Mapping) for row in cell):
-        raise DataError(f"objects are {cell!r}; give bbox and category, empty lists for none")
-    rows = [{plain_column(key): value for key, value in row.items()} for row in cell]
-    for row in rows:
-        row["box"] = next((row[name] for name in _BOXES if row.get(name) is not None), None)
-        if not isinstance(row["box"], list) or len(row["box"]) != 4:
-            raise DataError(f"bbox is {row['box']!r}; give x, y, width, height")
-    return rows
-
-
-def boxes_are_corners(places: PicturePlaces, rows: Iterable[tuple[str, Row]]) -> bool:
-    """Tell whether the boxes of a file are `x_min, y_min, x_max, y_max`, by all of them.
-
-    They are where none contradicts it, and one leaves its picture as `x, y, width, height`.
-    """
-    leaves = False
-    quiet = ReadReport()
-    for where, row in rows:
-        cells = {plain_column(key): value for key, value in row.items()}
-        if (column := _kinds(cells).get("objects")) is None:
-            continue
-        try:
-            given: list[list[Any]] = [row["box"] for row in object_rows(cells[column])]
-            boxes = [[number(side, "a side") for side in box] for box in given]
-        except Florence2Error:
-            continue
-        if any(right <= x or bottom <= y for x, y, right, bottom in boxes):
-            return False
-        if leaves or not boxes:
-            continue
-        picture = RowPicture(picture_cell(cells), places, where)
-        size = _size(cells)
-        if size is None and (found := picture.find(quiet)):
-            size = found[1]
-        leaves = size is not None and any(
-            x + right > size[0] + 1 or y + bottom > size[1] + 1 for x, y, right, bottom in boxes
-        )
-    return leaves
 
 
 def _kinds(cells: Row) -> dict[str, str]:
@@ -415,15 +330,6 @@ def _listed(cell: Any) -> list[Any]:
         if text not in different:
             different.append(text)
     return different
-
-
-def _are_shares(rows: Sequence[Row], report: ReadReport, where: str) -> bool:
-    """Whether boxes are shares of the picture: no side is beyond 1, and some are fractions."""
-    sides = [number(side, "a side of bbox") for row in rows for side in row["box"]]
-    found = bool(sides) and max(sides) <= 1 and any(side % 1 for side in sides)
-    if found:
-        report.add(Problem.SHARES, where, "all sides of boxes are at most 1")
-    return found
 
 
 def _size(cells: Row) -> Size | None:

@@ -18,7 +18,10 @@ CONVERT = "convert it to COCO or YOLO"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
 
 # Columns that name a picture, and those that say something of it, in rows of JSON.
-NAMING = ("image", "images", "file_name", "image_path", "filename", "img", "img_path", "imgname")
+NAMING = (
+    *("image", "images", "file_name", "image_path", "image_name", "image_id", "filename", "img"),
+    *("img_path", "imgname", "file_path", "filepath"),
+)
 SAYING = (
     *("text", "caption", "captions", "description", "sentence", "transcription", "words"),
     *("label", "class", "category", "objects"),

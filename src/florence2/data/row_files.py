@@ -20,6 +20,7 @@ Row = dict[str, Any]
 TABLES = (".csv", ".tsv", ".txt")
 SUFFIXES = (".jsonl", ".json", *TABLES)
 _LISTS = ("data", "rows", "samples", "examples", "annotations", "questions")
+_CHUNK = 1 << 20
 _DIVIDERS = (",", "\t", ";", "|")
 _SENTENCE = 4  # words; a class or a word in a picture has fewer
 # Lists of lines and words for recognition: gt.txt of ICDAR, rec_gt_train.txt of PaddleOCR.
@@ -44,6 +45,18 @@ def read_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:
         yield from _table_rows(file, report)
     else:
         raise DataError(f"file {str(file)!r} holds no rows; give one of {', '.join(SUFFIXES)}")
+
+
+def mentions(file: Path, word: str) -> bool:
+    """Tell whether a file holds a word, in any of the encodings that are read."""
+    codes = [word.encode(name) for name in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le")]
+    rest = b""
+    with file.open("rb") as opened:
+        while chunk := opened.read(_CHUNK):
+            if any(code in rest + chunk for code in codes):
+                return True
+            rest = chunk[-4 * len(word) :]
+    return False
 
 
 def read_json(file: Path) -> Any:

@@ -120,6 +120,8 @@ class RowPicture:
         """Return the picture and its size, or count what is wrong with it."""
         if self._found is None:
             self._found = self._look(report)
+        elif isinstance(self._found[0], Path):
+            report.name_picture(self._found[0])
         return self._found
 
     def _look(self, report: ReadReport) -> tuple[Picture, Size] | None:

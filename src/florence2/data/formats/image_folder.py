@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from florence2.data.class_names import names_of_readme
-from florence2.data.columns import RowReader, picture_cell, plain_column
+from florence2.data.columns import RowReader, picture_cell
 from florence2.data.files import files_of_split
 from florence2.data.image_files import files_in, pictures_in
 from florence2.data.parts import choose_split, divide
 from florence2.data.records import Record
 from florence2.data.report import ReadReport
-from florence2.data.row_files import read_rows
+from florence2.data.row_files import mentions, read_rows
+from florence2.data.row_objects import plain_column
 from florence2.data.row_pictures import PicturePlaces, RowPicture
 from florence2.errors import DataError
 from florence2.tasks import Task
@@ -46,7 +47,8 @@ def read_image_folder(
     for file in files:
         places = PicturePlaces(file, file.parent)
         reader = RowReader(places, report, tasks, names)
-        reader.look_at_boxes(file.name, lambda quiet, file=file: read_rows(file, quiet))  # type: ignore[misc]
+        if mentions(file, "objects"):
+            reader.look_at_boxes(file.name, read_rows(file, ReadReport()))
         for where, row in read_rows(file, report):
             if own is not None:
                 cells = {plain_column(key): value for key, value in row.items()}

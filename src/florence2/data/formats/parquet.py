@@ -87,7 +87,7 @@ def _hub_records(
     if "objects" in columns:
         if {"width", "height"} <= set(columns):
             needed = ["objects", "width", "height"]
-        reader.look_at_boxes(file.name, lambda _: _rows(table, file, needed))
+        reader.look_at_boxes(file.name, _rows(table, file, needed))
     for where, row in _rows(table, file):
         yield from reader.records(row, where)
 

@@ -14,7 +14,7 @@ from florence2.data.class_names import names_of_readme
 from florence2.data.columns import RowReader
 from florence2.data.records import Record
 from florence2.data.report import ReadReport
-from florence2.data.row_files import TABLES, find_rows, read_rows
+from florence2.data.row_files import TABLES, find_rows, mentions, read_rows
 from florence2.data.row_pictures import PicturePlaces
 from florence2.tasks import Task
 
@@ -32,6 +32,7 @@ def read_row_file(
         names_of_readme(root),
         letters=file.suffix.lower() in TABLES,
     )
-    reader.look_at_boxes(file.name, lambda quiet: read_rows(file, quiet))
+    if mentions(file, "objects"):
+        reader.look_at_boxes(file.name, read_rows(file, ReadReport()))
     for where, row in read_rows(file, report):
         yield from reader.records(row, where)
