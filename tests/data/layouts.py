@@ -35,7 +35,6 @@ class Layout:
         named: words of the sentence that names it.
         split: the part to read, if it is divided.
         told: pictures that are no record, and told about.
-        instead: in the table, what to do.
     """
 
     name: str
@@ -651,6 +650,245 @@ ROWS = (
         {
             **pictures("Images/{}.png"),
             "captions.txt": "image,caption\n" + "".join(f"{name}.png,a cat\n" for name in THREE),
+        },
+        "rows",
+    ),
+    Layout(
+        "Hugging Face image folder, one file",
+        "metadata.jsonl, train/, test/",
+        {
+            **pictures("train/{}.png"),
+            "test/d.png": "",
+            "metadata.jsonl": lines(
+                lambda name: {"file_name": f"{name}.png", "text": "a cat"},
+                ("train/a", "train/b", "train/c", "test/d"),
+            ),
+        },
+        "image_folder",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Hugging Face image folder, objects",
+        "metadata.jsonl, README.md",
+        {
+            **pictures("data/{}.png"),
+            "data/metadata.jsonl": lines(
+                lambda name: {
+                    "file_name": f"{name}.png",
+                    "objects": {"bbox": [[8, 4, 16, 10]], "categories": [0]},
+                }
+            ),
+            "README.md": "---\ndataset_info:\n  features:\n  - name: objects\n    sequence:\n"
+            "    - name: categories\n      dtype: {class_label: {names: {'0': cat}}}\n---\n",
+        },
+        "image_folder",
+    ),
+    Layout(
+        "a list of captions (BLIP)",
+        "train.json, val.json, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "train.json": listed(lambda name: {"image": f"images/{name}.png", "caption": "a cat"}),
+            "val.json": json.dumps([{"image": "images/d.png", "caption": "a cat"}]),
+        },
+        "rows",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "chat messages of OpenAI",
+        "chat.jsonl",
+        {
+            **pictures(),
+            "chat.jsonl": lines(
+                lambda name: {
+                    "messages": [
+                        {
+                            "role": "user",
+                            "content": [
+                                {"type": "text", "text": "What?"},
+                                {
+                                    "type": "image_url",
+                                    "image_url": {"url": f"file:///x/{name}.png"},
+                                },
+                            ],
+                        },
+                        {"role": "assistant", "content": "a cat"},
+                    ]
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "ms-swift objects",
+        "swift.jsonl",
+        {
+            **pictures(),
+            "swift.jsonl": lines(
+                lambda name: {
+                    "messages": [
+                        {"role": "user", "content": "<image><OD>"},
+                        {"role": "assistant", "content": "<ref-object><bbox>"},
+                    ],
+                    "images": [f"/data/{name}.png"],
+                    "objects": {"ref": ["cat"], "bbox": [list(BOX)]},
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "TextVQA",
+        "TextVQA_0.5.1_train.json, train_images/",
+        {
+            **pictures("train_images/{}.png"),
+            "TextVQA_0.5.1_train.json": json.dumps(
+                {
+                    "dataset_name": "textvqa",
+                    "data": [
+                        {"question": "What?", "image_id": name, "answers": ["a cat"] * 10}
+                        for name in THREE
+                    ],
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "DocVQA",
+        "train_v1.0.json, documents/",
+        {
+            **pictures("documents/{}.png"),
+            "train_v1.0.json": json.dumps(
+                {
+                    "dataset_name": "docvqa",
+                    "data": [
+                        {
+                            "questionId": 1,
+                            "question": "What?",
+                            "image": f"documents/{name}.png",
+                            "answers": ["a cat"],
+                        }
+                        for name in THREE
+                    ],
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "VQA v2",
+        "*_questions.json, *_annotations.json",
+        {
+            **pictures("train2014/COCO_train2014_{}.png", ("000000000001", "2", "3")),
+            "v2_OpenEnded_mscoco_train2014_questions.json": json.dumps(
+                {
+                    "questions": [
+                        {"image_id": n, "question": "What?", "question_id": n} for n in (1, 2, 3)
+                    ]
+                }
+            ),
+            "v2_mscoco_train2014_annotations.json": json.dumps(
+                {
+                    "annotations": [
+                        {
+                            "question_type": "what",
+                            "answers": [{"answer": "a cat", "answer_id": 1}],
+                            "image_id": n,
+                            "question_id": n,
+                        }
+                        for n in (1, 2, 3)
+                    ]
+                }
+            ),
+        },
+        "vqa",
+    ),
+    Layout(
+        "kohya's metadata, paths of another machine",
+        "meta_lat.json, img/",
+        {
+            **pictures("img/{}.png"),
+            "meta_lat.json": json.dumps(
+                {f"/content/img/{name}": {"tags": "cat", "caption": "a cat"} for name in THREE}
+            ),
+        },
+        "kohya",
+    ),
+    Layout(
+        "prefixes and suffixes in an object",
+        "annotations.json",
+        {
+            **pictures("images/{}.png"),
+            "annotations.json": json.dumps(
+                {
+                    "version": 1,
+                    "data": [
+                        {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+                        for name in THREE
+                    ],
+                }
+            ),
+        },
+        "prefix_suffix",
+    ),
+    Layout(
+        "Flickr8k tokens",
+        "Flicker8k_Dataset/, Flickr8k.token.txt",
+        {
+            **pictures("Flicker8k_Dataset/{}.png"),
+            "Flickr8k.token.txt": "".join(
+                f"{name}.png#{n}\ta cat lies there .\n" for name in THREE for n in range(2)
+            ),
+        },
+        "rows",
+        records=6,
+    ),
+    Layout(
+        "Flickr30k captions",
+        "flickr30k_images/, results.csv",
+        {
+            **pictures("flickr30k_images/{}.png"),
+            "results.csv": "image_name| comment_number| comment\n"
+            + "".join(f"{name}.png| 0| a cat, big .\n" for name in THREE),
+        },
+        "rows",
+    ),
+    Layout(
+        "a table of classes, in parts",
+        "train.csv, train/, test/",
+        {
+            **pictures("train/{}.png"),
+            "test/d.png": "",
+            "train.csv": table("image,class", lambda name: (f"{name}.png", "cat"), ";"),
+            "test.csv": "image\nd.png\n",
+        },
+        "rows",
+        told=1,
+    ),
+    Layout(
+        "a table of words",
+        "images/, words.csv",
+        {
+            **pictures("images/{}.png"),
+            "words.csv": table("filename,words", lambda name: (f"{name}.png", "A, B")),
+        },
+        "rows",
+    ),
+    Layout(
+        "ICDAR words",
+        "gt.txt",
+        {**pictures(), "gt.txt": "".join(f'{name}.png, "Genaxis"\n' for name in THREE)},
+        "rows",
+    ),
+    Layout(
+        "lines of PaddleOCR",
+        "train/, rec_gt_train.txt",
+        {
+            **pictures("train/{}.png"),
+            "rec_gt_train.txt": "".join(f"train/{name}.png\tHello you\n" for name in THREE),
         },
         "rows",
     ),

@@ -135,8 +135,7 @@ class RowReader:
         try:
             cells = _with_objects(cells)
         except Florence2Error as error:
-            self.report.add(Problem.ROW, where, error)
-            picture.note(self.report)
+            picture.tell(Problem.ROW, error, self.report)
             return
         there = _kinds(cells)
         wanted = [self._column(task, there, cells) for task in self.tasks]
@@ -167,18 +166,14 @@ class RowReader:
         return next(((kind, there[kind], task) for kind in kinds if kind in there), None)
 
     def _tell_of_no_answer(self, row: Row, picture: RowPicture, other_task: bool) -> None:
-        picture.note(self.report)
         if other_task and self.tasks:
             asked = ", ".join(task.token for task in self.tasks)
-            self.report.add(Problem.OTHER_TASK, picture.where, f"no column answers {asked}")
+            picture.tell(Problem.OTHER_TASK, f"no column answers {asked}", self.report)
             return
         columns = ", ".join(map(str, row)) or "none"
-        self.report.add(
-            Problem.ROW,
-            picture.where,
-            f"no column tells what its text is (there: {columns}); call it caption, words or"
-            " label, or choose the task: caption, ocr or region_to_category",
-        )
+        what = f"no column tells what its text is (there: {columns}); call it caption, words or"
+        what += " label, or choose the task: caption, ocr or region_to_category"
+        picture.tell(Problem.ROW, what, self.report)
 
     def _answers(self, cells: Row, column: str, picture: RowPicture) -> Iterator[Record]:
         question = cells[column]
@@ -186,8 +181,7 @@ class RowReader:
         answers = _listed(given)
         if not isinstance(question, str) or not question.strip() or not answers:
             what = "a question without an answer" if question else "no question"
-            self.report.add(Problem.NO_TEXT, picture.where, f"{what}: {question!r}")
-            picture.note(self.report)
+            picture.tell(Problem.NO_TEXT, f"{what}: {question!r}", self.report)
             return
         if picture.find(self.report) is None:
             return
@@ -197,8 +191,7 @@ class RowReader:
             try:
                 text = answer_text(answer, "answer", self.report, picture.where)
             except Florence2Error as error:
-                self.report.add(Problem.ANSWER, picture.where, error)
-                picture.note(self.report)
+                picture.tell(Problem.ANSWER, error, self.report)
                 continue
             yield from question_records(picture, prompt, text, self.tasks, self.report)
 
@@ -214,7 +207,7 @@ class RowReader:
             try:
                 text = self._text(each, column, task, picture.where)
             except Florence2Error as error:
-                self.report.add(Problem.NO_TEXT, picture.where, error)
+                picture.tell(Problem.NO_TEXT, error, self.report)
                 continue
             region = (0.0, 0.0, float(size[0]), float(size[1])) if task.needs_region else None
             result = Text(text, image_size=size)
@@ -241,7 +234,7 @@ class RowReader:
         try:
             labelled = objects.of_picture(cells[column], *found, picture.where)
         except Florence2Error as error:
-            self.report.add(Problem.ROW, picture.where, error)
+            picture.tell(Problem.ROW, error, self.report)
             return
         yield from object_records(labelled, tasks, self.report)
 

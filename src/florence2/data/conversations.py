@@ -55,17 +55,14 @@ def conversation_records(
             picture = RowPicture(shown, picture.places, where)
         turns = _filled(turns, cells.get("objects"), picture, report)
     except Florence2Error as error:
-        report.add(Problem.ROW, where, error)
-        picture.note(report)
+        picture.tell(Problem.ROW, error, report)
         return
     for index, (question, answer) in enumerate(turns):
         if found := _FOREIGN.search(answer):
             what = f"answer {answer!r} has {found[0]!r} of another model; write <loc_N> or <bbox>"
-            report.add(Problem.ANSWER, where, what)
-            picture.note(report)
+            picture.tell(Problem.ANSWER, what, report)
         elif index and not any(task.token in question for task in Task):
-            report.add(Problem.TURN, where, repr(question))
-            picture.note(report)
+            picture.tell(Problem.TURN, repr(question), report)
         else:
             yield from question_records(picture, question, answer, tasks, report)
 

@@ -50,8 +50,7 @@ def question_records(
     try:
         asked = split_prompt(prompt)
     except TaskError as error:
-        report.add(Problem.PROMPT, where, error)
-        picture.note(report)
+        picture.tell(Problem.PROMPT, error, report)
         return
     if asked is None:
         report.add(Problem.OWN_PROMPT, where, repr(prompt))
@@ -72,7 +71,7 @@ def question_records(
             text_input = words if task.needs_text else ""
             record = Record(image, task, text_input, region, _result(answer, task, size), where)
     except Florence2Error as error:
-        report.add(Problem.ANSWER, where, error)
+        picture.tell(Problem.ANSWER, error, report)
         return
     yield from report.accept(record, where)
 

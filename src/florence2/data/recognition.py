@@ -168,7 +168,7 @@ def recognize_json(file: Path) -> Recognized | None:
     """Name the format of a file of JSON or JSON lines that is not of COCO's kind."""
     head = head_of(file)
     is_lines = file.suffix.lower() == ".jsonl"
-    if is_lines and file.stem == _METADATA and '"file_name"' in head:
+    if is_lines and file.stem == _METADATA and 'file_name"' in head:
         return _IMAGE_FOLDER
     found = (row for pattern, row in _JSON if re.search(pattern, head))
     return None if is_coco(file) and not is_lines else next(found, None)

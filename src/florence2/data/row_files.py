@@ -137,6 +137,11 @@ def read_table(file: Path) -> Table:
     tables = {each: rows for each, rows in tables.items() if rows and len(rows[0][1]) > 1}
     if not tables:
         tables = {" ": _parsed_by_spaces(text)}
+        if first and not tables[" "]:
+            raise DataError(
+                f"file {str(file)!r} is no table: its first line {first[:80]!r} has no comma, tab,"
+                " semicolon or bar between two columns"
+            )
     divider = max(tables, key=lambda each: _agreement(tables[each]))
     rows = tables[divider]
     columns = None

@@ -116,6 +116,17 @@ class RowPicture:
         self.where, self.annotated = where, annotated
         self._found: tuple[Picture, Size] | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called, for the report."""
+        path = self.path()
+        return _words(self.given) if path is None else path.name
+
+    def tell(self, problem: Problem, what: object, report: ReadReport) -> None:
+        """Count what is wrong with its row, and note that the picture was told of."""
+        report.add(problem, self.where, f"{what} ({self.name})")
+        self.note(report)
+
     def find(self, report: ReadReport) -> tuple[Picture, Size] | None:
         """Return the picture and its size, or count what is wrong with it."""
         if self._found is None:
@@ -155,6 +166,8 @@ class RowPicture:
 
     def path(self) -> Path | None:
         """Return the file of the picture, if it is one and is there."""
+        if self._found is not None:
+            return self._found[0] if isinstance(self._found[0], Path) else None
         try:
             one = self._one()
         except Florence2Error:

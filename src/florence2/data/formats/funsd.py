@@ -16,7 +16,7 @@ import numpy as np
 
 from florence2.data.files import number
 from florence2.data.image_files import checked_size, files_in, picture_of_stem, twin_folders
-from florence2.data.objects import chosen_tasks
+from florence2.data.objects import SLACK, chosen_tasks
 from florence2.data.parts import choose_split, divide
 from florence2.data.recognition import format_of_rows
 from florence2.data.records import Record
@@ -76,7 +76,7 @@ def _lines(data: Any, size: Size, report: ReadReport, where: str) -> list[Word]:
         if not isinstance(words, list):
             raise DataError(f"words are {words!r}; give a list")
         line: list[Word] = []
-        for word in (_word(each, size) for each in words):
+        for word in (_word(each, size, report, where) for each in words):
             if not word[1]:
                 report.add(Problem.NO_WORDS, where, f"at {list(word[0])!r}")
             elif line and _goes_on(line[-1][0], word[0]):
@@ -88,7 +88,7 @@ def _lines(data: Any, size: Size, report: ReadReport, where: str) -> list[Word]:
     return found
 
 
-def _word(given: Any, size: Size) -> Word:
+def _word(given: Any, size: Size, report: ReadReport, where: str) -> Word:
     box, text = (
         (given.get("box"), given.get("text")) if isinstance(given, Mapping) else (None, None)
     )
@@ -98,6 +98,8 @@ def _word(given: Any, size: Size) -> Word:
     x_min, y_min, x_max, y_max = clip_boxes(sides, size).tolist()
     if text.strip() and (x_min >= x_max or y_min >= y_max):
         raise DataError(f"the text {text!r} at {box!r} has no area in {size!r} pixels")
+    if np.abs(sides - (x_min, y_min, x_max, y_max)).max() > SLACK:
+        report.add(Problem.CLIPPED, where, f"{box!r} cut to {size!r} pixels")
     return (x_min, y_min, x_max, y_max), text.strip()
 
 

@@ -33,8 +33,7 @@ def read_prefix_suffix(
             prefix = field_of(row, "prefix")
             suffix = answer_text(row.get("suffix"), "suffix", report, where)
         except Florence2Error as error:
-            report.add(Problem.ROW, where, error)
-            picture.note(report)
+            picture.tell(Problem.ROW, error, report)
             continue
         yield from question_records(picture, prefix, suffix, tasks, report)
 
