@@ -214,5 +214,9 @@ def _inline(given: str | int) -> bytes | None:
 
 
 def _words(given: Any) -> str:
+    if isinstance(given, Mapping):
+        given = {key: each for key, each in given.items() if not isinstance(each, bytes)}
+    if isinstance(given, bytes):
+        return f"{len(given):,} bytes"
     text = repr(given)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -11,6 +11,7 @@ from small_datasets import SIZE, counts, found, read, write_lines, write_picture
 from florence2.answers import format_answer
 from florence2.data import Problem
 from florence2.data.row_files import read_table
+from florence2.errors import DataError
 from florence2.tasks import Task
 
 QUIET = {Problem.COLUMN, Problem.OWN_PROMPT, Problem.PLACEHOLDER}
@@ -434,3 +435,94 @@ def test_parquet_rows_are_read_like_others(tmp_path: Path, row, answer) -> None:
     records, report = read(parquet(tmp_path / "p" / "a.parquet", given, names))
     assert said(records) == [answer]
     assert not told(report)
+
+
+CRUMBS = (
+    *(
+        None,
+        True,
+        -1,
+        3,
+        10**30,
+        1e400,
+        0.5,
+        "",
+        "x",
+        "[",
+        "1.png",
+        "<image>",
+        "<OD>",
+        "\0",
+        "\ud800",
+    ),
+    *([], {}, [[]], [None], {"a": 1}, ["x", 1], [{}], [[1, 2, 3, 4]], ["1.png"], {"bytes": 1}),
+)
+SOUND: tuple[dict[str, Any], ...] = (
+    {"image": "1.png", "objects": {"bbox": [[8, 4, 16, 10]], "category": ["cat"], "iscrowd": [0]}},
+    {"file_name": "1.png", "objects": [{"bbox": [8, 4, 16, 10], "label": "cat"}], "width": 40},
+    {"image": {"path": "1.png"}, "text": ["a cat"], "label": "cat", "words": "A"},
+    {"image_id": 1, "question": "What?", "answers": [{"answer": "a"}]},
+    {
+        "images": ["1.png"],
+        "messages": [
+            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "<OD>"}]},
+            {"role": "assistant", "content": "<ref-object><bbox>"},
+        ],
+        "objects": {"ref": ["cat"], "bbox": [[8, 4, 24, 14]], "bbox_type": "real"},
+    },
+    {
+        "images": ["1.png"],
+        "query": "Find <ref-object>",
+        "response": "<bbox>",
+        "history": [["What?", "a cat"]],
+        "objects": [{"caption": "cat", "bbox": [8, 4, 24, 14], "bbox_type": "real"}],
+    },
+    {"image": "1.png", "conversations": [{"from": "human", "value": "?"}, {"from": "gpt"}]},
+    {"form": [{"box": [1, 2, 3, 4], "text": "A", "words": [{"box": [1, 2, 3, 4], "text": "A"}]}]},
+    {"1": {"caption": "a cat", "tags": "cat"}},
+    {"questions": [{"image_id": 1, "question": "What?", "question_id": 1}]},
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where in a row something can be put in place of something else."""
+    keys = (
+        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
+    return [path, *(place for key in keys for place in places(value[key], (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], crumb: Any) -> Any:
+    if not path:
+        return crumb
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    new = {key: replaced(each, path[1:], crumb) if key == path[0] else each for key, each in pairs}
+    return new if isinstance(value, dict) else list(new.values())
+
+
+@pytest.mark.parametrize(
+    "format", ["rows", "image_folder", "prefix_suffix", "kohya", "vqa", "funsd"]
+)
+def test_whatever_stands_in_a_row_is_read_or_told(tmp_path: Path, format: str) -> None:
+    """Each value of each kind of row, and each thing that may stand there instead."""
+    write_picture(tmp_path / "1.png")
+    write_text(tmp_path / "a.json", json.dumps({"annotations": [{"answers": ["a"]}]}))
+    broken = [
+        replaced(row, place, crumb)
+        for row in SOUND
+        for place in places(row)[1:]
+        for crumb in CRUMBS
+    ]
+    if format in ("rows", "prefix_suffix", "image_folder"):
+        file = write_lines(tmp_path / "metadata.jsonl", *broken)
+        records, report = read(file, format)
+        tasks = ["od", "ocr", "caption", "region_to_category"]
+        read(file, format, tasks=tasks)
+        assert len(records) + sum(report.counts.values()) >= len(broken)
+        return
+    for row in broken[::3]:
+        file = write_text(tmp_path / "1.json", json.dumps(row))
+        try:
+            read(file, format)
+        except DataError as error:
+            assert str(error)
