@@ -884,6 +884,16 @@ ROWS = (
         "rows",
     ),
     Layout(
+        "IAM",
+        "lines/a01/, lines.txt",
+        {
+            **pictures("lines/a01/a01-000{}-00.png"),
+            "lines.txt": "# of the IAM database\n"
+            + "".join(f"a01-000{name}-00 ok 154 9 40 74 166 89 A|MOVE|to\n" for name in THREE),
+        },
+        "rows",
+    ),
+    Layout(
         "lines of PaddleOCR",
         "train/, rec_gt_train.txt",
         {

@@ -18,13 +18,17 @@ CONVERT = "convert it to COCO or YOLO"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
 
 # Columns that name a picture, and those that say something of it, in rows of JSON.
-NAMING = (
-    *("image", "images", "file_name", "image_path", "image_name", "image_id", "filename", "img"),
-    *("img_path", "imgname", "file_path", "filepath"),
+_NAMING = "|".join(
+    (
+        *("image", "images", "file_name", "image_path", "image_name", "image_id", "filename"),
+        *("img", "img_path", "imgname", "file_path", "filepath"),
+    )
 )
-SAYING = (
-    *("text", "caption", "captions", "description", "sentence", "transcription", "words"),
-    *("label", "class", "category", "objects"),
+_SAYING = "|".join(
+    (
+        *("text", "caption", "captions", "description", "sentence", "transcription", "words"),
+        *("label", "class", "category", "objects"),
+    )
 )
 _METADATA = "metadata"  # what the files of a Hugging Face image folder are called
 
@@ -65,6 +69,9 @@ _JSON: Sequence[tuple[str, Recognized]] = (
     (r'"box2d"', Recognized("a file of BDD100K or Scalabel", CONVERT)),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
     (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", format="funsd")),
+    (r'"valid_line"\s*:', Recognized("receipts of CORD", LINES)),
+    (r'"document"\s*:\s*\[', Recognized("forms of XFUND", LINES)),
+    (r'"label_id"\s*:', Recognized("a file of Datumaro", "export it as COCO")),
     (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", LINES)),
     (r'"sent(ences|_ids)"|"ref_id"', Recognized("a file of RefCOCO", LINES)),
     (r'"conversations?"\s*:', Recognized("conversations of LLaVA", format="rows")),
@@ -88,8 +95,8 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         Recognized("captions or tags of kohya", format="kohya"),
     ),
     (
-        rf'"({"|".join(NAMING)})"\s*:[\s\S]*"({"|".join(SAYING)})"\s*:'
-        rf'|"({"|".join(SAYING)})"\s*:[\s\S]*"({"|".join(NAMING)})"\s*:',
+        rf'"({_NAMING})"\s*:\s*(\[?\s*\{{[^{{}}]*\}})?[^{{}}]*"({_SAYING})"\s*:'
+        rf'|"({_SAYING})"\s*:\s*(\[?\s*\{{[^{{}}]*\}})?[^{{}}]*"({_NAMING})"\s*:',
         Recognized("rows of pictures and texts", format="rows"),
     ),
 )
@@ -97,6 +104,8 @@ _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
     r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id)"\s*:'
 )
+# a01-000u-00-00 ok 154 408 768 27 51 AT A
+IAM_LINE = re.compile(r"([a-z]\d\d-\d{3}\w?-\d\d(?:-\d\d)?) (ok|err)(?: \S+){6} (.+)")
 _IMAGE_FOLDER = Recognized("the metadata of a Hugging Face image folder", format="image_folder")
 _TABLE_COLUMNS = frozenset(
     (
@@ -200,6 +209,8 @@ def recognize_table(file: Path) -> Recognized | None:
 def recognize_text(file: Path) -> Recognized | None:
     """Name the format of a text that holds lines about several pictures."""
     head = head_of(file)
+    if is_iam(head):
+        return Recognized("a list of the IAM database", format="rows")
     lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()]
     if not lines:
         return None
@@ -214,6 +225,12 @@ def recognize_text(file: Path) -> Recognized | None:
     if rows and 2 * sum(map(fits, rows)) > len(rows):
         return Recognized("a table of pictures and texts", format="rows")
     return None
+
+
+def is_iam(text: str) -> bool:
+    """Tell whether a text, or its head, is a list of lines or words of the IAM database."""
+    rows = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return 2 * sum(IAM_LINE.fullmatch(line) is not None for line in rows) > len(rows)
 
 
 def recognize_rows(files: Sequence[Path], pictures: Sequence[Path]) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from florence2.data.files import find_file, read_json_lines, read_text
 from florence2.data.image_files import is_picture
-from florence2.data.recognition import format_of_rows
+from florence2.data.recognition import IAM_LINE, format_of_rows, is_iam
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
 
@@ -22,6 +22,7 @@ SUFFIXES = (".jsonl", ".json", *TABLES)
 _LISTS = ("data", "rows", "samples", "examples", "annotations", "questions")
 _CHUNK = 1 << 20
 _DIVIDERS = (",", "\t", ";", "|")
+IAM_WORD = 3  # hyphens in the name of a word; lines have two
 _SENTENCE = 4  # words; a class or a word in a picture has fewer
 # Lists of lines and words for recognition: gt.txt of ICDAR, rec_gt_train.txt of PaddleOCR.
 _GT, _GT_NAME = "transcription", re.compile(r"(^|[\W_])(gt|ocr|transcriptions?)([\W_]|$)")
@@ -221,6 +222,10 @@ def _parsed_by_spaces(text: str) -> list[tuple[int, list[str]]]:
 
 
 def _table_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:
+    text = read_text(file)
+    if is_iam(text):
+        yield from ((f"{file.name}, line {number}", row) for number, row in _iam_rows(text))
+        return
     table = read_table(file)
     columns = table.columns or _guessed_columns(table.rows, file, report)
     for number, cells in table.rows:
@@ -230,6 +235,23 @@ def _table_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:
             continue
         what = f"{len(cells)} cells for the {len(columns)} columns {', '.join(columns)}"
         report.add(Problem.ROW, where, f"{what}: {cells!r}")
+
+
+def _iam_rows(text: str) -> Iterator[tuple[int, Row]]:
+    """The rows of a list of the IAM database, whose texts have bars for spaces.
+
+    A word marked `err` was cut from its page in the wrong place: its text is no answer.
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        row = IAM_LINE.fullmatch(line)
+        if row is None:
+            yield number, {"line": line}
+            continue
+        name, state, words = row.groups()
+        lost = state == "err" and name.count("-") == IAM_WORD
+        yield number, {"image": name, "transcription": None if lost else words.replace("|", " ")}
 
 
 def _guessed_columns(

@@ -356,6 +356,19 @@ def test_a_table_that_does_not_say_what_its_words_are_asks_for_the_task(tmp_path
         assert (record.task, record.result.text) == (task, "cat")
 
 
+def test_words_of_iam_that_were_cut_wrong_are_lost(tmp_path: Path) -> None:
+    for name in ("a01-000u-00-00", "a01-000u-00-01", "a01-000u-00"):
+        write_picture(tmp_path / "a01" / f"{name}.png")
+    text = (
+        "#--- words.txt\na01-000u-00-00 ok 154 408 768 27 51 AT A\n"
+        "a01-000u-00-01 err 154 507 766 213 48 NN MOVE\na01-000u-00 err 154 9 4 7 1 8 A|MOVE\nx\n"
+    )
+    write_text(tmp_path / "words.txt", text)
+    records, report = read(tmp_path)
+    assert [record.result.text for record in records] == ["A", "A MOVE"]
+    assert told(report) == {Problem.NO_TEXT: 1, Problem.ROW: 1}
+
+
 def test_digits_are_a_class_in_a_table(tmp_path: Path) -> None:
     write_picture(tmp_path / "1.png")
     (record,), _ = read(write_text(tmp_path / "a.csv", "image,label\n1.png,3\n"))
