@@ -11,7 +11,7 @@ answers it; a text without a better column may be the answer of any task of text
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,9 +103,9 @@ class RowReader:
     letters: bool = False
     told: set[tuple[str, Task]] = field(default_factory=set)
 
-    def look_at_boxes(self, name: str, rows: Iterable[tuple[str, Row]]) -> None:
+    def look_at_boxes(self, name: str, rows: Callable[[], Iterable[tuple[str, Row]]]) -> None:
         """Find out whether boxes are corners, from all rows of a file, and say so."""
-        self.corners = boxes_are_corners(self._boxes_and_pictures(rows))
+        self.corners = boxes_are_corners(lambda: self._boxes_and_pictures(rows()))
         if self.corners:
             what = "all can be x_min, y_min, x_max, y_max, not all x, y, width, height"
             self.report.add(Problem.CORNERS, name, what)

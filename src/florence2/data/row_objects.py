@@ -9,9 +9,12 @@ datasets of the hub hold corners, which only a look at all of their boxes shows.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from florence2.data.class_names import ClassNames, class_name
 from florence2.data.files import number
@@ -20,7 +23,7 @@ from florence2.data.records import Picture
 from florence2.data.report import Problem, ReadReport
 from florence2.data.row_pictures import RowPicture
 from florence2.errors import DataError, Florence2Error
-from florence2.geometry import Size
+from florence2.geometry import Array, Size
 
 BOX_COLUMNS = ("bbox", "bboxes", "box", "boxes")
 NAME_COLUMNS = (
@@ -30,13 +33,14 @@ NAME_COLUMNS = (
 _CROWDS = ("iscrowd", "is_crowd")
 
 
-def plain_column(name: Any) -> str:
+@lru_cache(maxsize=1024)
+def plain_column(name: str) -> str:
     """The name of a column as it is compared.
 
     >>> plain_column(" Image Name"), plain_column("file-name")
     ('image_name', 'file_name')
     """
-    return re.sub(r"[\s-]+", "_", str(name).strip().lower())
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 @dataclass(frozen=True)
@@ -128,35 +132,41 @@ def object_rows(cell: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def boxes_are_corners(cells: Iterable[tuple[Any, RowPicture]]) -> bool:
+def boxes_are_corners(cells: Callable[[], Iterable[tuple[Any, RowPicture]]]) -> bool:
     """Tell whether the boxes of a file are `x_min, y_min, x_max, y_max`, by all of them.
 
     They are where all can be inside of their pictures as corners, and one leaves its picture as
-    `x, y, width, height`.
+    `x, y, width, height`. Pictures are looked at only where no box alone says that it is no corner.
+
+    Args:
+        cells: begins a pass over the objects and pictures of all rows.
     """
+    if any(np.any(boxes[:, 2:] <= boxes[:, :2]) for boxes, _ in _all_boxes(cells())):
+        return False
     leaves = False
     quiet = ReadReport()
-    for cell, picture in cells:
-        try:
-            given: list[list[Any]] = [row["box"] for row in object_rows(cell)]
-            boxes = [[number(side, "a side") for side in box] for box in given]
-        except Florence2Error:
-            continue
-        if not boxes:
-            continue
-        if any(right <= x or bottom <= y for x, y, right, bottom in boxes):
-            return False
+    for boxes, picture in _all_boxes(cells()):
         # Where rows are read without their pictures, only they tell a size.
         found = None if picture.given is None else picture.find(quiet)
         size = found[1] if found else picture.annotated if picture.given is None else None
         if size is None:
             continue
-        if any(right > size[0] + 1 or bottom > size[1] + 1 for _, _, right, bottom in boxes):
+        edge = np.add(size, 1)
+        if np.any(boxes[:, 2:] > edge):
             return False
-        leaves |= any(
-            x + right > size[0] + 1 or y + bottom > size[1] + 1 for x, y, right, bottom in boxes
-        )
+        leaves |= bool(np.any(boxes[:, :2] + boxes[:, 2:] > edge))
     return leaves
+
+
+def _all_boxes(cells: Iterable[tuple[Any, RowPicture]]) -> Iterator[tuple[Array, RowPicture]]:
+    """The boxes `(N, 4)` of each cell that has some and can be read."""
+    for cell, picture in cells:
+        try:
+            boxes = np.array([row["box"] for row in object_rows(cell)], dtype=np.float64)
+        except (Florence2Error, TypeError, ValueError, OverflowError):
+            continue
+        if boxes.ndim == 2:
+            yield boxes, picture
 
 
 def _are_shares(rows: Sequence[Mapping[str, Any]], report: ReadReport, where: str) -> bool:

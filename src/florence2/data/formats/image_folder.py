@@ -9,6 +9,7 @@ several parts, the folders of the pictures are the parts. Classes given as numbe
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from florence2.data.class_names import names_of_readme
@@ -48,7 +49,7 @@ def read_image_folder(
         places = PicturePlaces(file, file.parent)
         reader = RowReader(places, report, tasks, names)
         if mentions(file, "objects"):
-            reader.look_at_boxes(file.name, read_rows(file, ReadReport()))
+            reader.look_at_boxes(file.name, partial(read_rows, file, ReadReport()))
         for where, row in read_rows(file, report):
             if own is not None:
                 cells = {plain_column(key): value for key, value in row.items()}

@@ -10,6 +10,7 @@ questions or talks, are read as `florence2.data.columns` says.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -87,7 +88,7 @@ def _hub_records(
     if "objects" in columns:
         if {"width", "height"} <= set(columns):
             needed = ["objects", "width", "height"]
-        reader.look_at_boxes(file.name, _rows(table, file, needed))
+        reader.look_at_boxes(file.name, partial(_rows, table, file, needed))
     for where, row in _rows(table, file):
         yield from reader.records(row, where)
 

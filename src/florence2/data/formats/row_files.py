@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from florence2.data.class_names import names_of_readme
@@ -33,6 +34,6 @@ def read_row_file(
         letters=file.suffix.lower() in TABLES,
     )
     if mentions(file, "objects"):
-        reader.look_at_boxes(file.name, read_rows(file, ReadReport()))
+        reader.look_at_boxes(file.name, partial(read_rows, file, ReadReport()))
     for where, row in read_rows(file, report):
         yield from reader.records(row, where)
