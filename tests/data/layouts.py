@@ -884,6 +884,66 @@ ROWS = (
         "rows",
     ),
     Layout(
+        "classes of Roboflow",
+        "train/_classes.csv, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_classes.csv": table("filename, cat, dog", lambda name: (f"{name}.png", 0, 1)),
+            "valid/_classes.csv": "filename, cat, dog\nd.png, 1, 0\n",
+        },
+        "rows",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "prefixes and suffixes of Roboflow",
+        "train/_annotations.train.jsonl, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_annotations.train.jsonl": lines(
+                lambda name: {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+            ),
+            "valid/_annotations.valid.jsonl": json.dumps(
+                {"image": "d.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+            ),
+        },
+        "prefix_suffix",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "FUNSD as published",
+        "dataset/training_data/annotations/, images/",
+        {
+            **pictures("dataset/training_data/images/{}.png"),
+            "dataset/testing_data/images/d.png": "",
+            **beside(
+                "dataset/training_data/annotations/{}.json",
+                json.dumps({"form": [{"box": BOX, "text": "A", "words": []}]}),
+            ),
+            "dataset/testing_data/annotations/d.json": json.dumps({"form": []}),
+        },
+        "funsd",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "GQA",
+        "images/, questions.json",
+        {
+            **pictures("images/{}.png"),
+            "questions.json": json.dumps(
+                {
+                    f"0{name}": {"question": "What?", "imageId": name, "answer": "a cat"}
+                    for name in THREE
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
         "IAM",
         "lines/a01/, lines.txt",
         {

@@ -50,11 +50,19 @@ _PROMPTS = (
     ("instruction", "output"),
 )
 _QUESTIONS = ("question", "query")
+_QUESTIONS_INSIDE = ("qas", "qa", "qa_pairs")  # lists of questions and answers about one picture
 _ANSWERS = ("answers", "answer", "direct_answers", "multiple_choice_answer", "response")
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "caption": (
         *("caption", "captions", "text", "comment", "comments", "description", "sentence"),
-        *("sentences", "detailed_caption", "more_detailed_caption", "prompt"),
+        *(
+            "sentences",
+            "caption_str",
+            "title",
+            "detailed_caption",
+            "more_detailed_caption",
+            "prompt",
+        ),
     ),
     "words": (
         *("transcription", "words", "word", "identity", "ocr", "ocr_text", "transcript"),
@@ -125,6 +133,16 @@ class RowReader:
     def records(self, row: Row, where: str) -> Iterator[Record]:
         """Yield the records of a row; count what cannot be used of it."""
         cells: Row = {plain_column(key): value for key, value in row.items()}
+        inside = next((cells[name] for name in _QUESTIONS_INSIDE if name in cells), None)
+        if (
+            isinstance(inside, list)
+            and all(isinstance(each, Mapping) for each in inside)
+            and inside
+        ):
+            others = {key: value for key, value in row.items() if value is not inside}
+            for each in inside:
+                yield from self.records({**others, **each}, where)
+            return
         picture = RowPicture(picture_cell(cells), self.places, where, _size(cells))
         for asked, answered in _PROMPTS:
             if {asked, answered} <= cells.keys():

@@ -26,7 +26,16 @@ _NAMING = "|".join(
 )
 _SAYING = "|".join(
     (
-        *("text", "caption", "captions", "description", "sentence", "transcription", "words"),
+        *(
+            "text",
+            "caption",
+            "captions",
+            "caption_str",
+            "description",
+            "sentence",
+            "transcription",
+            "words",
+        ),
         *("label", "class", "category", "objects"),
     )
 )
@@ -109,7 +118,17 @@ IAM_LINE = re.compile(r"([a-z]\d\d-\d{3}\w?-\d\d(?:-\d\d)?) (ok|err)(?: \S+){6} 
 _IMAGE_FOLDER = Recognized("the metadata of a Hugging Face image folder", format="image_folder")
 _TABLE_COLUMNS = frozenset(
     (
-        *("caption", "captions", "comment", "text", "sentence", "description", "words", "word"),
+        *(
+            "caption",
+            "captions",
+            "title",
+            "comment",
+            "text",
+            "sentence",
+            "description",
+            "words",
+            "word",
+        ),
         *("identity", "transcription", "ocr", "label", "labels", "class", "category", "answer"),
         *("answers", "class_name", "category_name", "response", "suffix", "breed", "target"),
     )
@@ -211,7 +230,8 @@ def recognize_text(file: Path) -> Recognized | None:
     head = head_of(file)
     if is_iam(head):
         return Recognized("a list of the IAM database", format="rows")
-    lines = [line for line in head.splitlines()[:-1] or head.splitlines() if line.strip()]
+    whole = head.splitlines()[: -1 if len(head) >= HEAD // 4 else None]  # the last may be cut off
+    lines = [line for line in whole if line.strip()]
     if not lines:
         return None
     name = r"\S.*\.(jpe?g|png|bmp|gif|webp|tiff?)"

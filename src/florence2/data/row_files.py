@@ -228,13 +228,25 @@ def _table_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:
         return
     table = read_table(file)
     columns = table.columns or _guessed_columns(table.rows, file, report)
+    flags = _flag_columns(table)
     for number, cells in table.rows:
         where = f"{file.name}, line {number}"
         if len(cells) == len(columns):
-            yield where, dict(zip(columns, cells, strict=True))
+            row: Row = dict(zip(columns, cells, strict=True))
+            if flags:
+                row["label"] = [name for name in flags if row.pop(name).strip() == "1"]
+            yield where, row
             continue
         what = f"{len(cells)} cells for the {len(columns)} columns {', '.join(columns)}"
         report.add(Problem.ROW, where, f"{what}: {cells!r}")
+
+
+def _flag_columns(table: Table) -> list[str]:
+    """The columns that are classes, all but the first, of 0 and 1 alone: Roboflow's `_classes.csv`."""
+    if table.columns is None or len(table.columns) < 3:
+        return []
+    cells = {cell.strip() for _, row in table.rows for cell in row[1:]}
+    return list(table.columns[1:]) if cells == {"0", "1"} else []
 
 
 def _iam_rows(text: str) -> Iterator[tuple[int, Row]]:

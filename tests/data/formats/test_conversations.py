@@ -136,6 +136,16 @@ ONE = {"images": ["1.png"]}
         ),
         pytest.param(
             {
+                "query": "Is it in <bbox>?",
+                "response": "yes",
+                "objects": {"bbox": [[200, 200, 600, 700]], "bbox_type": "norm1000"},
+                **ONE,
+            },
+            [(f"Is it in {BOX}?", "yes")],
+            id="a box that is asked about",
+        ),
+        pytest.param(
+            {
                 "query": "Find <ref-object>",
                 "response": "<bbox>",
                 "objects": json.dumps(

@@ -129,3 +129,16 @@ def test_objects_in_a_table_are_json(tmp_path: Path) -> None:
     write_text(tmp_path / "metadata.csv", f'file_name,objects\n1.png,"{cell}"\n')
     (record,), _ = read(tmp_path)
     assert found(record) == [("cat", [8, 4, 24, 14])]
+
+
+def test_metadata_may_be_parquet(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    for part in ("train", "test"):
+        write_picture(tmp_path / part / "1.png")
+        table = arrow.table({"file_name": ["1.png"], "text": [part]})
+        parquet.write_table(table, tmp_path / part / "metadata.parquet")
+    (record,), report = read(tmp_path, split="test")
+    assert (record.image, record.result.text) == (tmp_path / "test" / "1.png", "test")
+    assert report.counts[Problem.COLUMN] == report.num_records.total() == 1

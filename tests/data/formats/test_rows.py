@@ -1,5 +1,6 @@
 """Rows of columns, whichever file they stand in: what each column teaches, and what is told."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ BOXES = {"bbox": [[8, 4, 16, 10]], "category": ["cat"]}
             {"image": "1.png", "question": "<VQA>What?", "answer": "7"},
             [("<VQA>What?", "7")],
             id="a question with a token of its own",
+        ),
+        pytest.param(
+            {"image": "1.png", "qas": [{"question": "What?", "answer": a} for a in "ab"]},
+            [(DOC, "a"), (DOC, "b")],
+            id="questions inside",
+        ),
+        pytest.param(
+            {"image_id": "1", "caption_str": "a cat"}, [("<CAPTION>", "a cat")], id="TextCaps"
         ),
         pytest.param(
             {"image": "1.png", "prefix": "<CAPTION>", "suffix": "a cat"},
@@ -183,6 +192,8 @@ def test_a_row_teaches_what_its_columns_say(tmp_path: Path, row, answers) -> Non
 def test_what_a_row_cannot_teach_is_lost_with_its_picture(tmp_path: Path, row, problem) -> None:
     records, report = rows(tmp_path, row, format="rows")
     assert records == []
+    if "1.png" in str(row) and problem is not Problem.LABEL:
+        assert "1.png" in report.cases[problem][0]
     wanted = {problem} | ({Problem.INCOMPLETE} if problem is Problem.LABEL else set())
     assert told(report).keys() - {Problem.UNNAMED} == wanted
 
@@ -258,6 +269,18 @@ def test_a_row_finds_its_picture(tmp_path: Path, there, written) -> None:
     (record,), report = read(file.parent)
     assert record.image == tmp_path / there
     assert not told(report)
+
+
+def test_bytes_in_a_row_are_its_picture(tmp_path: Path) -> None:
+    data = write_picture(tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").unlink()
+    url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    bad = ("data:image/png;base64,*", "data:image/png;base64,AAAA", "data:,")
+    given = [{"image": each, "text": "a cat"} for each in (url, *bad)]
+    (record,), report = read(write_lines(tmp_path / "a.jsonl", *given))
+    assert isinstance(record.image, np.ndarray)
+    assert told(report) == {Problem.PICTURE: 3}
+    assert all(len(case) < 300 for case in report.cases[Problem.PICTURE])
 
 
 def test_pictures_of_another_part_are_not_found_for_this_one(tmp_path: Path) -> None:
@@ -373,6 +396,23 @@ def test_digits_are_a_class_in_a_table(tmp_path: Path) -> None:
     write_picture(tmp_path / "1.png")
     (record,), _ = read(write_text(tmp_path / "a.csv", "image,label\n1.png,3\n"))
     assert record.result.text == "3"
+
+
+def test_columns_of_ones_and_zeros_are_classes(tmp_path: Path) -> None:
+    """`_classes.csv` of Roboflow, of one class a picture or several."""
+    for name in "123":
+        write_picture(tmp_path / "train" / f"{name}.png")
+    text = "filename, cat, big dog\n1.png, 1, 0\n2.png, 1, 1\n3.png, 0, 0\n"
+    write_text(tmp_path / "train" / "_classes.csv", text)
+    records, report = read(tmp_path)
+    assert [(record.image.stem, record.result.text) for record in records] == [
+        ("1", "cat"),
+        ("2", "cat"),
+        ("2", "big dog"),
+    ]
+    assert told(report) == {Problem.NO_TEXT: 1}
+    write_text(tmp_path / "train" / "_classes.csv", text.replace("0, 0", "0, 2"))
+    assert read(tmp_path)[0] == []  # counts of something, and no classes
 
 
 def test_the_divider_does_not_depend_on_the_first_rows(tmp_path: Path) -> None:
