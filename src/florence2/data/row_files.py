@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from florence2.data.files import find_file, read_json_lines, read_text
-from florence2.data.image_files import is_picture
+from florence2.data.files import read_json_lines, read_text
+from florence2.data.image_files import files_in, is_picture
+from florence2.data.parts import choose_split, divide_named
 from florence2.data.recognition import IAM_LINE, format_of_rows, is_iam
 from florence2.data.report import Problem, ReadReport
-from florence2.errors import DataError
+from florence2.errors import DataError, first_few
 
 Row = dict[str, Any]
 TABLES = (".csv", ".tsv", ".txt")
@@ -30,9 +31,35 @@ _NUMBERED = re.compile(r"#\d+$")  # a.jpg#0 of Flickr8k
 
 
 def find_rows(path: Path, format: str, split: str | None, report: ReadReport) -> Path:
-    """Return the file of rows of a format: the path, or the one in a folder or one folder below."""
-    patterns = [f"{place}*{suffix}" for place in ("", "*/") for suffix in SUFFIXES]
-    return find_file(path, patterns, split, report, lambda file: format_of_rows(file) == format)
+    """Return the file of rows of a format: the path, or the one of a folder that lies highest.
+
+    Raises:
+        DataError: there is none, or several that are no parts of a dataset.
+    """
+    if path.is_file():
+        choose_split((), split, path)
+        return path
+    files = files_in(path)
+    stems = {file.with_suffix("") for file in files if is_picture(file)}
+    found = [
+        file
+        for file in files
+        if file.suffix.lower() in SUFFIXES
+        and (file.suffix.lower() != ".txt" or file.with_suffix("") not in stems)
+        and format_of_rows(file) == format
+    ]
+    if not found:
+        raise DataError(
+            f"folder {str(path)!r} holds no file of the format {format!r} ({', '.join(SUFFIXES)};"
+            " docs/data.md shows it); give the path of one"
+        )
+    depth = min(len(file.parts) for file in found)
+    parts = divide_named([file for file in found if len(file.parts) == depth], path)
+    report.part = choose_split(parts, split, path)
+    if len(parts[report.part]) > 1:
+        names = first_few([file.relative_to(path).as_posix() for file in parts[report.part]])
+        raise DataError(f"folder {str(path)!r} holds {names}; give the path of one of them")
+    return parts[report.part][0]
 
 
 def read_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:
@@ -242,7 +269,7 @@ def _table_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:
 
 
 def _flag_columns(table: Table) -> list[str]:
-    """The columns that are classes, all but the first, of 0 and 1 alone: Roboflow's `_classes.csv`."""
+    """The columns that are classes: all but the first, of 0 and 1 alone (Roboflow)."""
     if table.columns is None or len(table.columns) < 3:
         return []
     cells = {cell.strip() for _, row in table.rows for cell in row[1:]}

@@ -283,6 +283,19 @@ def test_bytes_in_a_row_are_its_picture(tmp_path: Path) -> None:
     assert all(len(case) < 300 for case in report.cases[Problem.PICTURE])
 
 
+def test_the_file_of_rows_is_the_one_that_lies_highest(tmp_path: Path) -> None:
+    write_picture(tmp_path / "1.png")
+    for place in ("data/set/old/b.json", "data/set/a.json", ".hidden/c.json"):
+        write_text(tmp_path / place, json.dumps([{"image": "1.png", "text": place}]))
+    (record,), _ = read(tmp_path)
+    assert record.result.text == "data/set/a.json"
+    write_text(tmp_path / "data/set/c.json", json.dumps([{"image": "1.png", "text": "c"}]))
+    with pytest.raises(DataError, match=r"holds data/set/a.json, data/set/c.json; give the path"):
+        read(tmp_path)
+    with pytest.raises(DataError, match="holds no file of the format 'kohya'"):
+        read(tmp_path, "kohya")
+
+
 def test_pictures_of_another_part_are_not_found_for_this_one(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write_picture(tmp_path / "pictures" / part / "1.png")
