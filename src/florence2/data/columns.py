@@ -11,6 +11,7 @@ answers it; a text without a better column may be the answer of any task of text
 """
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,14 +56,7 @@ _ANSWERS = ("answers", "answer", "direct_answers", "multiple_choice_answer", "re
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "caption": (
         *("caption", "captions", "text", "comment", "comments", "description", "sentence"),
-        *(
-            "sentences",
-            "caption_str",
-            "title",
-            "detailed_caption",
-            "more_detailed_caption",
-            "prompt",
-        ),
+        *("sentences", "caption_str", "detailed_caption", "more_detailed_caption"),
     ),
     "words": (
         *("transcription", "words", "word", "identity", "ocr", "ocr_text", "transcript"),
@@ -72,6 +66,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
         *("label", "labels", "class", "classes", "category", "class_name", "category_name"),
         *("label_name", "target", "breed", "species"),
     ),
+    "title": ("title", "prompt"),  # captions where nothing else is
 }
 _TASK_OF_COLUMN = {task.token[1:-1].lower(): task for task in CAPTION_TASKS}
 _SIDES = ("xmin", "x_min", "x1", "left", "polygon", "segmentation")
@@ -79,10 +74,11 @@ _DEFAULT = {
     "caption": Task.CAPTION,
     "words": Task.OCR,
     "label": Task.REGION_TO_CATEGORY,
+    "title": Task.CAPTION,
 }
 # Which columns may answer a task of texts, the surest first.
 _ANSWERING = {
-    **dict.fromkeys(CAPTION_TASKS, ("caption", "words", "open")),
+    **dict.fromkeys(CAPTION_TASKS, ("caption", "title", "words", "open")),
     Task.OCR: ("words", "caption", "label", "open"),
     Task.REGION_TO_CATEGORY: ("label", "objects", "caption", "words", "open"),
 }
@@ -101,6 +97,8 @@ class RowReader:
         corners: whether boxes are two corners, not a corner and a size.
         letters: whether a class given as digits is called so; otherwise it is a number, and needs a
             name.
+        repeated: pictures that several rows have objects of, so that none tells all of them.
+        told: columns and tasks that the report names already.
     """
 
     places: PicturePlaces
@@ -109,10 +107,13 @@ class RowReader:
     names: ClassNames = field(default_factory=dict)
     corners: bool = False
     letters: bool = False
+    repeated: set[str] = field(default_factory=set)
     told: set[tuple[str, Task]] = field(default_factory=set)
 
     def look_at_boxes(self, name: str, rows: Callable[[], Iterable[tuple[str, Row]]]) -> None:
-        """Find out whether boxes are corners, from all rows of a file, and say so."""
+        """Find out from all rows of a file whether boxes are corners, and which pictures return."""
+        names = Counter(picture.key for _, picture in self._boxes_and_pictures(rows()))
+        self.repeated = {name for name, count in names.items() if name and count > 1}
         self.corners = boxes_are_corners(lambda: self._boxes_and_pictures(rows()))
         if self.corners:
             what = "all can be x_min, y_min, x_max, y_max, not all x, y, width, height"
@@ -133,15 +134,9 @@ class RowReader:
     def records(self, row: Row, where: str) -> Iterator[Record]:
         """Yield the records of a row; count what cannot be used of it."""
         cells: Row = {plain_column(key): value for key, value in row.items()}
-        inside = next((cells[name] for name in _QUESTIONS_INSIDE if name in cells), None)
-        if (
-            isinstance(inside, list)
-            and all(isinstance(each, Mapping) for each in inside)
-            and inside
-        ):
-            others = {key: value for key, value in row.items() if value is not inside}
+        if inside := _rows_inside(cells):
             for each in inside:
-                yield from self.records({**others, **each}, where)
+                yield from self.records(each, where)
             return
         picture = RowPicture(picture_cell(cells), self.places, where, _size(cells))
         for asked, answered in _PROMPTS:
@@ -248,6 +243,10 @@ class RowReader:
         found = picture.find(self.report)
         if found is None:
             return
+        if picture.key in self.repeated:
+            what = "several rows have objects of this picture, so that none tells all of them"
+            picture.tell(Problem.DUPLICATE, what, self.report)
+            return
         objects = RowObjects(column, self.names, self.corners, self.letters, self.report)
         try:
             labelled = objects.of_picture(cells[column], *found, picture.where)
@@ -255,6 +254,16 @@ class RowReader:
             picture.tell(Problem.ROW, error, self.report)
             return
         yield from object_records(labelled, tasks, self.report)
+
+
+def _rows_inside(cells: Row) -> list[Row]:
+    """A row for each of the questions that one row lists about its picture, if it does."""
+    name = next((name for name in _QUESTIONS_INSIDE if name in cells), None)
+    inside = cells[name] if name else None
+    if not isinstance(inside, list) or not all(isinstance(each, Mapping) for each in inside):
+        return []
+    others = {key: value for key, value in cells.items() if key != name}
+    return [{**others, **each} for each in inside]
 
 
 def _prompt(cells: Row, column: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from florence2.data.files import encoding_of
 from florence2.data.image_files import is_picture
 from florence2.data.label_texts import KINDS, LabelTexts
 from florence2.data.parts import part_named
@@ -177,8 +178,7 @@ def head_of(file: Path) -> str:
             start = opened.read(HEAD)
     except OSError:
         return ""
-    wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return start.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    return start.decode(encoding_of(start), errors="replace").removeprefix("\ufeff")
 
 
 def is_coco(file: Path) -> bool:

@@ -122,6 +122,12 @@ class RowPicture:
         path = self.path()
         return _words(self.given) if path is None else path.name
 
+    @property
+    def key(self) -> str:
+        """What tells it from others by name, empty for bytes."""
+        path = self.path()
+        return "" if path is None else str(path)
+
     def tell(self, problem: Problem, what: object, report: ReadReport) -> None:
         """Count what is wrong with its row, and note that the picture was told of."""
         report.add(problem, self.where, f"{what} ({self.name})")

@@ -53,6 +53,12 @@ BOXES = {"bbox": [[8, 4, 16, 10]], "category": ["cat"]}
             [("<DETAILED_CAPTION>", "a cat sits")],
             id="a column called like a task",
         ),
+        pytest.param({"image": "1.png", "title": "a cat"}, [("<CAPTION>", "a cat")], id="title"),
+        pytest.param(
+            {"image": "1.png", "title": "a cat", "label": "cat"},
+            [("<REGION_TO_CATEGORY>", "cat")],
+            id="a title is the last resort",
+        ),
         pytest.param({"image": "1.png", "Transcription": "A1"}, [("<OCR>", "A1")], id="words"),
         pytest.param(
             {"image": "1.png", "label": "cat"}, [("<REGION_TO_CATEGORY>", "cat")], id="class"
@@ -221,10 +227,20 @@ def test_boxes_that_must_be_corners_are_read_so_and_told(tmp_path: Path) -> None
     assert found(records[0]) == [("cat", [8, 4, 24, 14])]
     assert counts(report) == {Problem.CORNERS: 1}
     # One box that can be no corners settles it for all.
-    given.append({"image": "1.png", "objects": {"bbox": [[20, 4, 16, 10]], "category": ["cat"]}})
+    write_picture(tmp_path / "3.png")
+    given.append({"image": "3.png", "objects": {"bbox": [[20, 4, 16, 10]], "category": ["cat"]}})
     records, report = rows(tmp_path, *given)
     assert found(records[0]) == [("cat", [8, 4, 32, 18])]
     assert counts(report) == {Problem.CLIPPED: 1}
+
+
+def test_a_picture_whose_objects_stand_in_several_rows_is_lost(tmp_path: Path) -> None:
+    """Each row alone would teach that the objects of the others are not there."""
+    write_picture(tmp_path / "2.png")
+    given = [{"image": name, "objects": BOXES} for name in ("1.png", "2.png", "./1.png")]
+    records, report = rows(tmp_path, *given)
+    assert [record.image.name for record in records] == ["2.png"]
+    assert counts(report) == {Problem.DUPLICATE: 2}
 
 
 @pytest.mark.parametrize(
