@@ -66,19 +66,36 @@ class PicturePlaces:
         if bare != name and (found := find_picture(bare, self.folders)):
             return found
         last = PureWindowsPath(bare).name
-        if is_picture(Path(last)):
-            return self._only("name", last)
-        ends = (bare, *path_ends(bare))
-        found = next((each for end in ends if (each := self._only("path", end))), None)
-        if found is None:
-            found = self._only("stem", last)
-        if found is None and last.isdecimal() and len(last) <= _MAX_DIGITS:
-            found = self._only("number", str(int(last)))
-        return found
+        tried = [("name", last)]
+        if not is_picture(Path(last)):
+            tried = [*(("path", end) for end in (bare, *path_ends(bare))), ("stem", last)]
+            if last.isdecimal() and len(last) <= _MAX_DIGITS:
+                tried.append(("number", str(int(last))))
+        found = next((each for kind, word in tried if (each := self._only(kind, word))), None)
+        return found if found and self._may_be(PureWindowsPath(bare).parts[:-1], found) else None
 
     def _only(self, kind: str, name: str) -> Path | None:
         found = self._below.get((kind, plain_name(name)), ())
         return found[0] if len(found) == 1 else None
+
+    def _may_be(self, folders: Sequence[str], picture: Path) -> bool:
+        """Whether the folders that a row names do not say that it is another picture.
+
+        A row about `cats/1.png` is not about `dogs/1.png`, where there are cats; one about `val` is
+        not about a picture of `train`. Folders that are not here are those of another machine.
+        """
+        inside = picture.relative_to(self.root).parts[:-1]
+        named, there = set(map(plain_name, folders)), set(map(plain_name, inside))
+        parts, its_parts = ({part_named(each) for each in row} - {None} for row in (named, there))
+        return not (named & self._folders_below) - there and (
+            not parts or not its_parts or bool(parts & its_parts)
+        )
+
+    @cached_property
+    def _folders_below(self) -> set[str]:
+        pictures = {path for paths in self._below.values() for path in paths}
+        inside = (path.relative_to(self.root).parts[:-1] for path in pictures)
+        return {plain_name(folder) for folders in inside for folder in folders}
 
     @cached_property
     def _below(self) -> dict[tuple[str, str], list[Path]]:

@@ -299,6 +299,29 @@ def test_bytes_in_a_row_are_its_picture(tmp_path: Path) -> None:
     assert all(len(case) < 300 for case in report.cases[Problem.PICTURE])
 
 
+@pytest.mark.parametrize(
+    ("written", "is_found"),
+    [
+        ("1.png", True),
+        ("/home/me/animals/1.png", True),
+        ("x/dogs/1.png", True),
+        ("cats/1.png", False),
+        ("C:\\x\\cats\\1.png", False),
+        ("cats/1", False),
+        ("val/1.png", False),
+    ],
+)
+def test_a_picture_in_another_folder_that_is_named_is_another(
+    tmp_path: Path, written, is_found
+) -> None:
+    """The row of a picture that was deleted is no row of one that has its name."""
+    write_picture(tmp_path / "train" / "dogs" / "1.png")
+    write_picture(tmp_path / "train" / "cats" / "2.png")
+    file = write_lines(tmp_path / "a.jsonl", {"image": written, "text": "a cat"})
+    records, report = read(file)
+    assert (len(records), report.counts[Problem.PICTURE]) == (is_found, not is_found)
+
+
 def test_the_file_of_rows_is_the_one_that_lies_highest(tmp_path: Path) -> None:
     write_picture(tmp_path / "1.png")
     for place in ("data/set/old/b.json", "data/set/a.json", ".hidden/c.json"):
