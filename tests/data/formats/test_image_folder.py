@@ -86,6 +86,29 @@ def test_readme_names_the_classes(tmp_path: Path, kind: str, inner: str) -> None
     assert label.result.text == "cat"
 
 
+def test_readme_as_datasets_5_writes_it(tmp_path: Path) -> None:
+    text = """---
+dataset_info:
+  features:
+  - dtype: image
+    name: image
+  - name: objects
+    struct:
+    - list:
+        list: float32
+      name: bbox
+    - list:
+        class_label:
+          names:
+            '0': a
+            '1': b
+      name: category
+---
+"""
+    write_text(tmp_path / "README.md", text)
+    assert names_of_readme(tmp_path) == {("objects", "category"): ("a", "b")}
+
+
 def test_two_configurations_that_differ_name_nothing(tmp_path: Path) -> None:
     features = [
         {"features": [{"name": "label", "dtype": {"class_label": {"names": {"0": name}}}}]}

@@ -495,19 +495,34 @@ def parquet(path: Path, given: list[dict[str, Any]], features: Any = None) -> Pa
     return path
 
 
-def test_parquet_of_the_hub_holds_its_pictures(tmp_path: Path) -> None:
-    """As `Dataset.push_to_hub` writes it."""
+CLASSES = {"names": ["cat", "dog"], "_type": "ClassLabel"}
+NUMBERS = {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "List"}
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param(
+            {
+                "bbox": {"feature": NUMBERS, "_type": "List"},
+                "category": {"feature": CLASSES, "_type": "List"},
+            },
+            id="datasets 5.2.0",
+        ),
+        pytest.param(
+            {"feature": {"bbox": NUMBERS, "category": CLASSES}, "_type": "Sequence"},
+            id="datasets 2",
+        ),
+    ],
+)
+def test_parquet_of_the_hub_holds_its_pictures(tmp_path: Path, objects) -> None:
+    """The features are to the letter what `Dataset.to_parquet` writes."""
     image = {"bytes": write_picture(tmp_path / "x" / "1.png").read_bytes(), "path": "1.png"}
-    names = {"names": ["cat", "dog"], "_type": "ClassLabel"}
-    features = {
-        "image": {"_type": "Image"},
-        "objects": {"bbox": {"_type": "List"}, "category": {"feature": names, "_type": "List"}},
-    }
     for part in ("train", "test"):
         parquet(
             tmp_path / "data" / f"{part}-00000-of-00001.parquet",
             [{"image": image, "objects": {"bbox": [[8.0, 4.0, 16.0, 10.0]], "category": [1]}}],
-            features,
+            {"image": {"_type": "Image"}, "objects": objects},
         )
     records, report = read(tmp_path / "data", split="train")
     assert found(records[0]) == [("dog", [8, 4, 24, 14])]
