@@ -39,11 +39,12 @@ Row = Mapping[str, Any]
 QUESTION_TOKEN = "<DocVQA>"
 """What stands before a question, as in the fine-tuning recipe that most follow."""
 
+_NUMBERS = ("name", "id", "id_code", "uuid")  # of a row, which may be those of its picture
 PICTURE_COLUMNS = (
     *("file_name", "image", "images", "image_file", "image_path", "image_name", "image_file_name"),
     *("filename", "filepath", "file_path", "file", "path", "img", "img_path", "img_name"),
-    *("imgname", "image_local_name", "picture", "photo", "name", "image_id", "imageid", "img_id"),
-    *("id", "id_code", "uuid"),
+    *("imgname", "image_local_name", "picture", "photo", "image_id", "imageid", "img_id"),
+    *_NUMBERS,
 )
 # Prompts and answers that are taken word for word.
 _PROMPTS = (
@@ -143,6 +144,8 @@ class RowReader:
             if {asked, answered} <= cells.keys():
                 cells = {**cells, "query": _prompt(cells, asked), "response": cells[answered]}
         if is_conversation(cells):
+            named = {key: cells[key] for key in cells if key not in _NUMBERS}
+            picture = RowPicture(picture_cell(named), self.places, where)
             yield from conversation_records(cells, picture, self.tasks, self.report)
             return
         try:

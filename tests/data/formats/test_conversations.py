@@ -90,6 +90,18 @@ ONE = {"images": ["1.png"]}
         ),
         pytest.param(
             {
+                "id": "1",
+                "images": ["1.png"],
+                "conversations": [
+                    {"from": "user", "value": "<img>1.png</img>What?"},
+                    {"from": "assistant", "value": "a cat"},
+                ],
+            },
+            [("What?", "a cat")],
+            id="a picture named twice",
+        ),
+        pytest.param(
+            {
                 "messages": [
                     {
                         "role": "user",
@@ -190,7 +202,21 @@ def test_a_task_takes_only_its_own(tmp_path: Path) -> None:
             "one at a time",
             id="two pictures",
         ),
-        pytest.param({"messages": turns("a", "b")}, Problem.ROW, "no picture", id="no picture"),
+        pytest.param(
+            {"messages": turns("<img>2.png</img>a", "b"), "images": ["1.png", "1.png"]},
+            Problem.ROW,
+            "it has 3 pictures",
+            id="pictures in both places",
+        ),
+        pytest.param(
+            {"id": "1", "messages": turns("a", "b")}, Problem.ROW, "no picture", id="no picture"
+        ),
+        pytest.param(
+            {"history": [1], "query": "a", "response": "b", **ONE},
+            Problem.ROW,
+            "history is [1]",
+            id="no history",
+        ),
         pytest.param({"messages": turns("a"), **ONE}, Problem.ROW, "goes user", id="no answer"),
         pytest.param({"messages": [], **ONE}, Problem.ROW, "the talk is", id="nothing"),
         pytest.param({"messages": ["a"], **ONE}, Problem.ROW, "a message is", id="no message"),

@@ -180,6 +180,16 @@ def test_a_row_teaches_what_its_columns_say(tmp_path: Path, row, answers) -> Non
             id="an id is no class",
         ),
         pytest.param(
+            {"image": "1.png", "objects": {"bbox": [[1, 2, 3, None]], "category": ["cat"]}},
+            Problem.ROW,
+            id="a side that is none",
+        ),
+        pytest.param(
+            {"image": "1.png", "objects": {"bbox": [[1, 2, 3, "x"]], "category": ["cat"]}},
+            Problem.ROW,
+            id="a side that is a word",
+        ),
+        pytest.param(
             {"image": "1.png", "width": 20, "height": 40, "objects": BOXES},
             Problem.SIZE,
             id="boxes for a picture that was turned",
@@ -232,6 +242,13 @@ def test_boxes_that_must_be_corners_are_read_so_and_told(tmp_path: Path) -> None
     records, report = rows(tmp_path, *given)
     assert found(records[0]) == [("cat", [8, 4, 32, 18])]
     assert counts(report) == {Problem.CLIPPED: 1}
+
+
+def test_crowds_are_to_be_ignored(tmp_path: Path) -> None:
+    both = {"bbox": [[8, 4, 16, 10]] * 2, "category": ["cat"] * 2, "iscrowd": [0, 1]}
+    (record,), report = rows(tmp_path, {"image": "1.png", "objects": both})
+    assert (len(record.result.labels), record.ignored.crowds) == (1, (True,))
+    assert counts(report) == {Problem.IGNORED: 1}
 
 
 def test_a_picture_whose_objects_stand_in_several_rows_is_lost(tmp_path: Path) -> None:
@@ -529,6 +546,20 @@ def test_parquet_of_the_hub_holds_its_pictures(tmp_path: Path, objects) -> None:
     assert isinstance(records[0].image, np.ndarray)
     assert records[0].result.image_size == SIZE
     assert not report.counts
+
+
+def test_parquet_whose_pictures_were_turned_is_lost(tmp_path: Path) -> None:
+    data = write_picture(tmp_path / "x.png").read_bytes()
+    cell = {"bbox": [[8.0, 4.0, 6.0, 10.0]], "category": [7]}
+    row = {"image": {"bytes": data}, "width": 20, "height": 40, "objects": cell}
+    features = {"objects": {"category": CLASSES}}
+    file = parquet(
+        tmp_path / "p" / "a.parquet", [row, {**row, "width": 40, "height": 20}], features
+    )
+    records, report = read(file)
+    assert records == []
+    assert counts(report) == {Problem.SIZE: 1, Problem.LABEL: 1, Problem.INCOMPLETE: 1}
+    assert "none of the 2 that have a name" in report.cases[Problem.LABEL][0]
 
 
 def test_shards_of_the_hub_are_parts_whatever_their_hashes(tmp_path: Path) -> None:
