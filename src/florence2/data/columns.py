@@ -20,6 +20,7 @@ from florence2.data.class_names import ClassNames, class_name
 from florence2.data.conversations import conversation_records, is_conversation
 from florence2.data.objects import OBJECT_TASKS, object_records
 from florence2.data.questions import answer_text, question_records
+from florence2.data.recognition import part_column
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.data.row_objects import (
@@ -70,7 +71,6 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "title": ("title", "prompt"),  # captions where nothing else is
 }
 _TASK_OF_COLUMN = {task.token[1:-1].lower(): task for task in CAPTION_TASKS}
-_SIDES = ("xmin", "x_min", "x1", "left", "polygon", "segmentation")
 _DEFAULT = {
     "caption": Task.CAPTION,
     "words": Task.OCR,
@@ -281,15 +281,16 @@ def _with_objects(cells: Row) -> Row:
     Raises:
         DataError: a row is about a part of its picture, so that its text is not one of the whole.
     """
-    names = [name for name in (*BOX_COLUMNS, *_SIDES) if cells.get(name) is not None]
-    if not names or "objects" in cells or is_conversation(cells) or "question" in _kinds(cells):
+    given = [name for name, value in cells.items() if value is not None]
+    part = next((name for name in BOX_COLUMNS if name in given), part_column(given))
+    if part is None or "objects" in cells or is_conversation(cells) or "question" in _kinds(cells):
         return cells
-    boxes = cells[names[0]]
+    boxes = cells[part]
     beside = [name for name in NAME_COLUMNS if isinstance(cells.get(name), list)]
     if isinstance(boxes, list) and not (boxes and isinstance(boxes[0], int | float)) and beside:
-        return {**cells, "objects": {names[0]: boxes, beside[0]: cells[beside[0]]}}
+        return {**cells, "objects": {part: boxes, beside[0]: cells[beside[0]]}}
     raise DataError(
-        f"{names[0]!r} says that the row is about a part of its picture; write one row for each"
+        f"{part!r} says that the row is about a part of its picture; write one row for each"
         " picture, with all of its objects: {'bbox': [[x, y, width, height]], 'category': [name]}"
     )
 

@@ -134,6 +134,11 @@ _TABLE_COLUMNS = frozenset(
         *("answers", "class_name", "category_name", "response", "suffix", "breed", "target"),
     )
 )
+_MASK_COLUMNS = ("encodedpixels", "encoded_pixels", "rle", "rle_mask")
+_PART = re.compile(
+    r"(^|[._])(x_?min|min_?x|x_?[01]|left|x_?cent(er|re)|c_?x|bb?ox(es)?(_x|_y)?|polygons?|points"
+    r"|segmentations?|predictionstring)$|^encoded_?pixels$"
+)
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
     "annotations": Recognized("CVAT XML", "export it as COCO"),
@@ -213,16 +218,29 @@ def recognize_table(file: Path) -> Recognized | None:
         return Recognized("a CSV of boxes", CONVERT)
     if {"imageid", "labelname"} <= columns:
         return Recognized("an Open Images CSV", CONVERT)
-    if columns & {"bbox", "x_min", "xmin", "x1", "left"}:
+    named = [re.sub(r"[\s-]+", "_", each) for each in columns]
+    if any(each in _MASK_COLUMNS for each in named):
+        return Recognized("a CSV of masks as run lengths", CONVERT)
+    if part_column(named):
         return Recognized("a CSV of boxes", CONVERT)
     if file.stem == _METADATA and any(each.endswith("file_name") for each in columns):
         return _IMAGE_FOLDER
-    named = {re.sub(r"[\s-]+", "_", each) for each in columns}
-    if named & _TABLE_COLUMNS and len(columns) > 1:
+    if _TABLE_COLUMNS.intersection(named) and len(columns) > 1:
         return Recognized("a table of pictures and texts or classes", format="rows")
     if found := recognize_text(file):
         return found
     return Recognized("a table of values", LINES) if len(columns) > 1 else None
+
+
+def part_column(names: Sequence[str]) -> str | None:
+    """Return the first column that says that rows are about parts of pictures, such as `x_min`.
+
+    >>> part_column(["image", "label", "roi.x1"]), part_column(["image", "x", "label"])
+    ('roi.x1', None)
+    """
+    if {"x", "y"} <= set(names):
+        return "x"
+    return next((name for name in names if _PART.search(name)), None)
 
 
 def recognize_text(file: Path) -> Recognized | None:

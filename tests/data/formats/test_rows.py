@@ -437,6 +437,22 @@ def test_the_name_of_a_column_tells_the_task_and_the_report_says_so(
         assert record.result.text == "Genaxis"
 
 
+@pytest.mark.parametrize(
+    "columns",
+    ["x,y,width,height", "Roi.X1,Roi.Y1,Roi.X2,Roi.Y2", "x_center,y_center,w,h", "left,top,w,h"],
+)
+def test_a_class_beside_a_box_is_no_class_of_the_picture(tmp_path: Path, columns) -> None:
+    write_picture(tmp_path / "1.png")
+    file = write_text(tmp_path / "a.csv", f"image,label,{columns}\n1.png,cat,1,2,9,9\n")
+    with pytest.raises(DataError, match="looks like a CSV of boxes"):
+        read(tmp_path)
+    records, report = read(file, "rows")
+    assert (records, told(report)) == ([], {Problem.ROW: 1})
+    write_text(file, "ImageId,EncodedPixels\n1.png,1 3 10 5\n")
+    with pytest.raises(DataError, match="masks as run lengths"):
+        read(tmp_path)
+
+
 def test_a_table_that_does_not_say_what_its_words_are_asks_for_the_task(tmp_path: Path) -> None:
     write_picture(tmp_path / "1.png")
     file = write_text(tmp_path / "a.csv", "1.png,cat\n")
