@@ -260,6 +260,10 @@ def recognize_text(file: Path) -> Recognized | None:
         return row.fullmatch(line) is not None and pair.fullmatch(line) is None
 
     rows = lines if fits(lines[0]) else lines[1:]
+    numbers = re.compile(rf"{name}[\t,;| ]+-?\d[-\d\s,.;:]*", re.IGNORECASE)
+    boxes = sum(len(re.findall(r"\d+", line)) > 4 for line in rows if numbers.fullmatch(line))
+    if 2 * boxes > len(rows):
+        return Recognized("a list of pictures and boxes", CONVERT)
     if rows and 2 * sum(map(fits, rows)) > len(rows):
         return Recognized("a table of pictures and texts", format="rows")
     return None

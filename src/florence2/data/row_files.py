@@ -27,6 +27,7 @@ IAM_WORD = 3  # hyphens in the name of a word; lines have two
 _SENTENCE = 4  # words; a class or a word in a picture has fewer
 # Lists of lines and words for recognition: gt.txt of ICDAR, rec_gt_train.txt of PaddleOCR.
 _GT, _GT_NAME = "transcription", re.compile(r"(^|[\W_])(gt|ocr|transcriptions?)([\W_]|$)")
+_WORD = re.compile(r"[^\W\d_]+")
 _NUMBERED = re.compile(r"#\d+$")  # a.jpg#0 of Flickr8k
 
 
@@ -173,7 +174,7 @@ def read_table(file: Path) -> Table:
     divider = max(tables, key=lambda each: _agreement(tables[each]))
     rows = tables[divider]
     columns = None
-    if rows and not any(map(_names_picture, rows[0][1])):
+    if rows and not any(map(_names_picture, (*rows[0][1], rows[0][1][0].split(" ")[0]))):
         columns = tuple(cell.strip() for cell in rows[0][1])
         rows = rows[1:]
     width = len(columns or ()) or _common_width(rows)
@@ -309,7 +310,7 @@ def _guessed_columns(
         others = [at for at in others if not all(cells[at].strip().isdecimal() for cells in same)]
     if len(others) == 1:
         kind = _GT if _GT_NAME.search(file.stem) else None
-        long = sum(len(cells[others[0]].split()) >= _SENTENCE for cells in same)
+        long = sum(len(_WORD.findall(cells[others[0]])) >= _SENTENCE for cells in same)
         if kind is None and 2 * long > len(same):
             kind = "caption"
         if kind is not None:

@@ -508,6 +508,16 @@ def test_the_divider_does_not_depend_on_the_first_rows(tmp_path: Path) -> None:
     assert columns == ("image", "caption, in English")
 
 
+def test_numbers_are_no_caption(tmp_path: Path) -> None:
+    """Lists of keras-yolo3 and others: a picture, its boxes, and the class of each."""
+    write_picture(tmp_path / "1.png")
+    file = write_text(tmp_path / "all.txt", "1.png 8,4,24,14,0 1,1,9,9,3\n" * 3)
+    with pytest.raises(DataError, match="a list of pictures and boxes"):
+        read(tmp_path)
+    records, report = read(file, "rows")
+    assert (records, told(report)) == ([], {Problem.ROW: 3})
+
+
 def test_a_list_of_pictures_and_masks_is_no_table(tmp_path: Path) -> None:
     from florence2.data.recognition import recognize_text
 
