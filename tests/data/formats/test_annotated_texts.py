@@ -63,7 +63,8 @@ def kohya(folder: Path, rows: Any):
 def test_kohya_names_pictures_with_and_without_suffix(tmp_path: Path, name: str) -> None:
     (record,), report = kohya(tmp_path, {name: {"caption": "a cat", "tags": "cat"}})
     assert (record.image, record.result.text) == (tmp_path / "img" / "a.png", "a cat")
-    assert counts(report) == {Problem.COLUMN: 1, Problem.UNNAMED: 1}
+    assert counts(report) == {Problem.COLUMN: 2, Problem.UNNAMED: 1}
+    assert "'tags' are left out" in report.cases[Problem.COLUMN][0]
 
 
 def test_tags_alone_are_a_caption_and_nothing_is_none(tmp_path: Path) -> None:

@@ -36,4 +36,6 @@ def read_kohya(
             report.add(Problem.ROW, where, "this is no JSON object")
             continue
         given = row.get("caption") or row.get("tags")
+        if row.get("caption") and row.get("tags") and Problem.COLUMN not in report.counts:
+            report.add(Problem.COLUMN, where, "'tags' are left out where there is a caption")
         yield from reader.records({"image": name, "caption": given}, where)
