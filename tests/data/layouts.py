@@ -45,7 +45,6 @@ class Layout:
         split: the part to read, if it is divided.
         told: pictures that are no record, and told about.
         negatives: records that say that nothing is there.
-        instead: in the table, what to do.
     """
 
     name: str
@@ -96,10 +95,13 @@ def lines(row: Callable[[str], dict[str, Any]], names: tuple[str, ...] = THREE) 
 
 
 def table(
-    head: str, row: Callable[[str], tuple[object, ...]], names: tuple[str, ...] = THREE
+    head: str,
+    row: Callable[[str], tuple[object, ...]],
+    names: tuple[str, ...] = THREE,
+    divider: str = ",",
 ) -> str:
     file = io.StringIO()
-    writer = csv.writer(file)
+    writer = csv.writer(file, delimiter=divider)
     if head:
         writer.writerow(head.split(","))
     writer.writerows(row(name) for name in names)
@@ -110,7 +112,12 @@ def listed(row: Callable[[str], dict[str, Any]]) -> str:
     return json.dumps([row(name) for name in THREE])
 
 
-LLAVA = {"conversations": [{"from": "human", "value": "<image>\nWhat?"}]}
+LLAVA = {
+    "conversations": [
+        {"from": "human", "value": "<image>\nWhat?"},
+        {"from": "gpt", "value": "a cat"},
+    ]
+}
 LABELME = {"label": "cat", "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
 RECTANGLE = {"x": 20, "y": 20, "width": 40, "height": 50, "rectanglelabels": ["cat"]}
 RESULT = {"id": "r", "type": "rectanglelabels", "from_name": "label", "value": RECTANGLE}
@@ -833,12 +840,6 @@ NAMED = (
         named="VGG Image Annotator",
     ),
     Layout(
-        "a table of classes",
-        "train.csv with id, label",
-        {**pictures("images/{}.png"), "train.csv": table("id,label", lambda name: (name, "cat"))},
-        named="a table of pictures and classes",
-    ),
-    Layout(
         "masks as pictures",
         "images/*.png, masks/*.png",
         {**pictures("images/{}.png"), **pictures("masks/{}.png")},
@@ -864,24 +865,6 @@ NAMED = (
             "export.json": listed(lambda name: {"Labeled Data": f"{name}.png", "Label": {}}),
         },
         named="Labelbox",
-    ),
-    Layout(
-        "Hugging Face image folder, lines",
-        "metadata.jsonl",
-        {
-            **pictures(),
-            "metadata.jsonl": lines(lambda name: {"file_name": f"{name}.png", "text": "a cat"}),
-        },
-        named="Hugging Face image folder",
-    ),
-    Layout(
-        "Hugging Face image folder, parts",
-        "train/metadata.csv",
-        {
-            **pictures("train/{}.png"),
-            "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
-        },
-        named="Hugging Face image folder",
     ),
     Layout(
         "LabelMe of old (XML)",
@@ -955,83 +938,6 @@ NAMED = (
         "*.png, output.manifest",
         {**pictures("photos/{}.png"), "output.manifest": '{"source-ref": "a.png"}\n'},
         named="manifests of SageMaker",
-    ),
-    Layout(
-        "kohya's metadata",
-        "meta_cap.json",
-        {**pictures(), "meta_cap.json": json.dumps({name: {"caption": "a cat"} for name in THREE})},
-        named="kohya",
-    ),
-    Layout(
-        "LLaVA conversations",
-        "train.json",
-        {**pictures(), "train.json": listed(lambda name: {"image": f"{name}.png", **LLAVA})},
-        named="LLaVA",
-    ),
-    Layout(
-        "ms-swift queries",
-        "train.jsonl",
-        {
-            **pictures(),
-            "train.jsonl": lines(
-                lambda name: {"query": "What?", "response": "a cat", "images": [f"{name}.png"]}
-            ),
-        },
-        named="ms-swift",
-    ),
-    Layout(
-        "chat messages",
-        "train.jsonl",
-        {
-            **pictures(),
-            "train.jsonl": lines(
-                lambda name: {
-                    "messages": [{"role": "user", "content": "<image>What?"}],
-                    "images": [f"{name}.png"],
-                }
-            ),
-        },
-        named="chat messages",
-    ),
-    Layout(
-        "questions and answers",
-        "qa.jsonl",
-        {
-            **pictures(),
-            "qa.jsonl": lines(
-                lambda name: {"image": f"{name}.png", "question": "What?", "answer": "a cat"}
-            ),
-        },
-        named="questions and answers",
-    ),
-    Layout(
-        "prefixes and suffixes in a list",
-        "annotations.json",
-        {
-            **pictures(),
-            "annotations.json": listed(
-                lambda name: {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
-            ),
-        },
-        named="a list of prefixes and suffixes; write one object a line",
-    ),
-    Layout(
-        "FUNSD",
-        "images/, annotations/*.json",
-        {
-            **pictures("images/{}.png"),
-            **beside("annotations/{}.json", json.dumps({"form": [{"box": BOX, "text": "A"}]})),
-        },
-        named="FUNSD",
-    ),
-    Layout(
-        "Flickr8k captions",
-        "Images/, captions.txt",
-        {
-            **pictures("Images/{}.png"),
-            "captions.txt": "image,caption\n" + "".join(f"{name}.png,a cat\n" for name in THREE),
-        },
-        named="a table of pictures and texts",
     ),
     Layout(
         "CUB classes",
@@ -1480,7 +1386,423 @@ MASKS = (
         records=4,
     ),
 )
-LAYOUTS = (*READ, *TOOLS, *PHRASES, *MASKS, *OCR, *NAMED)
+ROWS = (
+    Layout(
+        "a table of classes",
+        "train.csv with id, label",
+        {**pictures("images/{}.png"), "train.csv": table("id,label", lambda name: (name, "cat"))},
+        "rows",
+    ),
+    Layout(
+        "Hugging Face image folder, lines",
+        "metadata.jsonl",
+        {
+            **pictures(),
+            "metadata.jsonl": lines(lambda name: {"file_name": f"{name}.png", "text": "a cat"}),
+        },
+        "image_folder",
+    ),
+    Layout(
+        "Hugging Face image folder, parts",
+        "train/metadata.csv",
+        {
+            **pictures("train/{}.png"),
+            "train/metadata.csv": table("file_name,text", lambda name: (f"{name}.png", "a cat")),
+        },
+        "image_folder",
+    ),
+    Layout(
+        "kohya's metadata",
+        "meta_cap.json",
+        {**pictures(), "meta_cap.json": json.dumps({name: {"caption": "a cat"} for name in THREE})},
+        "kohya",
+    ),
+    Layout(
+        "LLaVA conversations",
+        "train.json",
+        {**pictures(), "train.json": listed(lambda name: {"image": f"{name}.png", **LLAVA})},
+        "rows",
+    ),
+    Layout(
+        "ms-swift queries",
+        "train.jsonl",
+        {
+            **pictures(),
+            "train.jsonl": lines(
+                lambda name: {"query": "What?", "response": "a cat", "images": [f"{name}.png"]}
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "chat messages",
+        "train.jsonl",
+        {
+            **pictures(),
+            "train.jsonl": lines(
+                lambda name: {
+                    "messages": [
+                        {"role": "user", "content": "<image>What?"},
+                        {"role": "assistant", "content": "a cat"},
+                    ],
+                    "images": [f"{name}.png"],
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "questions and answers",
+        "qa.jsonl",
+        {
+            **pictures(),
+            "qa.jsonl": lines(
+                lambda name: {"image": f"{name}.png", "question": "What?", "answer": "a cat"}
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "prefixes and suffixes in a list",
+        "annotations.json",
+        {
+            **pictures(),
+            "annotations.json": listed(
+                lambda name: {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+            ),
+        },
+        "prefix_suffix",
+    ),
+    Layout(
+        "FUNSD",
+        "images/, annotations/*.json",
+        {
+            **pictures("images/{}.png"),
+            **beside("annotations/{}.json", json.dumps({"form": [{"box": BOX, "text": "A"}]})),
+        },
+        "funsd",
+    ),
+    Layout(
+        "Flickr8k captions",
+        "Images/, captions.txt",
+        {
+            **pictures("Images/{}.png"),
+            "captions.txt": "image,caption\n" + "".join(f"{name}.png,a cat\n" for name in THREE),
+        },
+        "rows",
+    ),
+    Layout(
+        "Hugging Face image folder, one file",
+        "metadata.jsonl, train/, test/",
+        {
+            **pictures("train/{}.png"),
+            "test/d.png": "",
+            "metadata.jsonl": lines(
+                lambda name: {"file_name": f"{name}.png", "text": "a cat"},
+                ("train/a", "train/b", "train/c", "test/d"),
+            ),
+        },
+        "image_folder",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "Hugging Face image folder, objects",
+        "metadata.jsonl, README.md",
+        {
+            **pictures("data/{}.png"),
+            "data/metadata.jsonl": lines(
+                lambda name: {
+                    "file_name": f"{name}.png",
+                    "objects": {"bbox": [[8, 4, 16, 10]], "categories": [0]},
+                }
+            ),
+            "README.md": "---\ndataset_info:\n  features:\n  - name: objects\n    sequence:\n"
+            "    - name: categories\n      dtype: {class_label: {names: {'0': cat}}}\n---\n",
+        },
+        "image_folder",
+    ),
+    Layout(
+        "a list of captions (BLIP)",
+        "train.json, val.json, images/",
+        {
+            **pictures("images/{}.png", (*THREE, "d")),
+            "train.json": listed(lambda name: {"image": f"images/{name}.png", "caption": "a cat"}),
+            "val.json": json.dumps([{"image": "images/d.png", "caption": "a cat"}]),
+        },
+        "rows",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "chat messages of OpenAI",
+        "chat.jsonl",
+        {
+            **pictures(),
+            "chat.jsonl": lines(
+                lambda name: {
+                    "messages": [
+                        {
+                            "role": "user",
+                            "content": [
+                                {"type": "text", "text": "What?"},
+                                {
+                                    "type": "image_url",
+                                    "image_url": {"url": f"file:///x/{name}.png"},
+                                },
+                            ],
+                        },
+                        {"role": "assistant", "content": "a cat"},
+                    ]
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "ms-swift objects",
+        "swift.jsonl",
+        {
+            **pictures(),
+            "swift.jsonl": lines(
+                lambda name: {
+                    "messages": [
+                        {"role": "user", "content": "<image><OD>"},
+                        {"role": "assistant", "content": "<ref-object><bbox>"},
+                    ],
+                    "images": [f"/data/{name}.png"],
+                    "objects": {"ref": ["cat"], "bbox": [list(BOX)]},
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "TextVQA",
+        "TextVQA_0.5.1_train.json, train_images/",
+        {
+            **pictures("train_images/{}.png"),
+            "TextVQA_0.5.1_train.json": json.dumps(
+                {
+                    "dataset_name": "textvqa",
+                    "data": [
+                        {"question": "What?", "image_id": name, "answers": ["a cat"] * 10}
+                        for name in THREE
+                    ],
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "DocVQA",
+        "train_v1.0.json, documents/",
+        {
+            **pictures("documents/{}.png"),
+            "train_v1.0.json": json.dumps(
+                {
+                    "dataset_name": "docvqa",
+                    "data": [
+                        {
+                            "questionId": 1,
+                            "question": "What?",
+                            "image": f"documents/{name}.png",
+                            "answers": ["a cat"],
+                        }
+                        for name in THREE
+                    ],
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "VQA v2",
+        "*_questions.json, *_annotations.json",
+        {
+            **pictures("train2014/COCO_train2014_{}.png", ("000000000001", "2", "3")),
+            "v2_OpenEnded_mscoco_train2014_questions.json": json.dumps(
+                {
+                    "questions": [
+                        {"image_id": n, "question": "What?", "question_id": n} for n in (1, 2, 3)
+                    ]
+                }
+            ),
+            "v2_mscoco_train2014_annotations.json": json.dumps(
+                {
+                    "annotations": [
+                        {
+                            "question_type": "what",
+                            "answers": [{"answer": "a cat", "answer_id": 1}],
+                            "image_id": n,
+                            "question_id": n,
+                        }
+                        for n in (1, 2, 3)
+                    ]
+                }
+            ),
+        },
+        "vqa",
+    ),
+    Layout(
+        "kohya's metadata, paths of another machine",
+        "meta_lat.json, img/",
+        {
+            **pictures("img/{}.png"),
+            "meta_lat.json": json.dumps(
+                {f"/content/img/{name}": {"tags": "cat", "caption": "a cat"} for name in THREE}
+            ),
+        },
+        "kohya",
+    ),
+    Layout(
+        "prefixes and suffixes in an object",
+        "annotations.json",
+        {
+            **pictures("images/{}.png"),
+            "annotations.json": json.dumps(
+                {
+                    "version": 1,
+                    "data": [
+                        {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+                        for name in THREE
+                    ],
+                }
+            ),
+        },
+        "prefix_suffix",
+    ),
+    Layout(
+        "Flickr8k tokens",
+        "Flicker8k_Dataset/, Flickr8k.token.txt",
+        {
+            **pictures("Flicker8k_Dataset/{}.png"),
+            "Flickr8k.token.txt": "".join(
+                f"{name}.png#{n}\ta cat lies there .\n" for name in THREE for n in range(2)
+            ),
+        },
+        "rows",
+        records=6,
+    ),
+    Layout(
+        "Flickr30k captions",
+        "flickr30k_images/, results.csv",
+        {
+            **pictures("flickr30k_images/{}.png"),
+            "results.csv": "image_name| comment_number| comment\n"
+            + "".join(f"{name}.png| 0| a cat, big .\n" for name in THREE),
+        },
+        "rows",
+    ),
+    Layout(
+        "a table of classes, in parts",
+        "train.csv, train/, test/",
+        {
+            **pictures("train/{}.png"),
+            "test/d.png": "",
+            "train.csv": table("image,class", lambda name: (f"{name}.png", "cat"), divider=";"),
+            "test.csv": "image\nd.png\n",
+        },
+        "rows",
+        told=1,
+    ),
+    Layout(
+        "a table of words",
+        "images/, words.csv",
+        {
+            **pictures("images/{}.png"),
+            "words.csv": table("filename,words", lambda name: (f"{name}.png", "A, B")),
+        },
+        "rows",
+    ),
+    Layout(
+        "ICDAR words",
+        "gt.txt",
+        {**pictures(), "gt.txt": "".join(f'{name}.png, "Genaxis"\n' for name in THREE)},
+        "rows",
+    ),
+    Layout(
+        "classes of Roboflow",
+        "train/_classes.csv, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_classes.csv": table("filename, cat, dog", lambda name: (f"{name}.png", 0, 1)),
+            "valid/_classes.csv": "filename, cat, dog\nd.png, 1, 0\n",
+        },
+        "rows",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "prefixes and suffixes of Roboflow",
+        "train/_annotations.train.jsonl, valid/",
+        {
+            **pictures("train/{}.png"),
+            "valid/d.png": "",
+            "train/_annotations.train.jsonl": lines(
+                lambda name: {"image": f"{name}.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+            ),
+            "valid/_annotations.valid.jsonl": json.dumps(
+                {"image": "d.png", "prefix": "<CAPTION>", "suffix": "a cat"}
+            ),
+        },
+        "prefix_suffix",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "FUNSD as published",
+        "dataset/training_data/annotations/, images/",
+        {
+            **pictures("dataset/training_data/images/{}.png"),
+            "dataset/testing_data/images/d.png": "",
+            **beside(
+                "dataset/training_data/annotations/{}.json",
+                json.dumps({"form": [{"box": BOX, "text": "A", "words": []}]}),
+            ),
+            "dataset/testing_data/annotations/d.json": json.dumps({"form": []}),
+        },
+        "funsd",
+        split="train",
+        told=1,
+    ),
+    Layout(
+        "GQA",
+        "images/, questions.json",
+        {
+            **pictures("images/{}.png"),
+            "questions.json": json.dumps(
+                {
+                    f"0{name}": {"question": "What?", "imageId": name, "answer": "a cat"}
+                    for name in THREE
+                }
+            ),
+        },
+        "rows",
+    ),
+    Layout(
+        "IAM",
+        "lines/a01/, lines.txt",
+        {
+            **pictures("lines/a01/a01-000{}-00.png"),
+            "lines.txt": "# of the IAM database\n"
+            + "".join(f"a01-000{name}-00 ok 154 9 40 74 166 89 A|MOVE|to\n" for name in THREE),
+        },
+        "rows",
+    ),
+    Layout(
+        "lines of PaddleOCR",
+        "train/, rec_gt_train.txt",
+        {
+            **pictures("train/{}.png"),
+            "rec_gt_train.txt": "".join(f"train/{name}.png\tHello you\n" for name in THREE),
+        },
+        "ocr_list",
+    ),
+)
+
+LAYOUTS = (*READ, *TOOLS, *PHRASES, *MASKS, *OCR, *ROWS, *NAMED)
 
 
 def draw_mask(path: Path, mode: str, *value: str) -> None:

@@ -106,7 +106,7 @@ def test_an_outline_becomes_the_smallest_rectangle_and_is_told(tmp_path, files) 
     (record,), report = read(tmp_path, {"a.png": "", **files})
     assert record.result.labels == ("Hello",)
     assert record.result.quads[0].round(6).tolist() == [[8, 3], [24, 3], [24, 14], [8, 14]]
-    assert report.counts == {Problem.CORNERS: 1}
+    assert report.counts == {Problem.RECTANGLES: 1}
 
 
 def test_the_smallest_rectangle_is_no_larger_than_any_other() -> None:

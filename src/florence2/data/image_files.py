@@ -94,7 +94,7 @@ def find_picture(name: str, folders: Iterable[Path]) -> Path | None:
                 return folder / tried
     for tried in dict.fromkeys(PureWindowsPath(each).name for each in whole):
         for folder in folders:
-            alike = _files_alike(folder).get(_plain(tried), ())
+            alike = _files_alike(folder).get(plain_name(tried), ())
             if len(alike) == 1:
                 return folder / alike[0]
     return None
@@ -156,7 +156,7 @@ def _by_stem(folder: Path, _changed: int) -> dict[str, list[str]]:
     return names
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name without what file systems and tools change: its case, its form of Unicode."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
@@ -173,7 +173,7 @@ def _listed(folder: Path, _changed: int) -> dict[str, list[str]]:
     """The names in a folder, by what is plain of them."""
     names: dict[str, list[str]] = {}
     for name in os.listdir(folder):
-        names.setdefault(_plain(name), []).append(name)
+        names.setdefault(plain_name(name), []).append(name)
     return names
 
 

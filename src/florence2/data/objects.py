@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from florence2.data.ordering import canonical, order_of_boxes
-from florence2.data.records import Ignored, Record
+from florence2.data.records import Ignored, Picture, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
 from florence2.geometry import (
@@ -57,16 +57,17 @@ class Searched:
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
-    """A picture file and what its annotations say.
+    """A picture and what its annotations say.
 
     Attributes:
+        path: its file, or its pixels.
         objects: those that could be read, the ignored ones too.
         num_lost: objects of the file that no object here stands for, so that nobody can say what
             else is in the picture.
         searched: `None` where all objects of all classes were looked for.
     """
 
-    path: Path
+    path: Picture
     size: Size
     objects: Sequence[LabelledObject]
     source: str
@@ -76,7 +77,7 @@ class LabelledPicture:
     @classmethod
     def of(
         cls,
-        path: Path,
+        path: Picture,
         size: Size,
         objects: Sequence[LabelledObject | None],
         source: str,
@@ -165,7 +166,8 @@ def object_records(
         asked = replace(picture, objects=[item for item in picture.objects if not item.is_ignored])
     if picture.num_lost:
         lost = f"{picture.num_lost:,} of {picture.num_lost + len(picture.objects):,} objects"
-        report.add(Problem.INCOMPLETE, picture.source, f"{lost} lost")
+        name = f"{picture.path.name}: " if isinstance(picture.path, Path) else ""
+        report.add(Problem.INCOMPLETE, picture.source, f"{name}{lost} lost")
     elif not picture.objects and picture.searched is None:
         report.add(Problem.EMPTY, picture.source, "no objects")
     for task in tasks:

@@ -16,7 +16,10 @@ from florence2.data.formats.createml import read_createml
 from florence2.data.formats.cvat import read_cvat
 from florence2.data.formats.flickr30k import is_sentences, read_flickr30k
 from florence2.data.formats.folders import caption_file, class_folders, read_captions, read_classes
+from florence2.data.formats.funsd import read_funsd
+from florence2.data.formats.image_folder import read_image_folder
 from florence2.data.formats.jsonl import read_jsonl
+from florence2.data.formats.kohya import read_kohya
 from florence2.data.formats.label_studio import read_label_studio
 from florence2.data.formats.labelme import read_labelme
 from florence2.data.formats.mask_pictures import read_mask_pictures
@@ -36,11 +39,14 @@ from florence2.data.formats.parquet import read_parquet
 from florence2.data.formats.pixel_texts import read_dota, read_kitti, read_visdrone
 from florence2.data.formats.prefix_suffix import read_prefix_suffix
 from florence2.data.formats.refcoco import is_refs, read_refcoco
+from florence2.data.formats.row_files import read_row_file
 from florence2.data.formats.via import read_via
 from florence2.data.formats.voc import ORIGINS, read_voc
+from florence2.data.formats.vqa import read_vqa
 from florence2.data.formats.yolo import NAME_FILES, find_yaml, read_yolo
 from florence2.data.image_files import UNREAD_SUFFIXES, files_in, is_picture, not_read
 from florence2.data.label_texts import OCR_KINDS, LabelTexts
+from florence2.data.mask_files import name_file
 from florence2.data.parts import PartsError
 from florence2.data.recognition import (
     Recognized,
@@ -50,7 +56,9 @@ from florence2.data.recognition import (
     recognize_file,
     recognize_folder,
     recognize_labels,
+    recognize_masks,
     recognize_pickle,
+    recognize_rows,
 )
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -91,6 +99,11 @@ FORMATS: Mapping[str, Reader] = {
     "ocr_lines": read_ocr_lines,
     "ocr_list": read_ocr_list,
     "ocr_regions": read_ocr_regions,
+    "image_folder": read_image_folder,
+    "rows": read_row_file,
+    "vqa": read_vqa,
+    "kohya": read_kohya,
+    "funsd": read_funsd,
     "captions": read_captions,
     "classes": read_classes,
 }
@@ -305,6 +318,11 @@ def _format_of_folder(path: Path) -> str:
     if any(map(is_coco, jsons)):
         return "coco"
     if found := _format_of_texts(path, files, pictures):
+        return found
+    masks = recognize_masks(files, pictures, path)
+    names = name_file(files, path) if masks and masks.format else None
+    tables = [file for file in files if file != names]  # that one names the values of masks
+    if found := recognize_rows(tables, pictures):
         return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]
     texts = LabelTexts.of(captioned)

@@ -124,7 +124,11 @@ def part_of_stem(stem: str) -> str | None:
     return _part_and_rest(stem)[0]
 
 
+_SHARD = re.compile(r"-[0-9]{5}-of-[0-9]{5}(-[0-9a-f]+)?$")  # of Parquet files of the hub
+
+
 def _part_and_rest(stem: str) -> tuple[str | None, tuple[str, ...]]:
+    stem = _SHARD.sub("", stem)
     words = re.findall(r"[^\W\d_]+", stem.lower())
     parts = [word for word in words if word in _SPLIT_OF]
     if len(parts) != 1:

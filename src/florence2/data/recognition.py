@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from florence2.data.files import encoding_of
 from florence2.data.image_files import is_picture
 from florence2.data.label_texts import KINDS, LabelTexts
 from florence2.data.mask_files import MASK_FOLDERS, name_file, pair_masks
@@ -18,9 +19,32 @@ from florence2.data.tables import box_columns, first_row
 HEAD = 65_536  # bytes of a file that are looked at
 MAX_HEADS = 2_000  # files of a kind that are looked at, evenly among all
 CONVERT = "convert it to COCO or YOLO"
-TEXTS = "write a.txt beside each a.png"
 HEAD_LINE = "begin it with the line filename,class,xmin,ymin,xmax,ymax and order its columns so"
 LINES = 'write lines of {"image", "prefix", "suffix"} (docs/data.md)'
+
+# Columns that name a picture, and those that say something of it, in rows of JSON.
+_NAMING = "|".join(
+    (
+        *("image", "images", "file_name", "image_path", "image_name", "image_id", "filename"),
+        *("img", "img_path", "imgname", "file_path", "filepath"),
+    )
+)
+_SAYING = "|".join(
+    (
+        *(
+            "text",
+            "caption",
+            "captions",
+            "caption_str",
+            "description",
+            "sentence",
+            "transcription",
+            "words",
+        ),
+        *("label", "class", "category", "objects"),
+    )
+)
+_METADATA = "metadata"  # what the files of a Hugging Face image folder are called
 
 
 @dataclass(frozen=True)
@@ -70,7 +94,10 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         Recognized("COCO panoptic", "convert it with panopticapi's panoptic2detection_coco_format"),
     ),
     (r'"classTitle"', Recognized("files of Supervisely", CONVERT)),
-    (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", LINES)),
+    (r'"form"\s*:\s*\[', Recognized("forms of FUNSD", format="funsd")),
+    (r'"valid_line"\s*:', Recognized("receipts of CORD", LINES)),
+    (r'"document"\s*:\s*\[', Recognized("forms of XFUND", LINES)),
+    (r'"label_id"\s*:', Recognized("a file of Datumaro", "export it as COCO")),
     (r'"grounding"\s*:|"detection"\s*:\s*\{', Recognized("an ODVG file", format="odvg")),
     (r'"(sentences|sent_ids|ref_id)"\s*:', Recognized("a file of RefCOCO", format="refcoco")),
     (
@@ -81,28 +108,61 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         r'"(company|total)"\s*:[^\[\]]*"(date|address|total)"\s*:',
         Recognized("the key information of SROIE", f"which is no OCR; {LINES}"),
     ),
-    (r'"conversations"\s*:', Recognized("conversations of LLaVA", LINES)),
-    (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", LINES)),
+    (r'"conversations?"\s*:', Recognized("conversations of LLaVA", format="rows")),
+    (r'"messages"\s*:', Recognized("chat messages (ms-swift, OpenAI)", format="rows")),
     (
-        r'"query"\s*:[\s\S]*"response"\s*:',
-        Recognized("queries and responses of ms-swift", LINES),
+        r'"query"\s*:[\s\S]*"response"\s*:|"response"\s*:[\s\S]*"query"\s*:',
+        Recognized("queries and responses of ms-swift", format="rows"),
     ),
     (
-        r'"prefix"\s*:[\s\S]*"suffix"\s*:',
-        Recognized("a list of prefixes and suffixes", "write one object a line (.jsonl)"),
+        r'"prefix"\s*:[\s\S]*"suffix"\s*:|"suffix"\s*:[\s\S]*"prefix"\s*:',
+        Recognized("prefixes and suffixes", format="prefix_suffix"),
     ),
-    (r'"questions?"\s*:', Recognized("questions and answers", LINES)),
+    (
+        r'"questions"\s*:\s*\[(?![\s\S]*"answers?"\s*:)',
+        Recognized("questions of VQA, apart from their answers", format="vqa"),
+    ),
+    (r'"question"\s*:', Recognized("questions and answers", format="rows")),
     (r'"coordinates"\s*:\s*\{', Recognized("a file of CreateML", format="createml")),
-    (r'"file_name"\s*:', Recognized("the metadata of a Hugging Face image folder", LINES)),
     (
-        r'"(tags|caption)"\s*:',
-        Recognized("captions or tags of kohya", TEXTS),
+        r'^\s*\{\s*"[^"]*"\s*:\s*\{\s*"(caption|tags|train_resolution|latents_npz)"\s*:',
+        Recognized("captions or tags of kohya", format="kohya"),
+    ),
+    (
+        rf'"({_NAMING})"\s*:\s*(\[?\s*\{{[^{{}}]*\}})?[^{{}}]*"({_SAYING})"\s*:'
+        rf'|"({_SAYING})"\s*:\s*(\[?\s*\{{[^{{}}]*\}})?[^{{}}]*"({_NAMING})"\s*:',
+        Recognized("rows of pictures and texts", format="rows"),
     ),
 )
 _COCO = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 _NO_COCO = re.compile(
     r'"(_via_settings|shapes|from_name|box2d|classTitle|questions?|question_id|items'
     r'|segments_info|tokens_positive|tokens_negative|tokens_positive_eval)"\s*:'
+)
+# a01-000u-00-00 ok 154 408 768 27 51 AT A
+IAM_LINE = re.compile(r"([a-z]\d\d-\d{3}\w?-\d\d(?:-\d\d)?) (ok|err)(?: \S+){6} (.+)")
+_IMAGE_FOLDER = Recognized("the metadata of a Hugging Face image folder", format="image_folder")
+_TABLE_COLUMNS = frozenset(
+    (
+        *(
+            "caption",
+            "captions",
+            "title",
+            "comment",
+            "text",
+            "sentence",
+            "description",
+            "words",
+            "word",
+        ),
+        *("identity", "transcription", "ocr", "label", "labels", "class", "category", "answer"),
+        *("answers", "class_name", "category_name", "response", "suffix", "breed", "target"),
+    )
+)
+_MASK_COLUMNS = ("encodedpixels", "encoded_pixels", "rle", "rle_mask")
+_PART = re.compile(
+    r"(^|[._])(x_?min|min_?x|x_?[01]|left|x_?cent(er|re)|c_?x|bb?ox(es)?(_x|_y)?|polygons?|points"
+    r"|segmentations?|predictionstring)$|^encoded_?pixels$"
 )
 # By the root of a file of XML.
 _XML: Mapping[str, Recognized] = {
@@ -159,8 +219,7 @@ def head_of(file: Path) -> str:
             start = opened.read(HEAD)
     except OSError:
         return ""
-    wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return start.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    return start.decode(encoding_of(start), errors="replace").removeprefix("\ufeff")
 
 
 def is_coco(file: Path) -> bool:
@@ -183,8 +242,10 @@ def _is_old_labelme(head: str) -> bool:
 def recognize_json(file: Path) -> Recognized | None:
     """Name the format of a file of JSON or JSON lines that is not of COCO's kind."""
     head = head_of(file)
-    found = (row for pattern, row in _JSON if re.search(pattern, head))
     is_lines = file.suffix.lower() == ".jsonl"
+    if is_lines and file.stem == _METADATA and 'file_name"' in head:
+        return _IMAGE_FOLDER
+    found = (row for pattern, row in _JSON if re.search(pattern, head))
     return None if is_coco(file) and not is_lines else next(found, None)
 
 
@@ -199,24 +260,33 @@ def recognize_table(file: Path) -> Recognized | None:
         return Recognized("a CSV of the VGG Image Annotator (VIA)", "save its project as JSON")
     if {"imageid", "labelname", "xmin"} <= columns:
         return Recognized("an Open Images CSV", format="open_images")
+    named = [re.sub(r"[\s-]+", "_", each) for each in columns]
+    if any(each in _MASK_COLUMNS for each in named):
+        return Recognized("a CSV of masks as run lengths", CONVERT)
     if box_columns(cells) is not None:
         return Recognized("a CSV of boxes", format="box_csv")
     if is_picture(Path(cells[0] if cells else "")) and sum(map(_is_number, cells)) >= 4:
         return Recognized("a CSV of boxes", HEAD_LINE)
-    if len(cells) == 2 and is_picture(Path(cells[0])):
-        return Recognized("a table of pictures and texts or classes", TEXTS)
-    if columns & {"file_name"}:
-        return Recognized("the metadata of a Hugging Face image folder", LINES)
-    if columns & {"caption", "comment", "text", "words", "identity", "transcription"}:
-        return Recognized("a table of pictures and texts", TEXTS)
-    if columns & {"bbox", "x_min", "xmin", "x1", "left"}:
+    if part_column(named):
         return Recognized("a CSV of boxes", HEAD_LINE)
-    if columns & {"label", "class", "category"}:
-        advice = "put the pictures into one folder for each class"
-        return Recognized("a table of pictures and classes", advice)
-    if len(columns) > 1:
-        return Recognized("a table of values", LINES)
-    return None
+    if file.stem == _METADATA and any(each.endswith("file_name") for each in columns):
+        return _IMAGE_FOLDER
+    if _TABLE_COLUMNS.intersection(named) and len(columns) > 1:
+        return Recognized("a table of pictures and texts or classes", format="rows")
+    if found := recognize_text(file):
+        return found
+    return Recognized("a table of values", LINES) if len(columns) > 1 else None
+
+
+def part_column(names: Sequence[str]) -> str | None:
+    """Return the first column that says that rows are about parts of pictures, such as `x_min`.
+
+    >>> part_column(["image", "label", "roi.x1"]), part_column(["image", "x", "label"])
+    ('roi.x1', None)
+    """
+    if {"x", "y"} <= set(names):
+        return "x"
+    return next((name for name in names if _PART.search(name)), None)
 
 
 def _is_number(cell: str) -> bool:
@@ -226,15 +296,28 @@ def _is_number(cell: str) -> bool:
 def recognize_text(file: Path) -> Recognized | None:
     """Name the format of a text that holds lines about several pictures."""
     head = head_of(file)
-    lines = [line for line in head.splitlines() if line.strip()]
+    if is_iam(head):
+        return Recognized("a list of the IAM database", format="rows")
+    whole = head.splitlines()[: -1 if len(head) >= HEAD // 4 else None]  # the last may be cut off
+    lines = [line for line in whole if line.strip()]
     if not lines:
         return None
     if box_columns(first_row(head)) is not None:
         return Recognized("a CSV of boxes", format="box_csv")
     name = r"\S.*\.(jpe?g|png|bmp|gif|webp|tiff?)"
-    row = re.compile(name + r"(#\d)?[\t,;| ].*", re.IGNORECASE)
-    if len(lines) > 1 and all(row.fullmatch(line) for line in lines[1:4]):
-        return Recognized("a table of pictures and texts", TEXTS)
+    row = re.compile(rf'"?{name}(#\d+)?"?\s*[\t,;| ].*|.*[\t,;|]\s*{name}\s*', re.IGNORECASE)
+    pair = re.compile(rf"{name}\s*[\t,;| ]\s*{name}\s*", re.IGNORECASE)  # such as picture and mask
+
+    def fits(line: str) -> bool:
+        return row.fullmatch(line) is not None and pair.fullmatch(line) is None
+
+    rows = lines if fits(lines[0]) else lines[1:]
+    numbers = re.compile(rf"{name}[\t,;| ]+-?\d[-\d\s,.;:]*", re.IGNORECASE)
+    boxes = sum(len(re.findall(r"\d+", line)) > 4 for line in rows if numbers.fullmatch(line))
+    if 2 * boxes > len(rows):
+        return Recognized("a list of pictures and boxes", CONVERT)
+    if rows and 2 * sum(map(fits, rows)) > len(rows):
+        return Recognized("a table of pictures and texts", format="rows")
     return None
 
 
@@ -248,6 +331,40 @@ def shows(file: Path, format: str) -> bool:
 def recognize_file(file: Path) -> Recognized | None:
     """Name the format of one file by its suffix and head."""
     return _LOOKS.get(file.suffix.lower(), recognize_table)(file)
+
+
+def is_iam(text: str) -> bool:
+    """Tell whether a text, or its head, is a list of lines or words of the IAM database."""
+    rows = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return 2 * sum(IAM_LINE.fullmatch(line) is not None for line in rows) > len(rows)
+
+
+def recognize_rows(files: Sequence[Path], pictures: Sequence[Path]) -> str | None:
+    """Return the format of the first file of rows, where no other format shows itself before.
+
+    A text beside a picture is about that picture alone.
+    """
+    stems = {picture.with_suffix("") for picture in pictures}
+    for suffixes in ((".json", ".jsonl"), (".csv", ".tsv"), (".txt",)):
+        for file in files:
+            if file.suffix.lower() in suffixes and (
+                file.suffix.lower() != ".txt" or file.with_suffix("") not in stems
+            ):
+                found = _look_at(file)
+                if found is not None:
+                    return found.format
+    return None
+
+
+def _look_at(file: Path) -> Recognized | None:
+    looks = {".json": recognize_json, ".jsonl": recognize_json, ".txt": recognize_text}
+    return looks.get(file.suffix.lower(), recognize_table)(file)
+
+
+def format_of_rows(file: Path) -> str | None:
+    """Return the format of a file of rows, by its head."""
+    found = _look_at(file)
+    return found.format if found else None
 
 
 def recognize_folder(
@@ -264,7 +381,7 @@ def recognize_folder(
     for file in files:
         by_suffix.setdefault(file.suffix.lower(), []).append(file)
     texts = by_suffix.get(".txt", [])
-    masks = _masks(files, pictures, root)
+    masks = recognize_masks(files, pictures, root)
     looks = (
         (recognize_json, by_suffix.get(".json", []) + by_suffix.get(".jsonl", [])),
         (_recognize_xml, by_suffix.get(".xml", [])),
@@ -348,7 +465,9 @@ _LOOKS: Mapping[str, Callable[[Path], Recognized | None]] = {
 }
 
 
-def _masks(files: Sequence[Path], pictures: Sequence[Path], root: Path) -> Recognized | None:
+def recognize_masks(
+    files: Sequence[Path], pictures: Sequence[Path], root: Path
+) -> Recognized | None:
     """Tell masks of pictures, and folders that are called like those of masks."""
     found = pair_masks(pictures, root)
     if masks := sorted(found.all_masks):

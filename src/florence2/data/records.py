@@ -13,6 +13,9 @@ from florence2.processing.images import open_image
 from florence2.results import Boxes, Result, check_fits
 from florence2.tasks import Task, without_placeholder
 
+Picture = Path | NDArray[np.uint8]
+"""A file, or uint8 RGB `(H, W, 3)`."""
+
 
 @dataclass(frozen=True)
 class Ignored:
@@ -65,7 +68,7 @@ class Record:
         federated: for what the picture was searched, where that is not every name. Likewise.
     """
 
-    image: NDArray[np.uint8] | Path
+    image: Picture
     task: Task | None
     text_input: str
     region: Box | None

@@ -1,22 +1,16 @@
 """A record as one row of plain values, which JSON lines and Parquet files share."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from florence2.answers import parse_answer
 from florence2.data.files import field_of
-from florence2.data.records import Ignored, Record
+from florence2.data.records import Ignored, Picture, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Box, Size
 from florence2.results import Boxes, Text, from_dict
 from florence2.tasks import Task, task_column
-
-Picture = Path | NDArray[np.uint8]
 
 
 def record_row(record: Record) -> dict[str, Any]:

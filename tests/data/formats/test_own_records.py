@@ -181,12 +181,12 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         list(read_json_lines(tmp_path, ReadReport()))
 
 
-def test_parquet_of_others_is_refused(tmp_path: Path) -> None:
+def test_parquet_without_answers_is_refused(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.table({"image": ["a"], "text": ["b"]}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match="no column 'region'"):
+    parquet.write_table(pyarrow.table({"image": ["a"], "vector": [[1.0]]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="has the columns image, vector; records have image, task"):
         read(tmp_path)
     write_text(tmp_path / "a.parquet", "PAR1")
     with pytest.raises(DataError, match="cannot be read as Parquet"):

@@ -8,7 +8,8 @@ from small_datasets import SIZE, counts, detected, found, read, write_lines, wri
 
 from florence2.answers import format_answer
 from florence2.data import Problem
-from florence2.data.formats.prefix_suffix import split_prompt, write_prefix_suffix
+from florence2.data.formats.prefix_suffix import write_prefix_suffix
+from florence2.data.questions import split_prompt
 from florence2.data.records import Record
 from florence2.errors import DataError, TaskError
 from florence2.locations import decode_boxes, encode_boxes

@@ -244,7 +244,8 @@ def _caption_records(
 ) -> Iterator[Record]:
     texts = [str(row.get("caption") or "").strip() for row in rows]
     if not texts or not all(texts):
-        report.add(Problem.NO_TEXT, where, "a caption is empty" if texts else "it has no caption")
+        what = "a caption is empty" if texts else "it has no caption"
+        report.add(Problem.NO_TEXT, where, f"{what} ({path.name})")
     for text in filter(None, texts):
         yield from report.accept(
             Record(path, task, "", None, Text(text, image_size=size), where), where

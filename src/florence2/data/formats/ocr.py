@@ -209,7 +209,7 @@ def _checked(points: Array, text: str, size: Size, report: ReadReport, where: st
     if not text.strip():
         raise DataError("a text is empty")
     if len(points) > 4:
-        report.add(Problem.CORNERS, where, f"{text!r} has {len(points)} corners")
+        report.add(Problem.RECTANGLES, where, f"{text!r} has {len(points)} corners")
         points = smallest_quad(points)
     clipped = clip_points(points, size)
     if polygon_area(clipped) <= 0:
@@ -281,8 +281,8 @@ def _paddle_rows(files: Sequence[Path], root: Path, report: ReadReport) -> dict[
     unclear = set()
     for file in files:
         for at, line in enumerate(_rows(read_text(file)), start=1):
-            where = f"{file.name}, line {at}"
             name, _, row = line.partition("\t")
+            where = f"{file.name}, line {at}, {name.strip()}"
             picture = find_picture(name.strip(), (file.parent, root, file.parent.parent))
             try:
                 texts = json.loads(row)

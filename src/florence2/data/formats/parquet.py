@@ -3,10 +3,14 @@
 The column `image` is a struct of `bytes` and `path`, which the datasets library of Hugging Face
 shows as a picture. `result` is the JSON of `result.to_dict`. Files are read and written in batches,
 so a dataset need not fit into memory. Needs `pyarrow` (`florence2[parquet]`).
+
+Other Parquet files of the hub, with a column of pictures and others of texts, objects, classes,
+questions or talks, are read as `florence2.data.columns` says.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -14,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from florence2.data.class_names import names_of_parquet, names_of_readme
+from florence2.data.columns import RowReader, answers_something
 from florence2.data.files import (
     JSON_ESCAPES,
     files_of_split,
@@ -22,9 +28,10 @@ from florence2.data.files import (
 )
 from florence2.data.image_files import PictureFolder, named_picture
 from florence2.data.parts import choose_split
-from florence2.data.records import Record
+from florence2.data.records import Picture, Record
 from florence2.data.report import Problem, ReadReport
-from florence2.data.rows import Picture, asked_record, record_row
+from florence2.data.row_pictures import PicturePlaces
+from florence2.data.rows import asked_record, record_row
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Size
 from florence2.processing.images import open_image
@@ -46,18 +53,44 @@ def read_parquet(
         except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
             raise DataError(f"file {str(file)!r} cannot be read as Parquet ({error})") from error
         with table:
-            if missing := sorted(set(REQUIRED_COLUMNS) - set(table.schema_arrow.names)):
-                raise DataError(
-                    f"file {str(file)!r} has no column {missing[0]!r}; records have the columns "
-                    f"{', '.join(COLUMNS)}"
-                )
-            number = 0
-            for batch in table.iter_batches(batch_size=ROWS_AT_ONCE):
-                for row in batch.to_pylist():
-                    number += 1
-                    where = f"{file.name}, row {number}"
+            columns = table.schema_arrow.names
+            if set(REQUIRED_COLUMNS) <= set(columns):
+                for where, row in _rows(table, file):
                     if found := _picture(row, file.parent, report, where):
                         yield from asked_record(row, *found, where, tasks, report)
+            elif answers_something(columns):
+                yield from _hub_records(table, file, path, tasks, report)
+            else:
+                raise DataError(
+                    f"file {str(file)!r} has the columns {', '.join(columns)}; records have"
+                    f" {', '.join(COLUMNS)}, other datasets image beside one of text, objects,"
+                    " label, question and answers, or messages"
+                )
+
+
+def _rows(table: Any, file: Path, columns: list[str] | None = None) -> Iterator[tuple[str, Any]]:
+    number = 0
+    for batch in table.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+        for row in batch.to_pylist():
+            number += 1
+            yield f"{file.name}, row {number}", row
+
+
+def _hub_records(
+    table: Any, file: Path, path: Path, tasks: Sequence[Task], report: ReadReport
+) -> Iterator[Record]:
+    """Yield the records of a file that others made."""
+    root = path if path.is_dir() else file.parent
+    names = {**names_of_readme(root), **names_of_parquet(table.schema_arrow.metadata)}
+    reader = RowReader(PicturePlaces(file, root), report, tasks, names)
+    needed = None  # of the columns to look at boxes; pictures only where nothing tells their sizes
+    columns = table.schema_arrow.names
+    if "objects" in columns:
+        if {"width", "height"} <= set(columns):
+            needed = ["objects", "width", "height"]
+        reader.look_at_boxes(file.name, partial(_rows, table, file, needed))
+    for where, row in _rows(table, file):
+        yield from reader.records(row, where)
 
 
 def _files(path: Path, split: str | None) -> list[Path]:
