@@ -39,7 +39,7 @@ def renamed(folder: Path, picture: Path) -> None:
 
 
 def unread(folder: Path, picture: Path) -> None:
-    picture.rename(picture.with_name("phone_one.heic"))
+    picture.rename(picture.with_name("phone_one.jxl"))
 
 
 def without_label(folder: Path, picture: Path) -> None:
@@ -69,7 +69,7 @@ def test_no_picture_is_lost_in_silence(tmp_path: Path, layout: Layout, damage) -
     part = "train" if "train" in parts else None
     dataset = open_dataset(tmp_path, format=layout.read_as, split=part)
     asked = {str(record.image) for record in dataset}
-    on_disk = [file for file in tmp_path.rglob("*") if file.suffix in (".png", ".heic")]
+    on_disk = [file for file in tmp_path.rglob("*") if file.suffix in (".png", ".jxl")]
     words = "\n".join(case for cases in dataset.report.cases.values() for case in cases)
     told = sum(dataset.report.counts.values())
     silent = [

@@ -25,6 +25,7 @@ EXTRAS = {
     "rapidfuzz": "eval",
     "matplotlib": "train",
     "pyarrow": "parquet",
+    "pillow_heif": "heif",
     "cv2": "lab",
     "fontTools": "lab",
     "resvg_py": "lab",

@@ -172,10 +172,10 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
             where = file.relative_to(folder).as_posix()
             if file.name.startswith(".") or os.path.abspath(file) in seen:
                 continue
-            if file.suffix.lower() in UNREAD_SUFFIXES:
-                report.add(Problem.KIND, where, not_read(file))
-            elif is_picture(file):
+            if is_picture(file):
                 report.add(problem, where, what)
+            elif file.suffix.lower() in UNREAD_SUFFIXES:
+                report.add(Problem.KIND, where, not_read(file))
 
 
 def what_lies_in(path: Path) -> str:
