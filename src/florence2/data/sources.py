@@ -24,11 +24,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from tarfile import ReadError, TruncatedHeaderError  # type: ignore[attr-defined]
+from typing import Any, Self
 
 from florence2.data.downloads import Downloads
 from florence2.data.files import optional_library, text_lines
-from florence2.data.image_files import UNREAD_SUFFIXES, is_picture, not_read
+from florence2.data.image_files import UNREAD_SUFFIXES, is_picture, not_read, picture_suffixes
 from florence2.errors import ConfigError, Florence2Error, ImageError
 from florence2.processing.images import ImageSource, read_pages
 
@@ -155,10 +156,12 @@ def is_address(name: str) -> bool:
 
 def _in_folder(folder: str) -> Iterator[str | NamedPicture]:
     found = False
+    read = picture_suffixes()
     for path in _files_below(folder):
-        if isinstance(path, NamedPicture) or is_picture(Path(path)):
+        suffix = "" if isinstance(path, NamedPicture) else os.path.splitext(path)[1].lower()
+        if isinstance(path, NamedPicture) or suffix in read:
             yield path
-        elif os.path.splitext(path)[1].lower() in UNREAD_SUFFIXES:
+        elif suffix in UNREAD_SUFFIXES:
             yield NamedPicture(path, None, ImageError(f"image {path!r}: {not_read(Path(path))}"))
         else:
             continue
@@ -171,19 +174,16 @@ def _in_folder(folder: str) -> Iterator[str | NamedPicture]:
 
 def _files_below(folder: str) -> Iterator[str | NamedPicture]:
     """Yield the files of a folder and of those inside; links to folders are not followed."""
+    folders = []
     try:
-        with os.scandir(folder) as entries:
-            names = (entry.name for entry in entries if not entry.name.startswith("."))
-            few = list(islice(names, SORTED_NAMES))
-            kinds = chain(sorted(few), names)
-            folders = []
-            for name in kinds:
-                path = os.path.join(folder, name)
-                if os.path.isdir(path):
-                    if not os.path.islink(path) and name != "__MACOSX":
-                        folders.append(path)
-                else:
-                    yield path
+        with os.scandir(folder) as found:
+            entries = (entry for entry in found if not entry.name.startswith("."))
+            few = sorted(islice(entries, SORTED_NAMES), key=lambda entry: entry.name)
+            for entry in chain(few, entries):
+                if not entry.is_dir():
+                    yield entry.path
+                elif not entry.is_symlink() and entry.name != "__MACOSX":
+                    folders.append(entry.path)
     except OSError as error:
         yield NamedPicture(
             folder,
@@ -230,9 +230,15 @@ def _listed(name: str, file: str, depth: int) -> Iterator[str | NamedPicture]:
                 f" write {'@' + file!r} if it is one"
             )
             return
+        read = picture_suffixes()
         for line in chain([first], filter(None, lines)):
-            there = line if _is_there(line, "") else os.path.join(base, line)
-            yield from _names([there if os.path.lexists(there) else line], depth + 1)
+            there = line
+            if not os.path.lexists(line) and os.path.lexists(beside := os.path.join(base, line)):
+                there = beside
+            if os.path.splitext(there)[1].lower() in read and not _MAGIC.search(there):
+                yield there  # mostly so, and told soonest
+            else:
+                yield from _names([there], depth + 1)
     except (OSError, Florence2Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         yield failed(f"cannot be read ({reason}); check the path")
@@ -330,8 +336,19 @@ def _members(
         raise ImageError(f"archive {name!r} holds no picture")
 
 
+class _Entry(tarfile.TarInfo):
+    """A member whose head is cut off is an error, and not the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: Any) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except TruncatedHeaderError as error:
+            raise ReadError(str(error)) from error
+
+
 def _in_tar(name: str) -> Iterator[Member]:
-    with tarfile.open(name, "r|*") as archive:
+    with tarfile.open(name, "r|*", tarinfo=_Entry) as archive:
         for entry in archive:
             if entry.isfile() and is_picture(Path(entry.name)):
                 yield _checked(f"{name}/{entry.name}", entry.size, archive.extractfile(entry))
