@@ -61,6 +61,11 @@ def test_flags_are_frozen() -> None:
                 "--text",
                 "--threads",
                 "--tiles",
+                "--allow-download",
+                "--json",
+                "--output",
+                "--pages",
+                "--save-txt",
             ]
         ),
         "train": sorted(
@@ -82,6 +87,7 @@ def test_flags_are_frozen() -> None:
                 "--no-mirror",
                 "--no-mirror-names",
                 "--split",
+                "--voc-origin",
                 "--output",
                 "--rank",
                 "--seed",
@@ -107,6 +113,7 @@ def test_flags_are_frozen() -> None:
                 "--precision",
                 "--sheet",
                 "--side",
+                "--voc-origin",
                 "--split",
                 "--table",
                 "--threads",
@@ -122,6 +129,7 @@ def test_flags_are_frozen() -> None:
                 "--device",
                 "--model",
                 "--out",
+                "--voc-origin",
                 "--split",
                 "--task",
                 "--threads",
@@ -147,7 +155,10 @@ def test_flags_are_frozen() -> None:
             [*common, "--adapter", "--dtype", "--layout", "--model", "--output", "--threads"]
         ),
         "data": sorted(
-            [*common, "--format", "--json", "--quick", "--sheet", "--split", "--task", "--to"]
+            [
+                *(*common, "--format", "--json", "--quick", "--sheet", "--split", "--task", "--to"),
+                "--voc-origin",
+            ]
         ),
         "doctor": sorted([*common, "--tokenizer"]),
     }
@@ -202,7 +213,9 @@ def test_cascades_print_and_draw_what_they_found(
     flags = ["--cascade", cascade, "--tiles", tiles, "--draw", tmp_path, *text]
     code, lines, stderr = run(capsys, "run", picture, *flags, *short)
     assert (code, stderr) == (0, "")
-    assert set(lines[0]) == {"image", "cascade", "result", "model", "timings_ms"}
+    assert set(lines[0]) == {"image", "cascade", "result", "model", "timings_ms", "drawn"} | (
+        {"text_input"} if text else set()
+    )
     assert lines[0]["result"]["objects"]["image_size"] == [120, 80]
     assert [path.name for path in tmp_path.iterdir()] == [f"shapes.{cascade}.png"]
 

@@ -214,7 +214,7 @@ class _Answered(ABC):
             encoded = b64encode(drawn).decode("ascii")
             picture = f'<img style="max-width: 100%" src="data:image/png;base64,{encoded}"/>'
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _row_cells(row)) + "</tr>"
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row_cells(row)) + "</tr>"
             for row in self.to_rows()
         )
         head = "<tr><th>what</th><th>where</th><th>how sure</th></tr>"
@@ -666,7 +666,7 @@ def _row(
     }
 
 
-def _row_cells(row: Row) -> tuple[str, str, str]:
+def row_cells(row: Row) -> tuple[str, str, str]:
     """What, where in whole pixels, and how sure, in words."""
     where = ""
     if row["x_min"] is not None:
@@ -676,7 +676,7 @@ def _row_cells(row: Row) -> tuple[str, str, str]:
 
 
 def _row_words(row: Row) -> str:
-    label, where, score = _row_cells(row)
+    label, where, score = row_cells(row)
     told = [repr(label)] if label else []
     told += [f"at {where}"] if where else []
     return " ".join([*told, *([f"({score})"] if score else [])])

@@ -26,6 +26,7 @@ EXTRAS = {
     "matplotlib": "train",
     "pyarrow": "parquet",
     "pillow_heif": "heif",
+    "shtab": "completion",
     "cv2": "lab",
     "fontTools": "lab",
     "resvg_py": "lab",

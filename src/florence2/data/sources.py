@@ -98,7 +98,11 @@ class Pages:
 
 
 def open_pictures(
-    given: Sequence[str], *, pages: Pages | None = None, downloads: Downloads | None = None
+    given: Sequence[str],
+    *,
+    pages: Pages | None = None,
+    downloads: Downloads | None = None,
+    skip: Callable[[str], bool] = lambda name: False,
 ) -> Iterator[NamedPicture]:
     """Yield the pictures of everything that was given, in order; what is broken yields its error.
 
@@ -107,11 +111,14 @@ def open_pictures(
         pages: which pages of files with several; such files are refused when they are opened if
             it is `None`.
         downloads: fetches web addresses; they are refused if it is `None`.
+        skip: tells by its name whether to leave out a picture.
     """
     for name in _names(given):
         if isinstance(name, NamedPicture):
             yield name
-        else:
+        elif _has_parts(name, pages):
+            yield from (each for each in _open(name, pages, downloads) if not skip(each.name))
+        elif not skip(name):
             yield from _open(name, pages, downloads)
 
 
@@ -121,11 +128,17 @@ def count_pictures(given: Sequence[str], *, pages: Pages | None = None) -> int |
     if len(names) > SORTED_NAMES:
         return None
     for name in names:
-        if isinstance(name, str) and (
-            _is_archive(name) or (pages and name.lower().endswith(PAGED_SUFFIXES))
-        ):
+        if isinstance(name, str) and _has_parts(name, pages):
             return None
     return len(names)
+
+
+def _has_parts(name: str, pages: Pages | None) -> bool:
+    """Whether a file may hold several pictures, each with a name of its own."""
+    if is_archive(name):
+        return True
+    paged = name == "-" or is_address(name) or name.lower().endswith(PAGED_SUFFIXES)
+    return pages is not None and paged
 
 
 def _names(given: Iterable[str], depth: int = 0) -> Iterator[str | NamedPicture]:
@@ -293,7 +306,8 @@ def _standard_input() -> bytes:
 Member = tuple[str, ImageSource | Florence2Error]
 
 
-def _is_archive(name: str) -> bool:
+def is_archive(name: str) -> bool:
+    """Tell by its name a file that pictures are taken out of."""
     return _reader_of(name) is not None
 
 
