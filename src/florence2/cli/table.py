@@ -47,7 +47,7 @@ def use_colour() -> bool:
 
 def columns_for(width: int) -> list[Column]:
     """The columns that fit; where and seconds are left out first."""
-    where = Column("where", 20) if width >= 64 else None
+    where = Column("where", 22) if width >= 64 else None
     seconds = Column("seconds", 7, is_number=True) if width >= 48 else None
     score = Column("how sure", 8, is_number=True)
     fixed = [each for each in (where, score, seconds) if each]
@@ -92,7 +92,7 @@ class Table:
             for line in _wrap(part, width) or [""]
         ]
         if len(lines) > MAX_TEXT_LINES:
-            more = f"... {len(lines) - MAX_TEXT_LINES + 1:,} more lines: --json"
+            more = f"... {len(lines) - MAX_TEXT_LINES + 1:,} more (--json)"
             lines = [*lines[: MAX_TEXT_LINES - 1], more]
         return lines
 
