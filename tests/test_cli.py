@@ -66,6 +66,7 @@ def test_flags_are_frozen() -> None:
                 "--output",
                 "--pages",
                 "--save-txt",
+                "--sheet",
             ]
         ),
         "train": sorted(

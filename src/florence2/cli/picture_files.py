@@ -7,12 +7,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from florence2.errors import ConfigError, Florence2Error
+from florence2.errors import ConfigError, Florence2Error, writing
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from florence2.data.sources import NamedPicture
     from florence2.pipelines.cascades import CascadeResult
     from florence2.results import Result
+
+
+SHEET_TILES = 30
+
+
+class Sheet:
+    """The first drawn answers of a run on one page, saved when it ends."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.resolve().parent.is_dir():
+            raise ConfigError(f"the folder of --sheet {str(path)!r} does not exist; make it first")
+        if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+            raise ConfigError(f"--sheet {str(path)!r} is no picture's name; call it sheet.png")
+        self.path = path
+        self._tiles: list[Image] = []
+
+    def add(self, drawn: "Image") -> None:
+        from florence2.drawing.contact_sheet import sheet_tile
+
+        if len(self._tiles) < SHEET_TILES:
+            self._tiles.append(sheet_tile(drawn))
+
+    def save(self) -> bool:
+        """Write the page; tells whether there was anything to put on it."""
+        from florence2.drawing.contact_sheet import contact_sheet
+
+        if not self._tiles:
+            return False
+        with writing(self.path):
+            contact_sheet(self._tiles).save(self.path)
+        return True
 
 
 class Drawings:
@@ -33,18 +66,14 @@ class Drawings:
                 f"folder {str(folder)!r} cannot be made ({error.strerror}); name another one"
             ) from None
 
-    def write(self, picture: "NamedPicture", asked: str, result: "Result") -> Path:
-        """Draw the result on its picture and save it; returns where."""
-        from florence2.drawing import draw
-        from florence2.processing.images import open_image
-
-        assert picture.image is not None, "it was answered"
-        stem = f"{drawn_stem(picture.name)}.{asked}"
+    def write(self, name: str, asked: str, drawn: "Image") -> Path:
+        """Save a drawn picture; returns where."""
+        stem = f"{drawn_stem(name)}.{asked}"
         targets = (self.folder / f"{stem}{suffix}.png" for suffix in self._suffixes())
         target = next(each for each in targets if not self._is_taken(each))
         self.written.add(target)
         try:
-            draw(open_image(picture.image), result).save(target)
+            drawn.save(target)
         except OSError as error:
             raise ConfigError(
                 f"picture {str(target)!r} cannot be written ({error.strerror or error}); name"

@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 from florence2.cli.answers_file import AnswersFile, check_output
 from florence2.cli.common import MODEL_FLAGS, add_flag
-from florence2.cli.edge import json_line
-from florence2.cli.picture_files import Drawings, SavedTexts
+from florence2.cli.edge import json_line, readable
+from florence2.cli.picture_files import Drawings, SavedTexts, Sheet
 from florence2.cli.questions import CASCADES, CascadeJob, TaskJob, parse_question, written_name
 from florence2.cli.table import Table
 from florence2.errors import ConfigError, Florence2Error
@@ -101,6 +101,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures here")
     parser.add_argument(
+        "--sheet", metavar="PNG", type=Path, help="put the first drawn answers on one page"
+    )
+    parser.add_argument(
         "--output",
         metavar="FILE",
         type=Path,
@@ -147,6 +150,7 @@ def main(arguments: argparse.Namespace) -> int:
     question = parse_question(arguments)
     pages = None if arguments.pages is None else Pages.parse(arguments.pages)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
+    sheet = None if arguments.sheet is None else Sheet(arguments.sheet)
     texts = SavedTexts() if arguments.save_txt else None
     if arguments.images.count("-") > 1:
         raise ConfigError("standard input (-) can be read once; give - once")
@@ -165,7 +169,7 @@ def main(arguments: argparse.Namespace) -> int:
                 drawings.keep_old = answers.num_kept > 0
         table = None if arguments.json or not sys.stdout.isatty() else Table()
         prints = arguments.json or answers is None
-        run = Run(question, answers, drawings, texts, table, prints)
+        run = Run(question, answers, drawings, sheet, texts, table, prints)
         pictures = open_pictures(
             arguments.images,
             pages=pages,
@@ -195,6 +199,7 @@ class Run:
     question: TaskJob | CascadeJob
     answers: AnswersFile | None
     drawings: Drawings | None
+    sheet: Sheet | None
     texts: SavedTexts | None
     table: Table | None
     prints: bool
@@ -238,9 +243,13 @@ class Run:
     def _keep(self, line: "OutputLine", bar: Any) -> Florence2Error | None:
         """Write an answer wherever it goes; returns why a text beside its picture could not be."""
         drawn = None
-        if self.drawings is not None and line.drawn is not None:
-            drawn = self.drawings.write(line.picture, self.question.name, line.drawn)
-            line.content["drawn"] = str(drawn)
+        if (self.drawings or self.sheet) and line.drawn is not None:
+            image = line.drawn.draw(line.picture.image)
+            if self.sheet is not None:
+                self.sheet.add(image)
+            if self.drawings is not None:
+                drawn = self.drawings.write(line.picture.name, self.question.name, image)
+                line.content["drawn"] = str(drawn)
         self._write(line, bar)
         if self.table is not None and line.found is not None:
             seconds = sum(line.content["timings_ms"].values()) / 1000
@@ -262,6 +271,8 @@ class Run:
                 print(json_line(line.content), flush=True)
 
     def _told(self) -> int:
+        if self.sheet is not None and self.sheet.save() and self.table is not None:
+            print(f"the answers on one page: {readable(str(self.sheet.path))}")
         if self.num_done_before:
             where = "answered before" if self.answers is not None else "with a text beside them"
             print(f"florence2: {self.num_done_before:,} pictures {where} left out", file=sys.stderr)
