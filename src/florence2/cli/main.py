@@ -113,10 +113,11 @@ def parser_of(
         computes_with: told behind the version.
     """
     parser = argparse.ArgumentParser(prog=program, description=description, epilog=EXIT_CODES)
-    parser.add_argument("--version", action=_Version, more=computes_with,
+    parser.add_argument("--version", action=_Version, more=computes_with, default=argparse.SUPPRESS,
                         help="show the version, and what computes")  # fmt: skip
     if computes_with is not None:
         parser.add_argument("--print-completion", action=_Completion, metavar="SHELL",
+                            default=argparse.SUPPRESS,
                             choices=("bash", "zsh", "tcsh"),
                             help="print completion for bash, zsh or tcsh")  # fmt: skip
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
