@@ -61,6 +61,12 @@ def test_flags_are_frozen() -> None:
                 "--text",
                 "--threads",
                 "--tiles",
+                "--allow-download",
+                "--json",
+                "--output",
+                "--pages",
+                "--save-txt",
+                "--sheet",
             ]
         ),
         "train": sorted(
@@ -82,6 +88,7 @@ def test_flags_are_frozen() -> None:
                 "--no-mirror",
                 "--no-mirror-names",
                 "--split",
+                "--voc-origin",
                 "--output",
                 "--rank",
                 "--seed",
@@ -109,6 +116,7 @@ def test_flags_are_frozen() -> None:
                 "--protocol",
                 "--sheet",
                 "--side",
+                "--voc-origin",
                 "--split",
                 "--table",
                 "--threads",
@@ -125,6 +133,7 @@ def test_flags_are_frozen() -> None:
                 "--device",
                 "--model",
                 "--out",
+                "--voc-origin",
                 "--split",
                 "--task",
                 "--threads",
@@ -216,7 +225,9 @@ def test_cascades_print_and_draw_what_they_found(
     flags = ["--cascade", cascade, "--tiles", tiles, "--draw", tmp_path, *text]
     code, lines, stderr = run(capsys, "run", picture, *flags, *short)
     assert (code, stderr) == (0, "")
-    assert set(lines[0]) == {"image", "cascade", "result", "model", "timings_ms"}
+    assert set(lines[0]) == {"image", "cascade", "result", "model", "timings_ms", "drawn"} | (
+        {"text_input"} if text else set()
+    )
     assert lines[0]["result"]["objects"]["image_size"] == [120, 80]
     assert [path.name for path in tmp_path.iterdir()] == [f"shapes.{cascade}.png"]
 

@@ -252,7 +252,7 @@ def test_animated_pictures_are_refused() -> None:
     frames = [noise(16, 16, seed) for seed in range(3)]
     for fmt in ("GIF", "WEBP", "PNG", "TIFF"):
         data = encoded(frames[0], fmt, save_all=True, append_images=frames[1:])
-        with pytest.raises(ImageError, match=r"animated or has several pages.*save the one"):
+        with pytest.raises(ImageError, match=r"animated or has several pages.*--pages all"):
             open_image(data)
 
 

@@ -11,6 +11,7 @@ model.run("form.png", prompt="<DocVQA>What is the total?")  # a checkpoint's own
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -255,8 +256,10 @@ class Florence2:
             generation=generation,
         )
         if (cut := parse_tiles(tiles)) is not None:
-            return answer_tiled(self.engine, request, cut).result
-        return self.engine.submit(request).result().result
+            found = answer_tiled(self.engine, request, cut).result
+        else:
+            found = self.engine.submit(request).result().result
+        return found if isinstance(image, EncodedImage) else replace(found, picture=image)
 
     def run_many(
         self,
@@ -267,8 +270,17 @@ class Florence2:
         tiles: Tiles | str | None = None,
     ) -> Iterator[Result | Florence2Error]:
         """Ask many questions; yields a result for each, in order, see `answer_many`."""
-        for answer in self.answer_many(requests, generation, batch_size, tiles=tiles):
-            yield answer.result if isinstance(answer, Answer) else answer
+        paths: deque[str | Path | None] = deque()
+
+        def noted() -> Iterator[Request]:
+            for request in requests:
+                # A picture in memory is its owner's to keep, not that of a thousand results.
+                paths.append(request.image if isinstance(request.image, str | Path) else None)
+                yield request
+
+        for answer in self.answer_many(noted(), generation, batch_size, tiles=tiles):
+            path = paths.popleft()
+            yield replace(answer.result, picture=path) if isinstance(answer, Answer) else answer
 
     def answer_many(
         self,
@@ -353,7 +365,7 @@ class Florence2:
         found = self.run(
             image, task, words, min_score=min_score, min_presence=min_presence, tiles=tiles
         )
-        return as_boxes(found)
+        return replace(as_boxes(found), picture=found.picture)
 
     def ground(
         self,

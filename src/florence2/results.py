@@ -7,11 +7,14 @@ hold nothing but JSON.
 """
 
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from importlib import import_module
+from io import BytesIO
 from numbers import Number
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,7 +37,30 @@ class Absent(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+class Row(TypedDict):
+    """An object of a result as plain values.
+
+    Attributes:
+        label: name, phrase or text; empty where the task gives none.
+        score: in [0, 1], `None` where unknown.
+        x_min, y_min, x_max, y_max: pixels, the box around it; `None` of a text without a place.
+        outline: corners or outlines, lists of `[x, y]` in pixels; `None` of boxes and texts.
+    """
+
+    label: str
+    score: float | None
+    x_min: float | None
+    y_min: float | None
+    x_max: float | None
+    y_max: float | None
+    outline: list[list[list[float]]] | None
+
+
+MAX_SHOWN = 5
+"""So many objects are told in the `repr` of a result."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class _Answered(ABC):
     """What every result knows.
 
@@ -48,6 +74,8 @@ class _Answered(ABC):
             it is not what the model wrote by itself.
         first_answer: what the model wrote by itself, where `repaired`; of results that were merged
             from several answers it is not kept.
+        picture: what was asked about, for `draw`: of `Florence2.run` as it was given, of many
+            answers only a path. It is not stored by `to_dict`.
     """
 
     kind: ClassVar[str]
@@ -59,6 +87,7 @@ class _Answered(ABC):
     malformed: int = 0
     repaired: bool = False
     first_answer: str | None = None
+    picture: Any = None
 
     def __post_init__(self) -> None:
         self._set("image_size", check_image_size(self.image_size))
@@ -124,6 +153,73 @@ class _Answered(ABC):
     def _content(self) -> dict[str, Any]:
         """Return the fields that only this type has, as JSON."""
 
+    # -- for people -----------------------------------------------------------------------
+
+    @abstractmethod
+    def to_rows(self) -> list[Row]:
+        """One row an object, in the order of the answer, as pandas takes them.
+
+        `pandas.DataFrame(result.to_rows())` has the columns of `Row`.
+        """
+
+    def __repr__(self) -> str:
+        width, height = self.image_size
+        rows = self.to_rows()
+        shown = [_row_words(row) for row in rows[:MAX_SHOWN]]
+        if len(rows) > MAX_SHOWN:
+            shown.append(f"and {len(rows) - MAX_SHOWN:,} more")
+        return f"{type(self).__name__}({'; '.join(shown) or 'nothing'}; {width} x {height} pixels)"
+
+    def draw(self, image: Any = None) -> Any:
+        """Draw the result on its picture; see `florence2.drawing.draw`.
+
+        Args:
+            image: the picture, in any form that can be asked about; `picture` if not given.
+
+        Returns:
+            A new Pillow picture.
+
+        Raises:
+            DataError: no picture is given, and none is known.
+        """
+        image = self.picture if image is None else image
+        if image is None:
+            raise DataError(
+                "the picture of this result is not known; give it, as in result.draw('a.jpg')"
+            )
+        # Drawing stands above: a result only opens its door, when somebody asks.
+        return import_module("florence2.drawing").draw(image, self)
+
+    def show(self, image: Any = None) -> None:
+        """Draw the result, and show it with the viewer of this machine."""
+        self.draw(image).show()
+
+    def to_supervision(self, class_names: Sequence[str]) -> Any:
+        """`sv.Detections` of the library supervision; see `answers.peers.to_supervision`."""
+        return import_module("florence2.answers.peers").to_supervision(self, class_names)
+
+    def _repr_png_(self) -> bytes | None:
+        """The drawn result, where a notebook shows it and the picture is known."""
+        if self.picture is None:
+            return None
+        data = BytesIO()
+        self.draw().save(data, "PNG")
+        return data.getvalue()
+
+    def _repr_html_(self) -> str:
+        """The drawn result, where its picture is known, and a table."""
+        drawn = self._repr_png_()
+        picture = ""
+        if drawn is not None:
+            encoded = b64encode(drawn).decode("ascii")
+            picture = f'<img style="max-width: 100%" src="data:image/png;base64,{encoded}"/>'
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row_cells(row)) + "</tr>"
+            for row in self.to_rows()
+        )
+        head = "<tr><th>what</th><th>where</th><th>how sure</th></tr>"
+        return f"{picture}<table>{head}{rows}</table>" if rows else f"{picture}<p>nothing found</p>"
+
 
 PieceKind = Literal["words", "point", "box", "points", "tokens"]
 
@@ -155,7 +251,7 @@ class Piece:
         return self.start + len(self.text)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Text(_Answered):
     """A text, with the places that it names.
 
@@ -201,6 +297,11 @@ class Text(_Answered):
         xyxy = [(*piece.points[0], *piece.points[1]) for piece in pieces]
         return Boxes(_array(xyxy, 4), **_piece_columns(pieces), image_size=self.image_size)
 
+    def to_rows(self) -> list[Row]:
+        """The words, and the places that they name."""
+        rows = [_row(self.text, self.score)] if self.text else []
+        return [*rows, *self.boxes.to_rows(), *self.points.to_rows()]
+
     def _content(self) -> dict[str, Any]:
         return {
             "text": self.text,
@@ -245,7 +346,7 @@ def _array(rows: Sequence[Sequence[float]], width: int) -> Array:
     return np.array(rows, dtype=np.float64).reshape(-1, width)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class _Objects(_Answered):
     """What results made of objects share beside `labels` and `scores`, which each declares.
 
@@ -258,6 +359,20 @@ class _Objects(_Answered):
 
     location_scores: Scores | None = None
     label_scores: Scores | None = None
+
+    def to_rows(self) -> list[Row]:
+        """One row an object, in the order of the answer."""
+        boxes = as_boxes(cast(Result, self)).xyxy.tolist()
+        columns = filled_columns(self)
+        shapes = self._outlines()
+        return [
+            _row(*each)
+            for each in zip(columns["labels"], columns["scores"], boxes, shapes, strict=True)
+        ]
+
+    def _outlines(self) -> Sequence[Sequence[Array] | None]:
+        """For each object its corners or the parts of its outline, where it has such."""
+        return (None,) * len(columns_of(self)["labels"])
 
     def select(self, rows: Sequence[int]) -> Self:
         """The objects of these rows, in this order, with all that belongs to them."""
@@ -293,7 +408,7 @@ class _Objects(_Answered):
         return {name: None if values is None else list(values) for name, values in columns.items()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Boxes(_Objects):
     """Labelled boxes; labels are empty where the task gives none.
 
@@ -356,7 +471,7 @@ class Boxes(_Objects):
         return cls(**given, absent=absent)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Points(_Objects):
     """Labelled points, as an answer to a prompt of a checkpoint's own may name them.
 
@@ -382,7 +497,7 @@ class Points(_Objects):
         return {"xy": self.xy.tolist(), **self._column_lists()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Quads(_Objects):
     """Texts with the four corners around each, in the order the model wrote them.
 
@@ -404,11 +519,14 @@ class Quads(_Objects):
         self._set("quads", _frozen(self.quads, (4, 2), "quads"))
         self._check_columns(len(self.quads))
 
+    def _outlines(self) -> Sequence[Sequence[Array]]:
+        return [(quad,) for quad in self.quads]
+
     def _content(self) -> dict[str, Any]:
         return {"quads": self.quads.tolist(), **self._column_lists()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Polygons(_Objects):
     """Instances, each made of one or more polygons.
 
@@ -440,12 +558,15 @@ class Polygons(_Objects):
         self._set("polygons", instances)
         self._check_columns(len(instances))
 
+    def _outlines(self) -> Sequence[Sequence[Array]]:
+        return self.polygons
+
     def _content(self) -> dict[str, Any]:
         polygons = [[part.tolist() for part in instance] for instance in self.polygons]
         return {"polygons": polygons, **self._column_lists()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mixed(_Answered):
     """Boxes and polygons side by side, as open-vocabulary detection may answer.
 
@@ -487,6 +608,10 @@ class Mixed(_Answered):
         warn_moved("Mixed.without(...)", "Mixed.drop_absent(...)")
         return self.drop_absent(absent)
 
+    def to_rows(self) -> list[Row]:
+        """The boxes, then the outlines."""
+        return [*self.boxes.to_rows(), *self.polygons.to_rows()]
+
     def _content(self) -> dict[str, Any]:
         return {"boxes": self.boxes._content(), "polygons": self.polygons._content()}
 
@@ -521,6 +646,40 @@ def from_dict(data: Mapping[str, Any]) -> Result:
     if kind not in types:
         raise DataError(f"result type {kind!r} is unknown; choose one of {', '.join(types)}")
     return types[kind].from_dict(data)
+
+
+def _row(
+    label: str,
+    score: float | None,
+    box: Sequence[float] | None = None,
+    outline: Sequence[Array] | None = None,
+) -> Row:
+    x_min, y_min, x_max, y_max = box if box is not None else (None,) * 4
+    return {
+        "label": label,
+        "score": score,
+        "x_min": x_min,
+        "y_min": y_min,
+        "x_max": x_max,
+        "y_max": y_max,
+        "outline": None if outline is None else [part.tolist() for part in outline],
+    }
+
+
+def row_cells(row: Row) -> tuple[str, str, str]:
+    """What, where in whole pixels, and how sure, in words."""
+    where = ""
+    if row["x_min"] is not None:
+        sides = (row["x_min"], row["y_min"], row["x_max"], row["y_max"])
+        where = "{:.0f},{:.0f} to {:.0f},{:.0f}".format(*sides)
+    return row["label"], where, "" if row["score"] is None else f"{row['score']:.2f}"
+
+
+def _row_words(row: Row) -> str:
+    label, where, score = row_cells(row)
+    told = [repr(label)] if label else []
+    told += [f"at {where}"] if where else []
+    return " ".join([*told, *([f"({score})"] if score else [])])
 
 
 def as_boxes(result: Result) -> Boxes:

@@ -40,7 +40,7 @@ def renamed(folder: Path, picture: Path) -> None:
 
 
 def unread(folder: Path, picture: Path) -> None:
-    picture.rename(picture.with_name("phone_one.heic"))
+    picture.rename(picture.with_name("phone_one.jxl"))
 
 
 def labels_of(folder: Path, picture: Path) -> list[Path]:
@@ -120,7 +120,7 @@ def test_no_picture_is_lost_in_silence(tmp_path: Path, layout: Layout, damage, m
     on_disk = [
         file
         for file in tmp_path.rglob("*")
-        if file.suffix in (".png", ".heic") and file not in masks
+        if file.suffix in (".png", ".jxl") and file not in masks
     ]
     words = "\n".join(case for cases in dataset.report.cases.values() for case in cases)
     told = sum(dataset.report.counts.values())

@@ -98,15 +98,15 @@ def test_all_suffixes_of_pillow_are_read(tmp_path: Path, suffix: str) -> None:
 
 def test_what_has_no_picture_or_is_not_read_is_told(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png")
-    write_picture(tmp_path / "b.heic", "JPEG")
+    write_picture(tmp_path / "b.jxl", "JPEG")
     for name in "abc":
         write(tmp_path / f"{name}.txt", "a cat")
     write(tmp_path / "README.txt", "captions of cats")
     records, report = read(tmp_path)
     assert len(records) == 1
     assert report.counts == {Problem.KIND: 1, Problem.NO_PICTURE: 2}
-    assert report.cases[Problem.KIND] == ["b.heic: HEIC is not read; save it as JPEG or PNG"]
-    assert report.cases[Problem.NO_PICTURE][0] == "b.txt: no picture; b.heic is not read"
+    assert report.cases[Problem.KIND] == ["b.jxl: JXL is not read; save it as JPEG or PNG"]
+    assert report.cases[Problem.NO_PICTURE][0] == "b.txt: no picture; b.jxl is not read"
 
 
 def test_labels_of_yolo_without_a_picture_are_told(tmp_path: Path) -> None:
@@ -162,12 +162,12 @@ def test_a_dataset_without_a_record_is_refused_with_what_lies_there(tmp_path: Pa
 
 
 def test_a_row_that_names_a_picture_of_a_phone_is_told_once(tmp_path: Path) -> None:
-    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "a.jxl").write_bytes(b"\0\0\0\x18ftypjxl")
     write_picture(tmp_path / "b.png")
-    text = coco(("a", "b")).replace("a.png", "a.heic")
+    text = coco(("a", "b")).replace("a.png", "a.jxl")
     records, report = read(write(tmp_path / "a.json", text).parent)
     assert (len(records), report.counts) == (1, {Problem.PICTURE: 1})
-    assert "HEIC is not read; save it as JPEG or PNG" in report.cases[Problem.PICTURE][0]
+    assert "JXL is not read; save it as JPEG or PNG" in report.cases[Problem.PICTURE][0]
 
 
 def test_pictures_that_come_later_are_found(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Threads, batches and caches change no answer; places are freed; nobody waits for ever."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from torch import Tensor
 from florence2 import EngineError, EngineLimits, Florence2, GenerationOptions, Request, TaskError
 from florence2.checkpoints.loading import load_checkpoint
 from florence2.engine import Answer, Engine
+from florence2.engine.jobs import Job
 from florence2.generation.batch import generate
 from florence2.model.florence2 import Florence2Model
 from florence2.processing.processor import Processor
@@ -38,6 +40,47 @@ def submit(
     engine: Engine, image: object, task: Task, options: GenerationOptions
 ) -> "Future[Answer]":
     return engine.submit(Request(image, task, generation=options))  # type: ignore[arg-type]
+
+
+def test_answers_leave_no_circles_that_wait_for_the_garbage_collector(model: Florence2) -> None:
+    """What was computed for a picture would stay with each, for thousands of pictures."""
+
+    def ask() -> None:
+        requests = [Request(each, Task.CAPTION, generation=GREEDY) for each in pictures(6)]
+        phrase = Request(pictures(1)[0], Task.OPEN_VOCABULARY_DETECTION, "a cat", min_presence=0.5)
+        for answer in model.run_many([*requests, phrase]):
+            assert not isinstance(answer, Exception)
+
+    ask()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        ask()
+        gc.collect()
+        circles = {type(each).__name__ for each in gc.garbage} & {"Job", "Future", "EncodedImage"}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not circles
+
+
+def test_presence_is_asked_once_beside_other_answers(model: Florence2, monkeypatch) -> None:
+    """A batch keeps an answer for a step after its end: it was handed over a second time."""
+    verified = []
+    verify = Engine._verify
+
+    def counted(engine: Engine, job: Job, *rest: object) -> None:
+        verified.append(job.number)
+        verify(engine, job, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Engine, "_verify", counted)
+    others = [Request(each, Task.CAPTION, generation=GREEDY) for each in pictures(6)]
+    asked = Request(pictures(1)[0], Task.OPEN_VOCABULARY_DETECTION, "a cat", min_presence=0.5)
+    answers = list(model.run_many([*others, asked]))
+    assert not any(isinstance(each, Exception) for each in answers)
+    assert len(verified) == 1
 
 
 class Counting(Florence2Model):

@@ -51,6 +51,9 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--beams": {"type": int, "metavar": "N", "help": "beams of the search (published default 3)"},
 }
 
+# Which model, and how it computes and answers.
+MODEL_FLAGS = tuple(flag for flag in FLAGS if flag != "--voc-origin")
+
 
 def add_flag(parser: argparse.ArgumentParser, flag: str, **changed: Any) -> None:
     """Add a shared flag, with what is other for one command."""

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from florence2.data.survey import PictureFacts
 
 SHOWN = 12  # pictures of a sheet
-TILE_HEIGHT = 260
 SEED = 0
 COMMON_NAMES = 12  # that are told
 FOLDERS = ("voc", "yolo")  # written as folders; the others as files, with these ends
@@ -243,18 +242,14 @@ def look(records: "Mapping[str, list[Record]]", summary: Summary) -> "dict[str, 
 
 def draw_sheet(records: "Sequence[Record]", path: Path) -> None:
     """Draw the labels of some pictures, drawn at random but always the same ones."""
-    from PIL import Image
-
     from florence2.drawing import draw
-    from florence2.drawing.contact_sheet import contact_sheet
+    from florence2.drawing.contact_sheet import contact_sheet, sheet_tile
     from florence2.errors import writing
 
     chosen = random.Random(SEED).sample(range(len(records)), min(SHOWN, len(records)))
     tiles = []
     for row in sorted(chosen):
-        drawn = draw(records[row].image, records[row].result)
-        width = max(1, round(drawn.width * TILE_HEIGHT / drawn.height))
-        tiles.append(drawn.resize((min(width, 1200), TILE_HEIGHT), Image.Resampling.LANCZOS))
+        tiles.append(sheet_tile(draw(records[row].image, records[row].result)))
     with writing(path):
         contact_sheet(tiles).save(path)
 

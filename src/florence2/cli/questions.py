@@ -2,12 +2,13 @@
 
 import argparse
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from florence2.errors import DataError, Florence2Error, TaskError
 from florence2.pipelines.tiling.grid import Tiles
@@ -16,6 +17,7 @@ from florence2.tasks import Task, parse_optional, task_name, without_placeholder
 if TYPE_CHECKING:
     from florence2.answers.calibration import Calibration
     from florence2.api import Florence2
+    from florence2.data.sources import NamedPicture
     from florence2.engine import Answer, EncodedImage, Request
     from florence2.generation.options import GenerationOptions
     from florence2.pipelines.cascades import CascadeResult
@@ -38,12 +40,21 @@ CASCADES = {
 
 @dataclass(frozen=True)
 class OutputLine:
-    """What is printed of an answer, and what is drawn of it; or why there is none."""
+    """What is printed of an answer, and what is drawn of it; or why there is none.
+
+    Attributes:
+        content: the JSON object.
+        picture: that was asked about.
+        found: the result.
+        drawn: what is drawn of it.
+        error: why there is no answer.
+    """
 
     content: dict[str, Any]
+    picture: "NamedPicture"
+    found: "Result | CascadeResult | None" = None
     drawn: "Result | None" = None
     error: Florence2Error | None = None
-    image: str = ""  # as it was given
 
 
 @dataclass(frozen=True)
@@ -86,9 +97,18 @@ class TaskJob:
     def name(self) -> str:
         return task_name(self.task)
 
-    def count(self, images: Sequence[str]) -> int:
-        """Lines that `lines` will yield."""
-        return len(images) * max(1, len(self.regions))
+    @property
+    def lines_each(self) -> int:
+        """Lines that `lines` yields for a picture."""
+        return max(1, len(self.regions))
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What is asked of each picture, as lines tell it."""
+        asked = {} if self.task is None else {"task": self.task.token}
+        if self.text:
+            asked["text_input"] = self.text
+        return asked if self.prompt is None else asked | {"prompt": self.prompt}
 
     def check_calibration(self, calibration: "Calibration") -> None:
         if self.task is None:
@@ -96,20 +116,44 @@ class TaskJob:
         calibration.check_task(self.task)
 
     def lines(
-        self, model: "Florence2", images: Sequence[str], options: "GenerationOptions"
+        self,
+        model: "Florence2",
+        pictures: "Iterable[NamedPicture]",
+        options: "GenerationOptions",
     ) -> Iterator[OutputLine]:
         """A line for each picture and region, in order."""
         if len(self.regions) < 2:
-            region = self.regions[0] if self.regions else None
-            requests = (self._request(image, region, options) for image in images)
-            answers = model.answer_many(requests, tiles=self.tiles)
-            for image, answer in zip(images, answers, strict=True):
-                yield self._line(model, image, region, answer)
+            yield from self._one_each(model, pictures, options)
             return
-        for image in images:
-            of_regions = self._ask_regions(model, image, options)
+        for picture in pictures:
+            of_regions = self._ask_regions(model, picture, options)
             for region, answer in zip(self.regions, of_regions, strict=True):
-                yield self._line(model, image, region, answer)
+                yield self._line(model, picture, region, answer)
+
+    def _one_each(
+        self,
+        model: "Florence2",
+        pictures: "Iterable[NamedPicture]",
+        options: "GenerationOptions",
+    ) -> Iterator[OutputLine]:
+        """Ask side by side; pictures that could not be had keep their place among the answers."""
+        region = self.regions[0] if self.regions else None
+        on_their_way: deque[NamedPicture] = deque()
+
+        def requests() -> "Iterator[Request]":
+            for picture in pictures:
+                on_their_way.append(picture)
+                if picture.image is not None:
+                    yield self._request(picture.image, region, options)
+
+        def failed() -> Iterator[OutputLine]:
+            while on_their_way and (error := on_their_way[0].error) is not None:
+                yield self._line(model, on_their_way.popleft(), region, error)
+
+        for answer in model.answer_many(requests(), tiles=self.tiles):
+            yield from failed()
+            yield self._line(model, on_their_way.popleft(), region, answer)
+        yield from failed()
 
     def _request(
         self,
@@ -131,16 +175,19 @@ class TaskJob:
         )
 
     def _ask_regions(
-        self, model: "Florence2", image: str, options: "GenerationOptions"
+        self, model: "Florence2", picture: "NamedPicture", options: "GenerationOptions"
     ) -> "Iterable[Answer | Florence2Error]":
         """Answer for many regions of a picture, which is read and, without tiles, encoded once."""
         from florence2.processing.images import open_image
 
-        look: Callable[[str], ImageSource | EncodedImage] = (
+        look: Callable[[ImageSource], ImageSource | EncodedImage] = (
             model.encode_image if self.tiles is None else open_image
         )
+        if picture.image is None:
+            assert picture.error is not None, "a picture or an error"
+            return [picture.error] * len(self.regions)
         try:
-            seen = look(image)
+            seen = look(picture.image)
         except Florence2Error as error:
             return [error] * len(self.regions)
         requests = (self._request(seen, region, options) for region in self.regions)
@@ -149,23 +196,19 @@ class TaskJob:
     def _line(
         self,
         model: "Florence2",
-        image: str,
+        picture: "NamedPicture",
         region: Region | None,
         answer: "Answer | Florence2Error",
     ) -> OutputLine:
-        asked: dict[str, Any] = {**written_name(image)}
-        if self.task is not None:
-            asked["task"] = self.task.token
-        if self.prompt is not None:
-            asked["prompt"] = self.prompt
+        asked: dict[str, Any] = {**written_name(picture.name), **self.asked}
         if region is not None:
             asked["region"] = list(region)
         if isinstance(answer, Florence2Error):
-            return _failed(asked, answer)
+            return _failed(asked, picture, answer)
         content = answer.result.to_dict()
         common = {key: content.pop(key) for key in COMMON}
         line = asked | {"result": content} | common | _provenance(model, answer.timings_ms)
-        return OutputLine(line, answer.result, image=image)
+        return OutputLine(line, picture, answer.result, answer.result)
 
 
 @dataclass(frozen=True)
@@ -176,39 +219,48 @@ class CascadeJob:
     classes: Sequence[str]
     tiles: Tiles | None
     min_score: float
+    lines_each: ClassVar[int] = 1
+    regions: ClassVar[Sequence[Region]] = ()
 
-    def count(self, images: Sequence[str]) -> int:
-        """Lines that `lines` will yield."""
-        return len(images)
+    @property
+    def asked(self) -> dict[str, str]:
+        """What is asked of each picture, as lines tell it."""
+        asked = {"cascade": self.name}
+        return asked | {"text_input": ", ".join(self.classes)} if self.classes else asked
 
     def check_calibration(self, calibration: "Calibration") -> None:
         """Any will do: those of the tasks that are asked are used."""
 
     def lines(
-        self, model: "Florence2", images: Sequence[str], options: "GenerationOptions"
+        self,
+        model: "Florence2",
+        pictures: "Iterable[NamedPicture]",
+        options: "GenerationOptions",
     ) -> Iterator[OutputLine]:
         """A line for each picture, in order."""
-        for image in images:
-            asked = {**written_name(image), "cascade": self.name}
+        for picture in pictures:
+            asked = {**written_name(picture.name), **self.asked}
             try:
-                yield self._line(model, image, asked, options)
+                yield self._line(model, picture, asked, options)
             except Florence2Error as error:
-                yield _failed(asked, error)
+                yield _failed(asked, picture, error)
 
     def _line(
         self,
         model: "Florence2",
-        image: str,
+        picture: "NamedPicture",
         asked: dict[str, str],
         options: "GenerationOptions",
     ) -> OutputLine:
         from florence2.engine import StageTimer
 
+        if picture.error is not None:
+            raise picture.error
         timer = StageTimer()
-        found = self._ask(options)(model.engine, image)
+        found = self._ask(options)(model.engine, picture.image)
         timer.lap("cascade")
         line = asked | {"result": found.to_dict()} | _provenance(model, timer.milliseconds)
-        return OutputLine(line, _with_descriptions(found), image=image)
+        return OutputLine(line, picture, found, _with_descriptions(found))
 
     def _ask(self, options: "GenerationOptions") -> "Callable[..., CascadeResult]":
         from florence2.pipelines import cascades
@@ -224,8 +276,8 @@ class CascadeJob:
         return partial(cascades.ocr_layout, **how)  # type: ignore[arg-type]
 
 
-def _failed(asked: dict[str, Any], error: Florence2Error) -> OutputLine:
-    return OutputLine(asked | {"error": str(error)}, error=error)
+def _failed(asked: dict[str, Any], picture: "NamedPicture", error: Florence2Error) -> OutputLine:
+    return OutputLine(asked | {"error": str(error)}, picture, error=error)
 
 
 def written_name(name: str) -> dict[str, str]:

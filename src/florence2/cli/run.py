@@ -1,11 +1,15 @@
 """Ask one question, or a chain of them, about each of the pictures.
 
-Prints one JSON object for each picture, and each region of it, on stdout: image, task or cascade,
-prompt and region where there are such, result, answer, finish_reason, malformed, repaired,
-first_answer, model, timings_ms (a cascade has answer to first_answer inside its result); for what
-cannot be answered what was asked and error.
+Prints a table on a terminal. Piped, or with --json, one JSON object for each picture, and each
+region of it: image, task or cascade, text_input, prompt and region where there are such, result,
+answer, finish_reason, malformed, repaired, first_answer, model, timings_ms (a cascade has answer to
+first_answer inside its result), drawn with --draw; for what cannot be answered what was asked and
+error.
 
   florence2 run street.jpg --task od --draw out/
+  florence2 run photos/ --task caption --output answers.jsonl   # again: goes on where it stopped
+  florence2 run scan.tif --task ocr --pages all
+  cat street.jpg | florence2 run - --task od
   florence2 run *.png --task ocr > answers.jsonl
   florence2 run street.jpg --task caption_to_phrase_grounding --text "a red car"
   florence2 run form.png --prompt "<DocVQA>What is the total?" --model runs/mine/model
@@ -21,22 +25,27 @@ import argparse
 import gc
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import count
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from florence2.cli.common import FLAGS, add_flag
-from florence2.cli.edge import json_line
-from florence2.cli.questions import CASCADES, parse_question
-from florence2.errors import ConfigError
+from florence2.cli.answers_file import AnswersFile, check_output
+from florence2.cli.common import MODEL_FLAGS, add_flag
+from florence2.cli.edge import json_line, readable
+from florence2.cli.picture_files import Drawings, SavedTexts, Sheet
+from florence2.cli.questions import CASCADES, CascadeJob, TaskJob, parse_question, written_name
+from florence2.cli.table import Table
+from florence2.errors import ConfigError, Florence2Error
 from florence2.tasks import Task
 
 if TYPE_CHECKING:
     from florence2.api import Florence2
+    from florence2.cli.questions import OutputLine
+    from florence2.data.sources import NamedPicture, Pages
     from florence2.generation.options import GenerationOptions
-    from florence2.results import Result
 
+FEW = 3  # pictures that are asked about without a progress bar
 
 # The word on the command line, and the value of `GenerationOptions.grammar`.
 GRAMMARS: dict[str, bool | str] = {"repair": "repair", "always": True, "never": False}
@@ -44,7 +53,13 @@ GRAMMARS: dict[str, bool | str] = {"repair": "repair", "always": True, "never": 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(task.name.lower() for task in Task)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="pictures, folders, patterns, lists (names.txt or @names), archives (.tar, .zip,"
+        " .parquet), - for standard input, or https addresses with --allow-download",
+    )
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--task", help=f"what to ask: {names}")
     chains = "; ".join(f"{name}: {what}" for name, what in CASCADES.items())
@@ -72,10 +87,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="large pictures in full detail: auto, columns and rows as 4x3, or off (default)",
     )
-    for flag in FLAGS:
-        if flag != "--voc-origin":  # it reads no dataset
-            add_flag(parser, flag)
+    for flag in MODEL_FLAGS:
+        add_flag(parser, flag)
+    parser.add_argument(
+        "--pages",
+        metavar="P",
+        help="of files with several pages or frames: all, or numbers from 1 as in 1,3-5",
+    )
+    parser.add_argument(
+        "--allow-download",
+        action="store_true",
+        help="fetch https addresses, of public hosts, up to 64 MiB and 30 seconds each",
+    )
     parser.add_argument("--draw", metavar="DIR", type=Path, help="write annotated pictures here")
+    parser.add_argument(
+        "--sheet", metavar="PNG", type=Path, help="put the first drawn answers on one page"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="write the JSON lines here; what a stopped run wrote there is not asked again",
+    )
+    parser.add_argument(
+        "--save-txt",
+        action="store_true",
+        help="write a.txt beside a.png; pictures that have one are left out",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON lines on a terminal too")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer in tokens")
     parser.add_argument(
         "--min-score", type=float, default=0.0, metavar="P", help="leave out objects below (0 to 1)"
@@ -105,30 +144,143 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
+    from florence2.data.downloads import Downloads
+    from florence2.data.sources import Pages, open_pictures
 
     question = parse_question(arguments)
+    pages = None if arguments.pages is None else Pages.parse(arguments.pages)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
+    sheet = None if arguments.sheet is None else Sheet(arguments.sheet)
+    texts = SavedTexts() if arguments.save_txt else None
+    if arguments.images.count("-") > 1:
+        raise ConfigError("standard input (-) can be read once; give - once")
+    if arguments.output is not None:
+        check_output(arguments.output)
     model = load(arguments)
     for calibration in model.engine.calibrations.values():
         question.check_calibration(calibration)
     options = generation_options(model.generation, arguments)
-    failures, total = 0, question.count(arguments.images)
-    hidden = True if total < 2 or arguments.quiet else None  # None: shown on terminals only
-    with tqdm(total=total, unit=" questions", disable=hidden, leave=False) as bar:
-        for line in question.lines(model, arguments.images, options):
-            if line.error is not None:
-                failures += 1
-                bar.write(f"florence2: {line.error}", file=sys.stderr)
-            elif drawings is not None and line.drawn is not None:
-                drawings.write(line.image, question.name, line.drawn)
+    with ExitStack() as stack:
+        answers = None
+        if arguments.output is not None:
+            answers = AnswersFile(arguments.output, question.asked | {"model": model.name})
+            stack.enter_context(answers)
+            if drawings is not None:
+                drawings.keep_old = answers.num_kept > 0
+        table = None if arguments.json or not sys.stdout.isatty() else Table()
+        prints = arguments.json or answers is None
+        run = Run(question, answers, drawings, sheet, texts, table, prints)
+        pictures = open_pictures(
+            arguments.images,
+            pages=pages,
+            downloads=Downloads() if arguments.allow_download else None,
+            skip=run.is_done,
+        )
+        return run.ask(model, pictures, options, count_names(arguments, pages))
+
+
+def count_names(arguments: argparse.Namespace, pages: "Pages | None") -> int | None:
+    """How many pictures there will be, for the progress; `None` where nobody will see it."""
+    from florence2.data.sources import count_pictures
+
+    if arguments.quiet or not sys.stderr.isatty():
+        return None
+    return count_pictures(arguments.images, pages=pages)
+
+
+@dataclass
+class Run:
+    """Where the answers of a run go.
+
+    Attributes:
+        prints: whether JSON lines go to standard output.
+    """
+
+    question: TaskJob | CascadeJob
+    answers: AnswersFile | None
+    drawings: Drawings | None
+    sheet: Sheet | None
+    texts: SavedTexts | None
+    table: Table | None
+    prints: bool
+    num_lines: int = 0
+    num_failed: int = 0
+    num_done_before: int = 0
+
+    def is_done(self, name: str) -> bool:
+        """Whether a picture was answered by an earlier run."""
+        done = self.texts is not None and self.texts.stands(name)
+        if self.answers is not None:
+            done = done or self.answers.holds(written_name(name), self.question.regions)
+        self.num_done_before += done
+        return done
+
+    def ask(
+        self,
+        model: "Florence2",
+        pictures: "Iterator[NamedPicture]",
+        options: "GenerationOptions",
+        num_pictures: int | None,
+    ) -> int:
+        """Ask about all pictures; returns the exit code."""
+        from tqdm import tqdm
+
+        total = None if num_pictures is None else num_pictures * self.question.lines_each
+        hidden = num_pictures is None or num_pictures <= FEW
+        with tqdm(total=total, unit=" pictures", disable=hidden, leave=False, smoothing=0.1) as bar:
+            for line in self.question.lines(model, pictures, options):
+                self.num_lines += 1
+                problem = line.error or self._keep(line, bar)
+                if problem is not None:
+                    self.num_failed += 1
+                    bar.write(f"florence2: {problem}", file=sys.stderr)
+                    if line.error is not None:
+                        self._write(line, bar)
+                bar.n = self.num_lines + self.num_done_before * self.question.lines_each
+                bar.update(0)
+        return self._told()
+
+    def _keep(self, line: "OutputLine", bar: Any) -> Florence2Error | None:
+        """Write an answer wherever it goes; returns why a text beside its picture could not be."""
+        drawn = None
+        if (self.drawings or self.sheet) and line.drawn is not None:
+            image = line.drawn.draw(line.picture.image)
+            if self.sheet is not None:
+                self.sheet.add(image)
+            if self.drawings is not None:
+                drawn = self.drawings.write(line.picture.name, self.question.name, image)
+                line.content["drawn"] = str(drawn)
+        self._write(line, bar)
+        if self.table is not None and line.found is not None:
+            seconds = sum(line.content["timings_ms"].values()) / 1000
+            with bar.external_write_mode(sys.stdout):
+                for words in self.table.lines(line.picture.name, line.found, seconds):
+                    print(words)
+                if drawn is not None:
+                    print(self.table.note(f"drawn in {drawn}"))
+                sys.stdout.flush()
+        if self.texts is not None and line.found is not None:
+            return self.texts.write(line.picture, line.found)
+        return None
+
+    def _write(self, line: "OutputLine", bar: Any) -> None:
+        if self.answers is not None:
+            self.answers.write(line.content)
+        if self.prints and self.table is None:
             with bar.external_write_mode(sys.stdout):
                 print(json_line(line.content), flush=True)
-            bar.update()
-    if failures:
-        answered = f"{total - failures} of {total} questions answered"
-        print(f"florence2: {answered}, {failures} not: see above", file=sys.stderr)
-    return 2 if failures else 0
+
+    def _told(self) -> int:
+        if self.sheet is not None and self.sheet.save() and self.table is not None:
+            print(f"the answers on one page: {readable(str(self.sheet.path))}")
+        if self.num_done_before:
+            where = "answered before" if self.answers is not None else "with a text beside them"
+            print(f"florence2: {self.num_done_before:,} pictures {where} left out", file=sys.stderr)
+        if not self.num_failed:
+            return 0
+        answered = f"{self.num_lines - self.num_failed} of {self.num_lines} questions answered"
+        print(f"florence2: {answered}, {self.num_failed} not: see above", file=sys.stderr)
+        return 2
 
 
 def load(arguments: argparse.Namespace) -> "Florence2":
@@ -165,39 +317,3 @@ def generation_options(
         "no_repeat_ngram_size": 0 if arguments.end_loops else None,
     }
     return replace(defaults, **{key: value for key, value in given.items() if value is not None})
-
-
-class Drawings:
-    """Annotated pictures in one folder, `NAME.QUESTION.png`; those of one name do not collide."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.written: set[Path] = set()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"folder {str(folder)!r} cannot be made ({error.strerror}); name another one"
-            ) from None
-
-    def write(self, name: str, asked: str, result: "Result") -> None:
-        """Draw the result on the picture file `name` and save it."""
-        from florence2.drawing import draw
-        from florence2.processing.images import open_image
-
-        stem = f"{Path(name).stem}.{asked}"
-        targets = (self.folder / f"{stem}{suffix}.png" for suffix in self._suffixes())
-        target = next(each for each in targets if each not in self.written)
-        self.written.add(target)
-        try:
-            draw(open_image(name), result).save(target)
-        except OSError as error:
-            raise ConfigError(
-                f"picture {str(target)!r} cannot be written ({error.strerror or error}); name"
-                " another folder with --draw"
-            ) from None
-
-    @staticmethod
-    def _suffixes() -> Iterator[str]:
-        yield ""
-        yield from (f"-{number}" for number in count(2))

@@ -24,7 +24,8 @@ UNREAD_SUFFIXES = (
     *(".orf", ".rw2", ".raf", ".psd", ".psb", ".tga", ".dcm", ".exr", ".hdr", ".dds", ".pcx"),
     *(".xcf", ".svs", ".mpo", ".sgi", ".fits"),
 )
-"""Suffixes of pictures that are not read."""
+"""Suffixes of pictures that are not read, but for those of HEIF where its plug-in is installed."""
+_HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
 MAX_PLACES = 6
 """So many folders that were looked in are told."""
@@ -45,7 +46,8 @@ def is_picture(path: Path) -> bool:
 
 def not_read(path: Path) -> str:
     """Say what to do with a picture of a kind that is not read."""
-    return f"{path.suffix[1:].upper()} is not read; save it as JPEG or PNG"
+    advice = ", or pip install 'florence2[heif]'" if path.suffix.lower() in _HEIF_SUFFIXES else ""
+    return f"{path.suffix[1:].upper()} is not read; save it as JPEG or PNG{advice}"
 
 
 def is_hidden(path: Path, root: Path) -> bool:

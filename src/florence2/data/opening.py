@@ -217,10 +217,10 @@ def tell_of_the_rest(path: Path, report: ReadReport) -> None:
             if name.startswith(".") or os.path.join(start, name) in seen:
                 continue
             file = folder / name
-            if file.suffix.lower() in UNREAD_SUFFIXES:
-                report.add(Problem.KIND, name, not_read(file))
-            elif is_picture(file):
+            if is_picture(file):
                 report.add(problem, name, what)
+            elif file.suffix.lower() in UNREAD_SUFFIXES:
+                report.add(Problem.KIND, name, not_read(file))
 
 
 def _names_below(folder: Path) -> list[str]:
@@ -321,7 +321,8 @@ def _format_of_folder(path: Path) -> str:
         return found
     masks = recognize_masks(files, pictures, path)
     names = name_file(files, path) if masks and masks.format else None
-    tables = [file for file in files if file != names]  # that one names the values of masks
+    # Of these none is of pictures: they name the values of masks.
+    tables = [file for file in files if names is None or file.name.lower() != names.name.lower()]
     if found := recognize_rows(tables, pictures):
         return found
     captioned = [file for picture in pictures if (file := caption_file(picture))]

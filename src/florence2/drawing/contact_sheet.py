@@ -7,6 +7,12 @@ from PIL import Image
 GAP = 6  # pixels
 
 
+def sheet_tile(drawn: Image.Image, height: int = 260, max_width: int = 1200) -> Image.Image:
+    """A drawn picture as high as the others of its sheet."""
+    width = max(1, min(max_width, round(drawn.width * height / drawn.height)))
+    return drawn.resize((width, height), Image.Resampling.LANCZOS)
+
+
 def contact_sheet(tiles: Sequence[Image.Image], width: int = 1600) -> Image.Image:
     """Lay tiles out in rows, left to right, on a page of this width."""
     placed: list[tuple[Image.Image, int, int]] = []

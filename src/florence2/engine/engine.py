@@ -239,7 +239,9 @@ class Engine:
             self._scheduler.add(job.number, job.batch_key, must=must)
             self._jobs[job.number] = job
         # The future is never marked as running, so that it can be cancelled at any time.
-        job.future.add_done_callback(lambda future: self._on_done(job, future))
+        # It knows the job by number alone: a circle of the two would keep both, and what was
+        # computed for them, until Python next looks for such garbage.
+        job.future.add_done_callback(partial(self._on_done, job.number))
         try:
             self._readers.submit(self._read, job)
         except RuntimeError as error:  # closed meanwhile, or Python is ending
@@ -248,14 +250,16 @@ class Engine:
             raise EngineError(f"model {self.name!r} takes no more questions: {error}") from None
         return job.future
 
-    def _on_done(self, job: Job, future: "Future[Any]") -> None:
+    def _on_done(self, number: int, future: "Future[Any]") -> None:
         if not future.cancelled():
             return
         future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` waits for ever
+        with self._lock:
+            if (job := self._jobs.get(number)) is None:
+                return
+            self._cancelled.append(job)
         for part in job.parts:
             part.cancel()
-        with self._lock:
-            self._cancelled.append(job)
         self._start()
 
     def _start(self) -> None:

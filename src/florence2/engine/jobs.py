@@ -31,8 +31,14 @@ class Job:
     search: Search | None = None
     is_repair: bool = False
     first_answer: str | None = None  # what is repaired
+    is_written: bool = False  # the answer; what follows from it may still be asked
     num_settled: int = 0  # tokens that `on_tokens` knows
     parts: "Sequence[Future[Any]]" = ()  # what it waits for, once its answer is written
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to compute for it: what it waits for has jobs of its own."""
+        return self.is_written or self.future.done()
 
     @property
     def encoded(self) -> EncodedImage:

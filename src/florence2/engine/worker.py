@@ -136,8 +136,8 @@ class Worker:
         no_memory = is_out_of_memory(error)
         if no_memory:
             self._images.evict()
-        mine = {id(job): job for job in jobs if not job.future.done()}
-        others = {id(job): job for job in running if not job.future.done()}
+        mine = {id(job): job for job in jobs if not job.is_over}
+        others = {id(job): job for job in running if not job.is_over}
         groups = [list(mine.values()), [others[key] for key in others if key not in mine]]
         groups = [group for group in groups if group]
         count = sum(map(len, groups))
@@ -277,7 +277,8 @@ class Worker:
             search = cast(Search, job.search)
             if job.on_tokens is not None:
                 self._report(job, search, job.on_tokens)
-            if search.done and not job.future.done() and self._is_to_repair(job, search):
+            # A batch keeps an answer for a step after its end, and must not hand it over again.
+            if search.done and not job.is_over and self._is_to_repair(job, search):
                 timer = StageTimer()
                 job.is_repair, job.num_settled = True, 0
                 self._open([job])
@@ -291,7 +292,8 @@ class Worker:
             self._settle(job, Completion(generated, job.known_memory))
             return False
         try:
-            return self._on_answer(job, generated)
+            job.is_written = not self._on_answer(job, generated)
+            return not job.is_written
         except Exception as error:  # nobody else's answer is concerned
             self._settle(job, as_engine_error(error))
             return False

@@ -11,8 +11,10 @@ JPEG at a reduced size would be faster but moves pixel values, hence location to
 
 import logging
 import stat
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +47,7 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "JPEG2000
 
 # Formats whose further frames are not further pictures: a phone's depth or brightness map, layers.
 _FORMATS_WITH_ONE_PICTURE = frozenset({"MPO", "PSD"})
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # Formats for which Pillow's 32-bit mode "I" holds 16-bit grey.
 _FORMATS_OF_16_BIT_IN_32 = frozenset({"PNG", "PPM"})
 
@@ -108,6 +111,43 @@ def open_image(source: ImageSource) -> Image.Image:
     )
 
 
+def read_pages(
+    source: str | Path | bytes, wanted: Callable[[int], bool]
+) -> Iterator[tuple[int, int, Image.Image]]:
+    """Yield pages of a file, or frames of an animation, one by one.
+
+    Args:
+        wanted: tells of a page, counted from 1, whether to read it.
+
+    Yields:
+        Its number, how many there are, and an RGB picture as `open_image` returns it.
+
+    Raises:
+        ImageError: the file or a page cannot be read, or there is none of those wanted.
+    """
+    any_wanted = False
+    if isinstance(source, bytes):
+        name = f"image of {len(source):,} bytes"
+        file: str | Path | BytesIO = BytesIO(source)
+    else:
+        name, file = _checked_path(str(source)), source
+    with _opened(file, name) as opened:
+        total = 1
+        if opened.format not in _FORMATS_WITH_ONE_PICTURE:
+            total = _read(lambda: int(getattr(opened, "n_frames", 1)), name)
+        for number in filter(wanted, range(1, total + 1)):
+            any_wanted = True
+            of = name if total == 1 else f"page {number} of {name}"
+            _read(partial(opened.seek, number - 1), of)
+            _check_size(opened, of)
+            _read(opened.load, of)
+            # Loaded TIFF pages are upright, and no copy has further frames.
+            yield number, total, _finish(_read(opened.copy, of), of)
+    if not any_wanted:
+        pages = f"{total} pages" if total > 1 else "one page"
+        raise ImageError(f"{name} has {pages}, and none of those asked for; pages count from 1")
+
+
 def preprocess(image: Image.Image, side: int) -> NDArray[np.float32]:
     """Turn an RGB picture into the model's input.
 
@@ -147,17 +187,33 @@ def _checked_path(path: str) -> str:
     return name
 
 
-def readable_formats() -> list[str]:
-    """Those of `FORMATS` that this Pillow was built with."""
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow was built with; HEIF where its plug-in is installed."""
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+    found = tuple(name for name in FORMATS if name in Image.OPEN)
+    if find_spec("pillow_heif") is None:
+        return found
+    import_module("pillow_heif").register_heif_opener()
+    return (*found, "HEIF")
 
 
 def _decode(file: str | Path | BytesIO, name: str) -> Image.Image:
     """Open a file through Pillow and finish it."""
+    with _opened(file, name) as opened:
+        return _finish(opened, name)
+
+
+def _opened(file: str | Path | BytesIO, name: str) -> Image.Image:
+    """Read the head of a file through Pillow."""
     try:
-        opened = Image.open(file, formats=readable_formats())
+        return Image.open(file, formats=readable_formats())
     except UnidentifiedImageError as error:
+        if _is_heif(file) and "HEIF" not in readable_formats():
+            raise ImageError(
+                f"{name} is a HEIF picture, as phones take them; pip install 'florence2[heif]', or"
+                " save it as JPEG"
+            ) from error
         raise ImageError(
             f"{name} cannot be read as a picture; give a {', '.join(FORMATS[:-1])} or "
             f"{FORMATS[-1]} file, or convert it to one (a PDF: pdftoppm -r 150 -png FILE.pdf page)"
@@ -169,8 +225,16 @@ def _decode(file: str | Path | BytesIO, name: str) -> Image.Image:
         ) from error
     except Exception as error:
         raise _damaged(name, error) from error
-    with opened:
-        return _finish(opened, name)
+
+
+def _is_heif(file: str | Path | BytesIO) -> bool:
+    """Tell by its first bytes."""
+    if isinstance(file, BytesIO):
+        head = file.getvalue()[:16]
+    else:
+        with open(file, "rb") as opened:
+            head = opened.read(16)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
 def _finish(image: Image.Image, name: str) -> Image.Image:
@@ -178,8 +242,8 @@ def _finish(image: Image.Image, name: str) -> Image.Image:
     _check_size(image, name)
     if _read(lambda: _has_more_frames(image), name):
         raise ImageError(
-            f"{name} is animated or has several pages ({image.format}); save the one you mean as "
-            "a picture of its own, or pass it as a Pillow image made by convert('RGB')"
+            f"{name} is animated or has several pages ({image.format}); florence2 run --pages all, "
+            "or 1, asks about each by itself; in Python, pass a Pillow image of convert('RGB')"
         )
     _read(image.load, name)
     # Only now: TIFF files are turned by Pillow while they load.
