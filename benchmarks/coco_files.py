@@ -1,6 +1,6 @@
 """How long a COCO file takes to read, and how much memory, beside pycocotools on the same file.
 
-    pip install pycocotools orjson
+    pip install pycocotools
     python benchmarks/coco_files.py
     python benchmarks/coco_files.py --pictures 20000 --objects 1000000 --rounds 1
 
@@ -8,8 +8,7 @@ makes a file of polygons with its pictures in a temporary folder: hard links of 
 is read by `pycocotools.coco.COCO(file)`, which looks at no picture, and by a pass over
 `open_dataset(file, tasks=["od"])`, which finds and opens every picture, cuts objects to it and
 makes records. Both alternate, each time in a process of its own, in seconds of processor time and
-peak memory. Without `orjson` (`florence2[fast]`) files are parsed by Python's own parser. The pass
-may take at most 1.5 times as much of either.
+peak memory. The pass may take at most 1.5 times as much of either.
 """
 
 import argparse

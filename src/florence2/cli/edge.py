@@ -27,7 +27,6 @@ EXTRAS = {
     "pyarrow": "parquet",
     "pillow_heif": "heif",
     "shtab": "completion",
-    "orjson": "fast",
     "cv2": "lab",
     "fontTools": "lab",
     "resvg_py": "lab",

@@ -25,7 +25,7 @@ from florence2.geometry import Array, Box, Size, box_area
 Row = dict[str, Any]
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_LONG = 10**18
+LONG = 10**18
 _BATCH = 1_024  # rows
 _NO_BOX = (0.0, 0.0, 0.0, 0.0)
 _NO_SIZE = (0, 0)
@@ -34,7 +34,7 @@ _SURE_AREA = 0.01  # square pixels, far above what rounding does to an area of n
 
 def key_of(given: Any) -> int | str | None:
     """An id as files refer to it: 7, 7.0 and "7" are one; `None` for what is no id."""
-    if type(given) is int and -_LONG < given < _LONG:
+    if type(given) is int and -LONG < given < LONG:
         return given
     if isinstance(given, bool) or not isinstance(given, int | float | str):
         return None

@@ -2,14 +2,15 @@
 
 import gc
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from florence2.data.files import field_of, number, parse_json, read_text
-from florence2.data.formats.coco_rows import Row, key_of
+from florence2.data.formats.coco_rows import LONG, Row, key_of
 from florence2.data.image_files import find_picture, named_picture
 from florence2.data.objects import Searched
 from florence2.data.parts import part_named
@@ -95,6 +96,10 @@ def rows_by_image(
     same = same_pictures(data["images"])
     first: dict[Any, Row] = {}
     lost: dict[Hashable, list[None]] = {}
+    if not same and (plain := _plain_image_ids(data["annotations"], groups)) is not None:
+        for place, key in enumerate(plain):
+            groups[key].append(place)
+        return [*data["annotations"]], [*plain], groups, lost
     for index, row in enumerate(data["annotations"]):
         image_id = key_of(row.get("image_id")) if isinstance(row, dict) else None
         if same:
@@ -116,6 +121,22 @@ def rows_by_image(
         image_ids.append(image_id)
         rows.append(row)
     return rows, image_ids, groups, lost
+
+
+def _plain_image_ids(rows: Sequence[Any], known: Container[Hashable]) -> list[int] | None:
+    """The ids of images, where all ids are plain numbers, none is given twice, and all are known.
+
+    So it is in nearly all files, and then nothing has to be looked at row by row.
+    """
+    try:
+        ids, image_ids = [row["id"] for row in rows], [row["image_id"] for row in rows]
+    except (TypeError, KeyError):
+        return None
+    if not rows or {type(each) for each in chain(ids, image_ids)} != {int}:
+        return None
+    if len(set(ids)) < len(ids) or not all(each in known for each in set(image_ids)):
+        return None
+    return image_ids if max(map(abs, chain(ids, image_ids))) < LONG else None
 
 
 def class_names(data: Row, report: ReadReport, file: str) -> dict[Any, str]:
