@@ -107,6 +107,8 @@ def main(arguments: argparse.Namespace) -> int:
     records, summary = read(arguments)
     if not arguments.quick:
         records = look(records, summary)
+    if arguments.to is not None:
+        records = placed(records, arguments.to[0], summary)
     if arguments.json:
         print(json_line(summary.to_dict()))
     else:
@@ -165,16 +167,25 @@ def read(arguments: argparse.Namespace) -> "tuple[dict[str, list[Record]], Summa
 
 def count(summary: Summary, records: "Sequence[Record]", seen: set[str], masks: set[Path]) -> None:
     from florence2.data.image_files import pictures_in
-    from florence2.results import Text
 
     pictures = {str(r.image) if isinstance(r.image, Path) else str(id(r.image)) for r in records}
     path = Path(summary.path)
     on_disk = len({*pictures_in(path, deep=True)} - masks) if path.is_dir() else 0
     summary.pictures = on_disk or len(pictures | seen)
+    count_records(summary, records)
+
+
+def count_records(summary: Summary, records: "Sequence[Record]") -> None:
+    from florence2.results import Text
+
     summary.records = len(records)
+    summary.objects = summary.negatives = summary.ignored = 0
+    summary.tasks, summary.names = Counter(), Counter()
     for record in records:
         summary.tasks[record.task.name.lower() if record.task else "own prompt"] += 1
         if isinstance(record.result, Text):
+            if record.task is Task.REGION_TO_CATEGORY:
+                summary.names[record.result.text] += 1
             continue
         labels = _labels(record.result)
         summary.objects += len(labels)
@@ -232,10 +243,48 @@ def look(records: "Mapping[str, list[Record]]", summary: Summary) -> "dict[str, 
         reasons = [str(error) for error in damaged.values()][:3]
         row = {"kind": "lost", "what": "damaged pictures", "number": len(damaged)}
         summary.told.append(row | {"reasons": reasons})
+        records = {
+            part: [record for record in rows if record.image not in damaged]
+            for part, rows in records.items()
+        }
+        count_records(summary, [record for rows in records.values() for record in rows])
+        summary.parts = {part: len(records[part]) for part in summary.parts}
     groups = copy_groups({path: each for path, each in facts.items() if not each.error})
     summary.copies = len(groups) - len(set(groups.values()))
+    return dict(records)
+
+
+def placed(
+    records: "Mapping[str, list[Record]]", format: str, summary: Summary
+) -> "dict[str, list[Record]]":
+    """Leave out the pictures of which a format would tell less than is known, and say so."""
+    from florence2.data.objects import unplaced_words
+
+    marks = {"coco": (True, True), "voc": (False, True)}.get(format, (False, False))
+    words = {
+        id(record): "" if format in ("jsonl", "parquet") else
+        unplaced_words(record, crowds=marks[0], difficult=marks[1])
+        for part in records.values() for record in part
+    }  # fmt: skip
+    bad = [record for part in records.values() for record in part if words[id(record)]]
+    if not bad:
+        return dict(records)
+    # All records of such a picture: the others would say that nothing else is there.
+    pictures = {record.image if isinstance(record.image, Path) else id(record) for record in bad}
+    summary.told.append(
+        {
+            "kind": "lost",
+            "what": f"pictures not written, as {format} has no place for what they hold",
+            "number": len(pictures),
+            "reasons": [f"{record.source}: {words[id(record)]}" for record in bad][:3],
+        }
+    )
     return {
-        part: [record for record in rows if record.image not in damaged] if damaged else rows
+        part: [
+            record
+            for record in rows
+            if (record.image if isinstance(record.image, Path) else id(record)) not in pictures
+        ]
         for part, rows in records.items()
     }
 

@@ -304,13 +304,55 @@ def chosen_tasks(
     return tuple(dict.fromkeys(tasks)) or (default,)
 
 
+PARTIAL_TASKS = frozenset(
+    {Task.CAPTION_TO_PHRASE_GROUNDING, Task.REFERRING_EXPRESSION_SEGMENTATION}
+)
+"""Those whose objects say nothing of what has another name."""
+
+
 def labelled_boxes(record: Record, place: str) -> Boxes:
     """The boxes of a record that `place` can hold, such as "a VOC folder"."""
     if not isinstance(record.result, Boxes) or record.task is Task.REGION_PROPOSAL:
         raise DataError(
             f"{place} cannot hold an answer of {asked_words(record.task)}; give boxes with labels"
         )
+    if record.task in PARTIAL_TASKS:
+        raise DataError(
+            f"{place} cannot hold an answer of {asked_words(record.task)}, as it tells of all"
+            " classes what a picture shows; write COCO or JSON lines"
+        )
     return whole_boxes(record.result, record.source)
+
+
+def unplaced_words(record: Record, *, crowds: bool = False, difficult: bool = False) -> str:
+    """Tell what of a record a format has no place for; written all the same, it would say that
+    nothing is there. Empty if it has a place for all.
+
+    Args:
+        record: what is to be written.
+        crowds: whether the format marks crowds.
+        difficult: whether it marks other objects to be ignored.
+    """
+    if record.federated is not None:
+        return "what was looked for in it"
+    if record.ignored is None:
+        return ""
+    if "" in record.ignored.boxes.labels:
+        return "a region of no class to be ignored"
+    if not crowds and any(record.ignored.crowds):
+        return "a crowd"
+    if not difficult and not all(record.ignored.crowds):
+        return "an object to be ignored"
+    return ""
+
+
+def refuse_unplaced(record: Record, place: str, words: str) -> None:
+    """Refuse a record of which `place` has no room for what `unplaced_words` told."""
+    if words:
+        raise DataError(
+            f"record {record.source!r} has {words}, and {place} has no place for it: its picture"
+            " would say that nothing is there; leave the record out"
+        )
 
 
 def whole_boxes(boxes: Boxes, source: str) -> Boxes:

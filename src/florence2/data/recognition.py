@@ -79,6 +79,10 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         r'"(from_name|to_name|original_width|was_cancelled|(rectangle|polygon|brush|ellipse)labels)"',
         Recognized("an export of Label Studio", format="label_studio"),
     ),
+    (
+        r'\A\s*\[\s*\{(?=[^{}]*"image_id"\s*:)(?=[^{}]*"score"\s*:)[^{}]*"category_id"\s*:',
+        Recognized("COCO results", "they name no pictures; give the file of the annotations"),
+    ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
     (r'"(vottVersion|assets)"\s*:', Recognized("a project of VoTT", "export it as CSV")),
     (r'"openlabel"\s*:', Recognized("a file of OpenLABEL", CONVERT)),
@@ -202,13 +206,15 @@ MASKS = Recognized(
 NO_CLASSES = MASK_FOLDERS | {
     *("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "pictures"),
     *("data", "dataset", "vocdevkit", "traina", "trainb", "testa", "testb"),
+    *("before", "after", "rgb", "depth", "photos", "originals", "thumbnails", "thumbs"),
+    *("frames", "inputs", "outputs", "hr", "lr"),
 }
 REFS_PICKLE = re.compile(r"g?refs?\b.*\.(p|pkl|pickle)", re.IGNORECASE)
 _UNPICKLE = (
     "import json, pickle; from pathlib import Path;"
     " Path('{}.json').write_text(json.dumps(pickle.loads(Path('{}').read_bytes())))"
 )
-_NO_CLASS = re.compile(r"voc\d{4}|(image|label)_\d")  # VOCdevkit, KITTI
+_NO_CLASS = re.compile(r"voc\d{4}|(image|label)_\d|\d{4}-\d\d-\d\d")  # VOCdevkit, KITTI, a day
 _QUIET = (".md", ".rst", ".py", ".ini", ".db", ".pdf", ".html", ".ipynb", ".log", ".cache", ".sh")
 
 
@@ -486,7 +492,10 @@ def classes_refused(
     """Return why the folders of pictures in a folder are no classes, or `None`."""
     for folder in folders:
         if folder.name.lower() in NO_CLASSES or _NO_CLASS.fullmatch(folder.name.lower()):
-            return f"the folder {folder.name!r} is no class by its name"
+            return (
+                f"the folder {folder.name!r} is no class by its name; if it is one, give the format"
+                " classes"
+            )
     others = [
         file
         for file in files

@@ -5,7 +5,7 @@ from typing import Any
 
 from florence2.answers import parse_answer
 from florence2.data.files import field_of
-from florence2.data.records import Ignored, Picture, Record
+from florence2.data.records import Federated, Ignored, Picture, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Box, Size
@@ -22,7 +22,14 @@ def record_row(record: Record) -> dict[str, Any]:
         "result": record.result.to_dict(),
         "source": record.source,
         "prompt": record.prompt,
-    } | ({"ignored": _ignored_row(record.ignored)} if record.ignored else {})
+    } | {
+        name: row
+        for name, row in (
+            ("ignored", record.ignored and _ignored_row(record.ignored)),
+            ("federated", record.federated and _federated_row(record.federated)),
+        )
+        if row
+    }
 
 
 def _ignored_row(ignored: Ignored) -> dict[str, Any]:
@@ -32,6 +39,10 @@ def _ignored_row(ignored: Ignored) -> dict[str, Any]:
         "labels": list(boxes.labels),
         "crowds": list(ignored.crowds),
     }
+
+
+def _federated_row(federated: Federated) -> dict[str, Any]:
+    return {name: sorted(names) for name, names in vars(federated).items()}
 
 
 def row_record(row: dict[str, Any], picture: Picture, size: Size, where: str) -> Record:
@@ -51,7 +62,21 @@ def row_record(row: dict[str, Any], picture: Picture, size: Size, where: str) ->
     if to_the_letter and isinstance(result, Text) and not result.pieces:
         result = parse_answer(result.text, None, size)  # its places are told in the text alone
     ignored = _ignored(row.get("ignored"), size)
-    return Record(picture, task, text_input, region, result, source, prompt, ignored)
+    federated = _federated(row.get("federated"))
+    return Record(picture, task, text_input, region, result, source, prompt, ignored, federated)
+
+
+def _federated(given: Any) -> Federated | None:
+    if given is None:
+        return None
+    names = given if isinstance(given, dict) else {}
+    lists = [names.get(name) for name in ("negatives", "not_exhaustive")]
+    if not all(isinstance(each, list) and all(isinstance(n, str) for n in each) for each in lists):
+        raise DataError(
+            f"field 'federated' is {given!r}; give lists of names as negatives and not_exhaustive,"
+            " or null"
+        )
+    return Federated(*(frozenset(each or ()) for each in lists))
 
 
 def _ignored(given: Any, size: Size) -> Ignored | None:

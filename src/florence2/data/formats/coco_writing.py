@@ -16,6 +16,9 @@ from florence2.data.formats.coco_tables import (
 )
 from florence2.data.image_files import PictureFolder, find_picture
 from florence2.data.objects import (
+    PARTIAL_TASKS,
+    refuse_unplaced,
+    unplaced_words,
     whole_boxes,
 )
 from florence2.data.records import Record
@@ -31,20 +34,29 @@ def write_coco(records: Iterable[Record], path: Path) -> None:
 
     Polygons get the text they were asked with as class name. Records of one picture are joined.
     Pictures that have no file are saved as PNG in the folder `<name of the file>_images`.
+    Objects to be ignored are written as crowds, which every tool leaves out. Pictures that
+    were asked about some names alone have `neg_category_ids`, as those of LVIS.
     """
     pictures = PictureFolder.beside(path)
     images: dict[str, Row] = {}
+    complete: set[str] = set()  # pictures of which all objects were asked
     classes: dict[str, int] = {}
     annotations: list[Row] = []
     for record in records:
+        words = unplaced_words(record, crowds=True, difficult=True)
+        refuse_unplaced(record, "a COCO file", words)
         name = pictures.name_of(record)
+        if record.task not in PARTIAL_TASKS:
+            complete.add(name)
         width, height = record.result.image_size
         image = {"id": len(images) + 1, "file_name": name, "width": width, "height": height}
         image_id = images.setdefault(name, image)["id"]
-        for row in _annotations(record):
+        for row in (*_annotations(record), *_crowds(record)):
             if (label := row.pop("label", None)) is not None:
                 row["category_id"] = classes.setdefault(label, len(classes) + 1)
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **row})
+    for name in images.keys() - complete:
+        images[name] |= {"neg_category_ids": [], "not_exhaustive_category_ids": []}
     categories = [{"id": class_id, "name": name} for name, class_id in classes.items()]
     data = {"images": [*images.values()], "annotations": annotations, "categories": categories}
     with writing(path):
@@ -107,6 +119,17 @@ def _annotations(record: Record) -> Iterator[Row]:
             f"a COCO file cannot hold an answer of {asked_words(record.task)}; give boxes with "
             "labels, segmented phrases or captions"
         )
+
+
+def _crowds(record: Record) -> Iterator[Row]:
+    """Rows of what is to be ignored: evaluators know `iscrowd`, few know `ignore`."""
+    if record.ignored is not None:
+        boxes = record.ignored.boxes
+        for box, label, is_crowd in zip(
+            whole_boxes(boxes, record.source).xyxy, boxes.labels, record.ignored.crowds, strict=True
+        ):
+            row = _row(label, box, [], None) | {"iscrowd": 1}
+            yield row if is_crowd else row | {"ignore": 1}
 
 
 def _row(label: str, box: Array, parts: Sequence[Array], score: float | None) -> Row:

@@ -8,6 +8,7 @@ picture claims nothing. Tags are about whole pictures. Shapes of one group stay 
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -38,6 +39,7 @@ from florence2.tasks import Task
 
 SHAPES = ("box", "polygon", "ellipse", "mask")
 NO_SHAPES = ("tag", "attribute")
+MAX_FRAMES = 10**7  # a day at 100 a second; beyond it a number is a mistake
 _FRAME = re.compile(r"frame_0*(\d{1,9})")
 Part = tuple[str | None, Annotated]
 
@@ -115,6 +117,12 @@ def _frames(
             what = "no frames of the video lie there; save them as frame_000000.png and so on"
             report.add(Problem.ROW, where, what)
             continue
+        for number_ in _gaps(track):
+            if number_ in frames:
+                at_frame = f"{where}, frame {number_}"
+                what = "the track has no shape here, and does not end before (outside)"
+                report.add(Problem.ROW, at_frame, what)
+                rows[number_].append((at_frame, None))
         for item in track:
             frame = item.get("frame") or ""
             if item.tag in NO_SHAPES or item.get("outside") == "1":
@@ -133,6 +141,23 @@ def _frames(
             *(picture.name, (picture.parent,), f"{file.name}, frame {number_}"),
             *(rows[number_], _draw, None),
         )
+
+
+def _gaps(track: Element) -> Iterator[int]:
+    """Frames between two shapes of a track of which the file tells nothing.
+
+    CVAT writes a shape for each frame, also where nobody drew it, and `outside` where the object
+    is gone.
+    """
+    shapes = [
+        (int(item.get("frame") or ""), item.get("outside") == "1")
+        for item in track
+        if item.tag not in NO_SHAPES and (item.get("frame") or "").isdecimal()
+    ]
+    shapes = [(frame, gone) for frame, gone in sorted(shapes) if frame < MAX_FRAMES]
+    for (frame, gone), (after, _) in pairwise(shapes):
+        if not gone:
+            yield from range(frame + 1, after)
 
 
 def _draw(item: Element, size: Size) -> Drawn:

@@ -129,5 +129,6 @@ def class_folders(path: Path) -> dict[Path, Path]:
 
 def caption_file(picture: Path) -> Path | None:
     """Return the file with the caption of a picture."""
-    files = (picture.with_suffix(suffix) for suffix in CAPTION_SUFFIXES)
+    suffixes = (*CAPTION_SUFFIXES, *map(str.upper, CAPTION_SUFFIXES))
+    files = (picture.with_suffix(suffix) for suffix in suffixes)
     return next((file for file in files if file.is_file()), None)

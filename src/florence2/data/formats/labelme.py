@@ -30,6 +30,7 @@ from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Size
 from florence2.tasks import Task
 
+IGNORED_LABEL = "__ignore__"  # a word of LabelMe's own tools
 Shape = dict[str, Any]
 
 
@@ -113,6 +114,8 @@ def _draw_one(shape: Any) -> Drawn:
 def _draw_shape(shape: Shape) -> Drawn:
     label = field_of(shape, "label")
     flags = flag_names(shape, shape.get("flags"))
+    if label == IGNORED_LABEL:
+        label, flags = "", flags | {"ignore"}
     kind = shape.get("shape_type") or "polygon"
     if kind in ("point", "points", "line", "linestrip", "lines"):
         raise DataError(f"a {kind} has no area; draw a box or polygon")

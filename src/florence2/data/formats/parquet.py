@@ -38,7 +38,8 @@ from florence2.processing.images import open_image
 from florence2.tasks import Task
 
 REQUIRED_COLUMNS = ("image", "task", "text_input", "region", "result")
-COLUMNS = (*REQUIRED_COLUMNS, "source", "prompt")
+JSON_COLUMNS = ("result", "ignored", "federated")
+COLUMNS = (*REQUIRED_COLUMNS, "source", "prompt", "ignored", "federated")
 ROWS_AT_ONCE = 64
 
 
@@ -109,7 +110,8 @@ def _picture(
     """Return the picture of a row and its size, and read the JSON of its result."""
     image = row["image"] or {}
     try:
-        row["result"] = json.loads(row["result"])
+        for name in JSON_COLUMNS:
+            row[name] = json.loads(row.get(name) or "null")
         if data := image.get("bytes"):
             opened = open_image(data)
             return np.asarray(opened), opened.size
@@ -135,7 +137,7 @@ def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) 
     parquet = optional_library("pyarrow.parquet", "parquet")
     text = arrow.string()
     image = arrow.struct([("bytes", arrow.binary()), ("path", text)])
-    types = (image, text, text, arrow.list_(arrow.float64()), text, text, text)
+    types = (image, text, text, arrow.list_(arrow.float64()), *(text,) * 5)
     schema = arrow.schema(list(zip(COLUMNS, types, strict=True)))
     pictures = PictureFolder.beside(path)
     remaining = iter(records)
@@ -143,9 +145,13 @@ def write_parquet(records: Iterable[Record], path: Path, *, embed: bool = True) 
         while batch := list(islice(remaining, ROWS_AT_ONCE)):
             rows = [
                 {
-                    **record_row(record),
+                    **(row := record_row(record)),
                     "source": record.source.encode(errors=JSON_ESCAPES).decode(),
-                    "result": json.dumps(record.result.to_dict(), allow_nan=False),
+                    **{
+                        name: json.dumps(row[name], allow_nan=False)
+                        for name in JSON_COLUMNS
+                        if name in row
+                    },
                     "image": _embedded(record)
                     if embed
                     else {"path": _unicode(pictures.name_of(record))},

@@ -11,6 +11,7 @@ from pathlib import Path
 from florence2.answers import format_answer
 from florence2.data.files import field_of, write_json_lines
 from florence2.data.image_files import PictureFolder
+from florence2.data.objects import refuse_unplaced, unplaced_words
 from florence2.data.questions import answer_text, question_records
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
@@ -56,6 +57,7 @@ def write_prefix_suffix(records: Iterable[Record], path: Path) -> None:
 
 
 def _prefix(record: Record) -> str:
+    refuse_unplaced(record, "a prefix and its suffix", unplaced_words(record))
     if record.prompt is not None:
         return record.prompt
     assert record.task is not None, "a record has one of the two"

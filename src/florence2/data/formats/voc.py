@@ -10,6 +10,7 @@ Roboflow) and turned boxes (`robndbox`, of roLabelImg) count in continuous pixel
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -33,9 +34,11 @@ from florence2.data.objects import (
     chosen_tasks,
     labelled_boxes,
     object_records,
+    refuse_unplaced,
+    unplaced_words,
 )
 from florence2.data.parts import choose_split, divide
-from florence2.data.records import Record
+from florence2.data.records import Picture, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Array, Box, Size
@@ -75,8 +78,31 @@ def read_voc(
     files = _annotation_files(trees, path, split, report)
     if origin is None:
         origin = _origin(trees, report, path.name)
+    told: dict[Picture, list[LabelledPicture]] = {}
     for file in files:
-        yield from _records_of(file, path, tasks, report, origin)
+        if picture := _picture_of(file, path, report, origin):
+            told.setdefault(picture.path, []).append(picture)
+    for versions in told.values():
+        yield from object_records(_one_version(versions, report), tasks, report)
+
+
+def _one_version(versions: Sequence[LabelledPicture], report: ReadReport) -> LabelledPicture:
+    """What files say of one picture; where they differ nobody knows what is in it."""
+    first, *others = versions
+    for other in others:
+        what = f"{first.source} tells of the same picture, {first.path}"
+        report.add(Problem.DUPLICATE, other.source, what)
+        if not _alike(first, other):
+            first = replace(first, num_lost=first.num_lost + max(1, len(other.objects)))
+    return first
+
+
+def _alike(one: LabelledPicture, other: LabelledPicture) -> bool:
+    rows = [
+        sorted((item.label, item.box, item.is_ignored) for item in each.objects)
+        for each in (one, other)
+    ]
+    return rows[0] == rows[1] and not other.num_lost
 
 
 def _origin(trees: Sequence[Path], report: ReadReport, where: str) -> int:
@@ -150,9 +176,7 @@ def _lists(path: Path) -> list[Path]:
     return [file for file in files if "_" not in file.stem]
 
 
-def _records_of(
-    file: Path, root: Path, tasks: Sequence[Task], report: ReadReport, origin: int
-) -> Iterator[Record]:
+def _picture_of(file: Path, root: Path, report: ReadReport, origin: int) -> LabelledPicture | None:
     folders = [*twin_folders(file.parent, root), file.parent, root]
     folders.sort(key=lambda folder: folder.name not in ("JPEGImages", "images"))
     beside = picture_of_stem(file.stem, folders)
@@ -164,16 +188,16 @@ def _records_of(
     except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         report.add(Problem.ROW, file.name, f"this is no VOC annotation ({error})")
         report.name_picture(beside)
-        return
+        return None
     name = (tree.findtext("filename") or "").strip()
     exact = any((folder / name).is_file() for folder in folders) if name else False
     if not exact and beside:
         name, folders = beside.name, [beside.parent]
     found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, annotated)
     if found is None:
-        return
+        return None
     objects = [_object(item, found[1], report, file.name, origin) for item in tree.iter("object")]
-    yield from object_records(LabelledPicture.of(*found, objects, file.name), tasks, report)
+    return LabelledPicture.of(*found, objects, file.name)
 
 
 def xml_text(file: Path) -> str:
@@ -252,28 +276,34 @@ def write_voc(records: Iterable[Record], folder: Path) -> None:
     pictures = PictureFolder(folder / "JPEGImages", copy=True)
     for record in records:
         boxes = labelled_boxes(record, "a VOC folder")
+        refuse_unplaced(record, "a VOC folder", unplaced_words(record, difficult=True))
         picture = pictures.path_of(record)
         file = annotations / f"{picture.stem}.xml"
         if file.exists():
             raise DataError(
                 f"file {str(file)!r} exists; give one record for each picture, and a new folder"
             )
-        tree = _tree(whole_characters(picture.name, "an XML file"), boxes)
+        difficult = record.ignored.boxes if record.ignored else None
+        tree = _tree(whole_characters(picture.name, "an XML file"), boxes, difficult)
         ElementTree.indent(tree)
         text = ElementTree.tostring(tree, encoding="unicode")
         file.write_text(text + "\n", encoding="utf-8")
 
 
-def _tree(name: str, boxes: Boxes) -> Element:
+def _tree(name: str, boxes: Boxes, difficult: Boxes | None = None) -> Element:
     tree = Element("annotation")
     SubElement(tree, "filename").text = name
     SubElement(SubElement(tree, "source"), "annotation").text = _FROM_1
     size = SubElement(tree, "size")
     for side, value in zip(("width", "height", "depth"), (*boxes.image_size, 3), strict=True):
         SubElement(size, side).text = str(value)
-    for label, (x_min, y_min, x_max, y_max) in zip(boxes.labels, boxes.xyxy.tolist(), strict=True):
+    rows = [(*row, "0") for row in zip(boxes.labels, boxes.xyxy.tolist(), strict=True)]
+    if difficult is not None:
+        rows += [(*row, "1") for row in zip(difficult.labels, difficult.xyxy.tolist(), strict=True)]
+    for label, (x_min, y_min, x_max, y_max), mark in rows:
         item = SubElement(tree, "object")
         SubElement(item, "name").text = label
+        SubElement(item, "difficult").text = mark
         box = SubElement(item, "bndbox")
         values = (x_min + 1, y_min + 1, x_max, y_max)
         for side, value in zip(SIDES, values, strict=True):

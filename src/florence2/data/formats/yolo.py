@@ -39,8 +39,10 @@ from florence2.data.objects import (
     chosen_tasks,
     labelled_boxes,
     object_records,
+    refuse_unplaced,
+    unplaced_words,
 )
-from florence2.data.parts import choose_split, divide
+from florence2.data.parts import choose_split, divide, part_named
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
@@ -101,6 +103,13 @@ def read_yolo(
             f" {_label_places(files[0])[0]}; put the labels there, or empty files where a picture"
             " shows nothing"
         )
+    orphans = [
+        file
+        for stem, found in lone.items()
+        for file in found
+        if (everywhere[stem] != 1 or len(found) != 1)
+        and {*map(part_named, file.relative_to(root).parts)} <= {None, report.part}
+    ]
     for picture in files:
         size = checked_size(picture, report, picture.name)
         if size is None:
@@ -117,6 +126,10 @@ def read_yolo(
                 report.add(Problem.ROW, label_file.name, error)
                 continue
             objects = list(_objects(text, label_file.name, layout, size, report))
+        elif orphans:
+            what = f"it has no label file, and {orphans[0].name}, which has no picture, may be its"
+            report.add(Problem.INCOMPLETE, picture.name, what)
+            continue
         yield from object_records(
             LabelledPicture.of(picture, size, objects, picture.name), tasks, report
         )
@@ -297,6 +310,8 @@ def _objects(
         written, label = _class_of(values, layout)
         try:
             shares = [number(value, "a value") for value in values[len(written) :]]
+            if not layout.keypoints and _ends_with_track(values[len(written) :], shares):
+                shares = shares[:5]
             box, points = _placed(shares, layout.keypoints, size)
         except Florence2Error as error:
             report.add(Problem.ROW, where, error)
@@ -330,6 +345,21 @@ def _is_number(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _ends_with_track(values: Sequence[str], shares: Sequence[float]) -> bool:
+    """Tell whether a box, a confidence and the number of a track stand there (`yolo track`).
+
+    Six values may also be three points, of which the last can lie at the lower edge.
+    """
+    if len(values) != 6 or not values[5].isdecimal() or values[5] == "0":
+        return False
+    if values[5] == "1":
+        raise DataError(
+            "six values that end with 1 may be three points, or a box, a confidence and the number"
+            " of a track; leave the number out, or write 1.0"
+        )
+    return 0 <= shares[4] <= 1
 
 
 def _placed(
@@ -380,6 +410,7 @@ def write_yolo(records: Iterable[Record], folder: Path, *, split: str = "train")
     pictures = PictureFolder(folder / "images" / split, copy=True)
     for record in records:
         boxes = labelled_boxes(record, "a YOLO folder")
+        refuse_unplaced(record, "a YOLO folder", unplaced_words(record))
         picture = pictures.path_of(record)
         lines = [
             " ".join([str(names.setdefault(label, len(names))), *map(repr, shares)])

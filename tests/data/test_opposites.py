@@ -1,0 +1,116 @@
+"""Datasets that would teach the opposite of what they say: each is left out in part, and told."""
+
+import json
+from pathlib import Path
+
+import pytest
+from layouts import BOX, SHARES, beside, pictures, voc
+from PIL import Image
+
+from florence2.data import open_dataset
+from florence2.data.report import Problem
+from florence2.errors import DataError
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".png":
+            Image.new("RGB", (40, 20), (len(name), 0, 0)).save(path)
+        else:
+            path.write_text(text)
+    return folder
+
+
+def test_two_versions_of_a_voc_file_say_nothing_for_sure(tmp_path: Path) -> None:
+    new = beside("Annotations/{}.xml", voc)
+    old = {
+        "Annotations_old/a.xml": voc("a").replace("cat", "dog"),
+        "Annotations_old/b.xml": voc("b"),
+    }
+    dataset = open_dataset(write(tmp_path, {**pictures("JPEGImages/{}.png"), **new, **old}))
+    assert sorted(record.image.stem for record in dataset) == ["b", "c"]
+    assert dataset.report.counts[Problem.DUPLICATE] == 2
+    assert dataset.report.counts[Problem.INCOMPLETE] == 1
+
+
+def test_pictures_whose_labels_have_another_name_are_no_negatives(tmp_path: Path) -> None:
+    labels = beside("labels/{}.txt", SHARES, ("a", "b_0001", "c_0001"))
+    files = {**pictures("images/{}.png"), **labels, "classes.txt": "cat\n"}
+    dataset = open_dataset(write(tmp_path, files))
+    assert [record.image.stem for record in dataset] == ["a"]
+    assert dataset.report.counts[Problem.INCOMPLETE] == 2
+    assert dataset.report.counts[Problem.NO_PICTURE] == 2
+
+
+def test_labels_of_another_part_take_no_picture_away(tmp_path: Path) -> None:
+    files = {
+        **pictures("images/train/{}.png"),
+        "images/val/d.png": "",
+        **beside("labels/{}.txt", SHARES, ("train/a", "val/gone")),
+        "data.yaml": "train: images/train\nval: images/val\nnames: [cat]\n",
+    }
+    dataset = open_dataset(write(tmp_path, files), split="train")
+    assert [len(record.result.labels) for record in dataset] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("behind", "problem"),
+    [("0.9 7", Problem.CONFIDENCE), ("0.9 1", Problem.ROW), ("0.9 1.0", None)],
+)
+def test_the_number_of_a_track_is_no_corner(tmp_path: Path, behind: str, problem) -> None:
+    files = {**pictures(), **beside("{}.txt", f"{SHARES} {behind}"), "classes.txt": "cat\n"}
+    dataset = open_dataset(write(tmp_path, files))
+    boxes = [record.result.xyxy.tolist() for record in dataset]
+    assert (
+        boxes
+        == {
+            Problem.CONFIDENCE: [[list(map(float, BOX))]] * 3,
+            Problem.ROW: [],
+            None: [[[16.0, 9.0, 36.0, 20.0]]] * 3,
+        }[problem]
+    )
+    assert problem is None or dataset.report.counts[problem] == 3
+
+
+@pytest.mark.parametrize(("ends", "read"), [("0", [0, 3]), ("1", [0, 1, 2, 3])])
+def test_a_track_with_a_gap_leaves_frames_out(tmp_path: Path, ends: str, read) -> None:
+    box = '<box frame="{}" xtl="8" ytl="4" xbr="24" ybr="14" outside="{}"/>'
+    shapes = box.format(0, 0) + box.format(1, ends) * (ends == "1") + box.format(3, 0)
+    track = f'<annotations><track id="0" label="cat">{shapes}</track></annotations>'
+    files = {**pictures("frame_00000{}.png", tuple("0123")), "annotations.xml": track}
+    dataset = open_dataset(write(tmp_path, files))
+    assert [int(record.image.stem[-1]) for record in dataset] == read
+
+
+def test_the_word_of_labelme_for_regions_to_ignore(tmp_path: Path) -> None:
+    def shapes(label: str) -> str:
+        shape = {"label": label, "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
+        return json.dumps(
+            {"imagePath": "a.png", "imageWidth": 40, "imageHeight": 20, "shapes": [shape]}
+        )
+
+    (record,) = open_dataset(write(tmp_path, {"a.png": "", "a.json": shapes("__ignore__")}))
+    assert record.result.labels == () and record.ignored.boxes.labels == ("",)
+
+
+@pytest.mark.parametrize("names", [("before", "after"), ("2024-01-01", "2024-01-02"), ("photos",)])
+def test_folders_of_such_names_are_no_classes(tmp_path: Path, names) -> None:
+    for name in names:
+        write(tmp_path, pictures(f"{name}/{{}}.png"))
+    with pytest.raises(DataError, match="give the format classes"):
+        open_dataset(tmp_path)
+    assert len(list(open_dataset(tmp_path, "classes"))) == 3 * len(names)
+
+
+def test_results_of_coco_are_named(tmp_path: Path) -> None:
+    row = {"image_id": 1, "category_id": 1, "bbox": [8, 4, 16, 10], "score": 0.9}
+    write(tmp_path, {**pictures(), "found.json": json.dumps([row])})
+    with pytest.raises(DataError, match="looks like COCO results"):
+        open_dataset(tmp_path)
+
+
+def test_captions_in_capital_suffixes_are_read(tmp_path: Path) -> None:
+    files = {**pictures("{}.PNG"), **beside("{}.TXT", "a cat")}
+    assert [each.result.text for each in open_dataset(write(tmp_path, files))] == ["a cat"] * 3
