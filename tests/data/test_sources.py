@@ -88,15 +88,67 @@ def test_a_text_that_is_no_list_is_told(folder: Path) -> None:
 
 
 def test_lists_that_name_each_other_end(tmp_path: Path) -> None:
+    picture = write_picture(tmp_path / "a.png")
     for name, other in (("a", "b"), ("b", "a")):
-        write_text(tmp_path / f"{name}.txt", str(tmp_path / f"{other}.txt"))
-    (told,) = errors(tmp_path / "a.txt")
+        write_text(tmp_path / f"{name}.txt", f"{picture}\n{tmp_path / other}.txt\n")
+    *found, circle = open_pictures([str(tmp_path / "a.txt")])
+    assert [each.name for each in found] == [str(picture)] * 2  # once for each of the lists
+    assert "names itself" in str(circle.error)
+
+
+def test_lists_many_deep_end(tmp_path: Path) -> None:
+    for number in range(9):
+        write_text(tmp_path / f"{number}.txt", str(tmp_path / f"{number + 1}.txt"))
+    write_text(tmp_path / "9.txt", "")
+    (told,) = errors(tmp_path / "0.txt")
     assert "4 lists deep" in told
+
+
+@pytest.mark.parametrize("text", ["What is this?\nA cat.\n", "a * b\n", "\0[\n", "[citation]\n"])
+def test_prose_is_no_list_for_signs_of_patterns_in_it(tmp_path: Path, text: str) -> None:
+    assert "is no list of pictures" in errors(write_text(tmp_path / "a.txt", text))[0]
+
+
+def test_lines_of_a_list_may_be_patterns_and_folders_beside_it(tmp_path: Path) -> None:
+    inside = write_picture(tmp_path / "dir.png" / "a.png")
+    listed = write_text(tmp_path / "list.txt", "dir.p*/*.png\ndir.png\n@\0\n")
+    found = list(open_pictures([str(listed)]))
+    assert [each.name for each in found] == [str(inside), str(inside), "@\0"]
+    assert "null byte" in str(found[-1].error)
 
 
 def test_links_to_folders_are_not_followed(folder: Path) -> None:
     (folder / "in" / "loop").symlink_to(folder)
     assert len(names(folder)) == 4
+    assert sorted(names(f"{folder}/**/*.png")) == sorted(
+        each for each in names(folder) if each.endswith(".png")
+    )
+
+
+def test_a_link_to_itself_loses_no_other_picture(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    assert names(tmp_path) == [str(tmp_path / "a.png"), str(tmp_path / "loop.png")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.png", ["a.png", "b/a.png", "b/c/a.png"]),
+        ("b/**", ["b/a.png", "b/c/a.png"]),
+        ("**/c/*", ["b/c/a.png"]),
+        ("*/**/a.*", ["b/a.png", "b/c/a.png"]),
+        ("**/**/a.png", ["a.png", "b/a.png", "b/c/a.png"]),
+        ("nope/**/*", ["nope/**/*"]),
+    ],
+)
+def test_patterns_of_folders_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, found: list[str]
+) -> None:
+    for name in ("a.png", "b/a.png", "b/c/a.png", "b/.hidden/a.png"):
+        write_picture(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert names(pattern) == found
 
 
 @pytest.mark.parametrize(
@@ -125,6 +177,17 @@ def test_archives_give_their_pictures(tmp_path: Path, kind: str, name: str) -> N
     assert [each.name for each in found] == [f"{path}/x/1.png", f"{path}/2.png"]
     assert open_image(found[1].image).getpixel((0, 0)) == (255, 0, 0)
     assert count_pictures([str(path)]) is None
+
+
+def test_a_member_that_is_encrypted_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.png", png())
+        archive.writestr("b.png", png())
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[data.find(b"PK\x01\x02") + 8] |= 1  # the flag of the first in the directory
+    (tmp_path / "a.zip").write_bytes(data)
+    first, second = open_pictures([str(tmp_path / "a.zip")])
+    assert "is encrypted" in str(first.error) and second.error is None
 
 
 def test_an_archive_that_is_cut_off_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
@@ -186,6 +249,10 @@ def test_pages_that_are_not_asked_for_or_not_there_are_told(pages: Path) -> None
     with pytest.raises(ImageError, match="--pages all"):
         open_image(found.image)
     assert "has 3 pages, and none of those asked for" in errors(pages, pages=Pages.parse("7"))[0]
+    for name in ("a.jpg", "a.png"):
+        single = write_picture(pages.with_name(name))
+        assert "has one page" in errors(single, pages=Pages.parse("2"))[0]
+        assert not errors(single, pages=Pages.parse("1"))
 
 
 def test_a_picture_of_one_page_keeps_its_name(tmp_path: Path) -> None:
@@ -211,6 +278,18 @@ def test_pages_that_are_no_pages_are_refused(text: str) -> None:
 
 
 # ---- standard input, phones
+
+
+def test_standard_input_that_is_closed_or_a_terminal_is_told(monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert "standard input is closed" in errors("-")[0]
+
+    class Terminal(io.BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Terminal()))
+    assert "standard input is a terminal" in errors("-")[0]
 
 
 def test_standard_input_is_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:

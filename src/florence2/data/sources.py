@@ -31,7 +31,7 @@ from florence2.data.downloads import Downloads
 from florence2.data.files import optional_library, text_lines
 from florence2.data.image_files import UNREAD_SUFFIXES, is_picture, not_read, picture_suffixes
 from florence2.errors import ConfigError, Florence2Error, ImageError
-from florence2.processing.images import ImageSource, read_pages
+from florence2.processing.images import ImageSource, read_pages, shortened
 
 SORTED_NAMES = 100_000
 """A folder of more names is read in the order that the disk has them."""
@@ -141,17 +141,21 @@ def _has_parts(name: str, pages: Pages | None) -> bool:
     return pages is not None and paged
 
 
-def _names(given: Iterable[str], depth: int = 0) -> Iterator[str | NamedPicture]:
-    """Yield single pictures and archives by name; folders, patterns and lists are taken apart."""
+def _names(given: Iterable[str], lists: tuple[str, ...] = ()) -> Iterator[str | NamedPicture]:
+    """Yield single pictures and archives by name; folders, patterns and lists are taken apart.
+
+    Args:
+        lists: those that these names stand in, the outermost first.
+    """
     for name in given:
         if name == "-" or is_address(name):
             yield name
         elif name.startswith("@") and not os.path.lexists(name):
-            yield from _listed(name, name[1:], depth)
+            yield from _listed(name, name[1:], lists)
         elif os.path.isdir(name):
             yield from _in_folder(name)
         elif name.lower().endswith(LIST_SUFFIXES) and os.path.isfile(name):
-            yield from _listed(name, name, depth)
+            yield from _listed(name, name, lists)
         elif _MAGIC.search(name) and not os.path.lexists(name):
             yield from _matching(name)
         else:
@@ -193,7 +197,7 @@ def _files_below(folder: str) -> Iterator[str | NamedPicture]:
             entries = (entry for entry in found if not entry.name.startswith("."))
             few = sorted(islice(entries, SORTED_NAMES), key=lambda entry: entry.name)
             for entry in chain(few, entries):
-                if not entry.is_dir():
+                if not _is_folder(entry):
                     yield entry.path
                 elif not entry.is_symlink() and entry.name != "__MACOSX":
                     folders.append(entry.path)
@@ -208,27 +212,53 @@ def _files_below(folder: str) -> Iterator[str | NamedPicture]:
         yield from _files_below(inside)
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder; a link that leads to itself is none; opening it tells why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _matching(pattern: str) -> Iterator[str | NamedPicture]:
-    names = glob.iglob(pattern, recursive=True)
+    names = _matches(pattern)
     few = list(islice(names, SORTED_NAMES))
     if not few:
-        error = ImageError(f"pattern {pattern!r} matches no file; check it")
+        error = ImageError(f"pattern {shortened(pattern)!r} matches no file; check it")
         yield NamedPicture(pattern, None, error)
-    for path in chain(sorted(few), names):
+    for path in chain(sorted(set(few)), names):
         if os.path.isfile(path):
             yield path
 
 
-def _listed(name: str, file: str, depth: int) -> Iterator[str | NamedPicture]:
+def _matches(pattern: str) -> Iterator[str]:
+    """Yield what matches; unlike in `glob`, `**` follows no link to a folder."""
+    parts = re.split(r"(?<![^/])\*\*(?:/|$)", pattern.replace(os.sep, "/"), maxsplit=1)
+    if len(parts) == 1:
+        yield from glob.iglob(pattern)
+        return
+    for top in glob.iglob(parts[0]) if parts[0] else [""]:
+        for folder, inside, _ in os.walk(top or os.curdir):
+            inside[:] = sorted(name for name in inside if not name.startswith("."))
+            below = folder if top else os.path.relpath(folder)
+            below = "" if below == os.curdir and not top else os.path.join(below, "")
+            yield from _matches(glob.escape(below) + (parts[1] or "*"))
+
+
+def _listed(name: str, file: str, lists: tuple[str, ...]) -> Iterator[str | NamedPicture]:
     """Yield what a list names; paths are those of the working folder, or else of the list's."""
 
     def failed(why: str) -> NamedPicture:
         return NamedPicture(name, None, ImageError(f"list {file!r} {why}"))
 
-    if depth >= MAX_LIST_DEPTH:
-        yield failed(f"is named by a list that is {depth} lists deep; put its lines there")
-        return
     try:
+        itself = os.path.realpath(file)
+        if itself in lists:
+            yield failed("names itself, or lists in it do; take that line out")
+            return
+        if len(lists) >= MAX_LIST_DEPTH:
+            yield failed(f"is named by a list that is {len(lists)} lists deep; put its lines there")
+            return
         lines = (
             line.decode("utf-8-sig", "surrogateescape").strip() for line in text_lines(Path(file))
         )
@@ -237,7 +267,7 @@ def _listed(name: str, file: str, depth: int) -> Iterator[str | NamedPicture]:
             yield failed("is empty; write the name of a picture into each line")
             return
         base = os.path.dirname(file)
-        if not name.startswith("@") and not _is_there(first, base):
+        if not name.startswith("@") and _found(first, base) is None:
             yield failed(
                 f"is no list of pictures: its first line {first[:80]!r} names none that is there;"
                 f" write {'@' + file!r} if it is one"
@@ -245,22 +275,28 @@ def _listed(name: str, file: str, depth: int) -> Iterator[str | NamedPicture]:
             return
         read = picture_suffixes()
         for line in chain([first], filter(None, lines)):
-            there = line
-            if not os.path.lexists(line) and os.path.lexists(beside := os.path.join(base, line)):
-                there = beside
-            if os.path.splitext(there)[1].lower() in read and not _MAGIC.search(there):
+            there = _found(line, base) or line
+            suffix = os.path.splitext(there)[1].lower()
+            if suffix in read and not _MAGIC.search(there) and not os.path.isdir(there):
                 yield there  # mostly so, and told soonest
             else:
-                yield from _names([there], depth + 1)
-    except (OSError, Florence2Error) as error:
+                yield from _names([there], (*lists, itself))
+    except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
         reason = getattr(error, "strerror", None) or str(error)
         yield failed(f"cannot be read ({reason}); check the path")
 
 
-def _is_there(name: str, base: str) -> bool:
-    if is_address(name) or os.path.lexists(os.path.join(base, name)) or os.path.lexists(name):
-        return True
-    return bool(_MAGIC.search(name))
+def _found(line: str, base: str) -> str | None:
+    """What a line of a list names: in the working folder, or else in the list's own."""
+    if is_address(line):
+        return line
+    for each in (line, os.path.join(base, line)):
+        if os.path.lexists(each):
+            return each
+    for each in (line, os.path.join(glob.escape(base), line)) if _MAGIC.search(line) else ():
+        if next(_matches(each), None) is not None:
+            return each
+    return None
 
 
 def _open(name: str, pages: Pages | None, downloads: Downloads | None) -> Iterator[NamedPicture]:
@@ -278,6 +314,11 @@ def _open(name: str, pages: Pages | None, downloads: Downloads | None) -> Iterat
             yield from _members(name, archive, pages)
         elif pages is not None and name.lower().endswith(PAGED_SUFFIXES):
             yield from _with_pages(name, name, pages)
+        elif pages is not None and 1 not in pages and os.path.isfile(name):
+            raise ImageError(
+                f"image {shortened(name)!r} has one page, and none of those asked for; pages count"
+                " from 1"
+            )
         else:
             yield NamedPicture(name, name)
     except Florence2Error as error:
@@ -293,6 +334,11 @@ def _with_pages(name: str, image: str | bytes, pages: Pages | None) -> Iterator[
 
 
 def _standard_input() -> bytes:
+    if sys.stdin is None or sys.stdin.buffer.isatty():
+        where = "closed" if sys.stdin is None else "a terminal"
+        raise ImageError(
+            f"standard input is {where}; write a picture into it, as in: cat a.png | ..."
+        )
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     if not data:
         raise ImageError("standard input is empty; write a picture into it, as in: cat a.png | ...")
@@ -337,17 +383,17 @@ def _members(
             else:
                 yield NamedPicture(member, image)
     except FileNotFoundError:
-        raise ImageError(f"archive {name!r} does not exist; check the path") from None
+        raise ImageError(f"archive {shortened(name)!r} does not exist; check the path") from None
     except Florence2Error:
         raise
     # Readers of damaged archives raise almost anything, after any number of good members.
     except Exception as error:
         raise ImageError(
-            f"archive {name!r} is damaged or cut off ({error}); make it anew, or unpack what is"
-            " left of it"
+            f"archive {shortened(name)!r} is damaged or cut off ({error}); make it anew, or"
+            " unpack what is left of it"
         ) from error
     if not found:
-        raise ImageError(f"archive {name!r} holds no picture")
+        raise ImageError(f"archive {shortened(name)!r} holds no picture")
 
 
 class _Entry(tarfile.TarInfo):
@@ -375,6 +421,9 @@ def _in_zip(name: str) -> Iterator[Member]:
             if entry.is_dir() or not is_picture(path) or "__MACOSX" in path.parts:
                 continue
             member = f"{name}/{entry.filename}"
+            if entry.flag_bits & 1:
+                yield member, ImageError(f"image {member!r} is encrypted; unpack it yourself")
+                continue
             try:
                 with archive.open(entry) as opened:
                     yield _checked(member, entry.file_size, opened)

@@ -170,7 +170,7 @@ def preprocess(image: Image.Image, side: int) -> NDArray[np.float32]:
 
 def _checked_path(path: str) -> str:
     """Refuse a path that is no file with anything in it; return the picture's name for messages."""
-    name = f"image {path if len(path) < 200 else path[:50] + '...' + path[-100:]!r}"
+    name = f"image {shortened(path)!r}"
     if path.startswith(("http:", "https:", "data:")):
         raise ImageError(f"{name} is a web address; download it, or pass the bytes of the picture")
     try:
@@ -185,6 +185,11 @@ def _checked_path(path: str) -> str:
     if found.st_size == 0:
         raise ImageError(f"{name} is an empty file; give a picture file")
     return name
+
+
+def shortened(name: str) -> str:
+    """A name for messages: of a long one its beginning and its end."""
+    return name if len(name) < 200 else f"{name[:50]}...{name[-100:]}"
 
 
 @cache
