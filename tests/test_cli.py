@@ -115,6 +115,7 @@ def test_flags_are_frozen() -> None:
                 "--protocol",
                 "--sheet",
                 "--side",
+                "--task",
                 "--split",
                 "--table",
                 "--threads",

@@ -191,7 +191,7 @@ def count_records(summary: Summary, records: "Sequence[Record]") -> None:
         summary.objects += len(labels)
         summary.names.update(label for label in labels if label)
         summary.ignored += record.ignored is not None
-        silent = not labels and record.ignored is None
+        silent = not labels and record.ignored is None and record.federated is None
         summary.negatives += silent and not record.text_input  # else of one phrase alone
 
 

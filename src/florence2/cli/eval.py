@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from florence2.cli.common import add_flag
 from florence2.cli.edge import json_line, readable
 from florence2.errors import ConfigError
-from florence2.tasks import AnswerKind
+from florence2.tasks import AnswerKind, Task
 
 if TYPE_CHECKING:
     from florence2.evaluation.predict import Answerer, Predictor
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="PATH", required=True,
                         help="a dataset in any format of docs/data.md")  # fmt: skip
     parser.add_argument("--split", help="train, val or test, where it is divided")
+    parser.add_argument("--task", help="what is asked, with commas (default: what it is made for)")
     add_flag(parser, "--voc-origin")
     parser.add_argument("--protocol", choices=("coco", "lvis", "voc2007", "voc"),
                         help="whose AP of detection (default coco)")  # fmt: skip
@@ -62,7 +63,10 @@ def main(arguments: argparse.Namespace) -> int:
     from florence2.data import open_dataset
     from florence2.evaluation.suites import dataset_suites
 
-    dataset = open_dataset(arguments.data, split=arguments.split, voc_origin=arguments.voc_origin)
+    asked = [Task.parse(name) for name in (arguments.task or "").split(",") if name]
+    dataset = open_dataset(
+        arguments.data, tasks=asked, split=arguments.split, voc_origin=arguments.voc_origin
+    )
     records = list(dataset)
     dataset.require_records()
     suites = list(dataset_suites(records, arguments.count, arguments.protocol))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from florence2.data.ordering import canonical, order_of_boxes
-from florence2.data.records import Ignored, Picture, Record
+from florence2.data.records import Federated, Ignored, Picture, Record
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError
 from florence2.geometry import (
@@ -157,8 +157,8 @@ def object_records(
     A picture without objects is a record of object detection and of region proposal, with nothing
     to find; no other task can be asked about it. A picture of which an object was lost gives no
     record of a task that asks for all objects, or for all of a name: it would teach that the lost
-    one is not there. Where objects are to be ignored, such records say where. Nobody asks for all
-    objects, or for all of a name, where not all were looked for.
+    one is not there. Where objects are to be ignored, such records say where. Where not all was
+    looked for, detection says for what (`federated`), and nothing else asks for all.
     """
     ignored = _ignored(picture)
     asked = picture
@@ -174,11 +174,15 @@ def object_records(
         asks_all = task in COMPLETE_TASKS
         if asks_all and picture.num_lost:
             continue
-        if picture.searched and task in (Task.OD, Task.REGION_PROPOSAL):
+        if picture.searched and task is Task.REGION_PROPOSAL:
             report.add(Problem.FEDERATED, picture.source, f"no {task.token}, not all classes")
             continue
         for text_input, region, result in OBJECT_TASKS[task](asked):
-            if picture.searched and asks_all and text_input in picture.searched.partly:
+            federated = None
+            if picture.searched and task is Task.OD:  # it measures, and is not trained on
+                absent = frozenset(picture.searched.absent) - {item.label for item in asked.objects}
+                federated = Federated(absent, picture.searched.partly)
+            elif picture.searched and asks_all and text_input in picture.searched.partly:
                 what = f"no {task.token} of {text_input!r}, of which there are more"
                 report.add(Problem.FEDERATED, picture.source, what)
                 continue
@@ -187,6 +191,7 @@ def object_records(
             record = Record(
                 *(picture.path, task, text_input, region, result, picture.source),
                 ignored=ignored if asks_all else None,
+                federated=federated,
             )
             yield from report.accept(record, picture.source)
 

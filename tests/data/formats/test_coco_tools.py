@@ -11,7 +11,7 @@ from small_datasets import SIZE, counts, detected, found, read, write_picture, w
 from florence2.data import Problem
 from florence2.data.formats.coco import write_coco, write_coco_results
 from florence2.data.objects import COMPLETE_TASKS, OBJECT_TASKS
-from florence2.data.records import Record
+from florence2.data.records import Federated, Record
 from florence2.errors import DataError
 from florence2.results import Boxes, Polygons
 from florence2.tasks import Task
@@ -176,14 +176,21 @@ def test_lvis_does_not_ask_for_all_of_what_was_annotated_in_part(folder: Path, p
     more = {"neg_category_ids": [], "not_exhaustive_category_ids": partly}
     file = write_file(folder / "lvis.json", row, pictures=images("1.png", **more))
     records, report = read(file, tasks=list(OBJECT_TASKS), strict=True)
-    assert {record.task for record in records} == {*OBJECT_TASKS} - COMPLETE_TASKS
-    assert counts(report) == {Problem.FEDERATED: 4}
+    detection, *others = records
+    assert detection.task is Task.OD
+    assert detection.federated == Federated(
+        frozenset(), frozenset({"cat"} if partly != "?" else {"ant", "cat"})
+    )
+    assert {record.task for record in others} == {*OBJECT_TASKS} - COMPLETE_TASKS
+    assert counts(report) == {Problem.FEDERATED: 3}
 
 
 def test_a_picture_of_lvis_without_objects_does_not_show_nothing(folder: Path) -> None:
     file = write_file(folder / "lvis.json", pictures=images("1.png", **LVIS))
     records, report = read(file, tasks=["od", "region_proposal"])
-    assert records == [] and counts(report) == {Problem.FEDERATED: 2}
+    (detection,) = records
+    assert detection.federated == Federated(frozenset({"ant"}), frozenset())
+    assert counts(report) == {Problem.FEDERATED: 1}
 
 
 def test_an_object_outweighs_the_word_that_its_class_is_absent(folder: Path) -> None:
