@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from layouts import BOX, SHARES, beside, pictures, voc
+from layouts import BOX, SHARES, beside, coco, pictures, voc
 from PIL import Image
 
 from florence2.data import open_dataset
@@ -114,3 +114,75 @@ def test_results_of_coco_are_named(tmp_path: Path) -> None:
 def test_captions_in_capital_suffixes_are_read(tmp_path: Path) -> None:
     files = {**pictures("{}.PNG"), **beside("{}.TXT", "a cat")}
     assert [each.result.text for each in open_dataset(write(tmp_path, files))] == ["a cat"] * 3
+
+
+def rectangle(name: str, to_name: str) -> dict:
+    value = {"x": 20, "y": 20, "width": 40, "height": 50, "rotation": 0, "rectanglelabels": [name]}
+    kind = {"type": "rectanglelabels", "from_name": f"of {to_name}", "to_name": to_name}
+    sides = {"original_width": 40, "original_height": 20}
+    return {"id": name, **kind, **sides, "value": value}
+
+
+@pytest.mark.parametrize("keys", [("one", "two"), ("image", "other")])
+def test_a_task_of_two_pictures_gives_neither_the_objects_of_both(tmp_path: Path, keys) -> None:
+    results = [rectangle("cat", keys[0]), rectangle("dog", keys[1])]
+    data = dict(zip(keys, ("a.png", "b.png"), strict=True))
+    task = {"id": 1, "data": data, "annotations": [{"id": 1, "result": results}]}
+    dataset = open_dataset(write(tmp_path, {**pictures(), "e.json": json.dumps([task])}))
+    assert not list(dataset)
+    assert dataset.report.counts[Problem.ROW] == 1
+
+
+@pytest.mark.parametrize("ids", [("a.png", "b.png"), (7, 8)])
+def test_annotations_of_other_ids_than_the_images_leave_no_negatives(tmp_path: Path, ids) -> None:
+    content = json.loads(coco())
+    content["annotations"] = [
+        {"id": n, "image_id": each, "category_id": 1, "bbox": [8, 4, 16, 10]}
+        for n, each in enumerate(ids)
+    ]
+    dataset = open_dataset(write(tmp_path, {**pictures(), "a.json": json.dumps(content)}))
+    assert not list(dataset)
+    assert dataset.report.counts[Problem.INCOMPLETE] == 3
+
+
+def test_a_file_of_a_part_finds_its_folder_beside(tmp_path: Path) -> None:
+    files = {**pictures("train/{}.png"), "val/a.png": "", "val.json": coco(("a",))}
+    dataset = open_dataset(write(tmp_path, {**files, "train.json": coco()}), split="train")
+    assert [record.image.parent.name for record in dataset] == ["train"] * 3
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        beside("{}.txt", "0.2 0.2 0.6 0.2 0.6 0.7 0.2 0.7 cat 0\n"),
+        beside("{}.xml", lambda name: voc(name).replace(">8<", ">0.2<").replace(">4<", ">0.2<")
+               .replace(">24<", ">0.6<").replace(">14<", ">0.7<")),
+    ],
+)  # fmt: skip
+def test_shares_are_no_dots(tmp_path: Path, files) -> None:
+    dataset = open_dataset(write(tmp_path, {**pictures(), **files}))
+    assert not list(dataset)
+    assert dataset.report.counts[Problem.ROW] == 3
+
+
+@pytest.mark.parametrize("mark", ["ignore", "iscrowd", "difficult"])
+def test_marks_in_voc_files_count(tmp_path: Path, mark: str) -> None:
+    marked = voc("a").replace("<name>", f"<{mark}>1</{mark}><name>")
+    (record,) = open_dataset(write(tmp_path, {"a.png": "", "a.xml": marked}))
+    assert record.result.labels == ()
+    assert record.ignored.crowds == (mark == "iscrowd",)
+
+
+def test_a_sample_submission_is_no_annotation(tmp_path: Path) -> None:
+    head = "filename,class,xmin,ymin,xmax,ymax\n"
+    files = {"boxes.csv": f"{head}a.png,cat,8,4,24,14\n", "sample_submission.csv": head}
+    files["sample_submission.csv"] += "b.png,cat,0,0,20,20\n"
+    dataset = open_dataset(write(tmp_path, {**pictures(), **files}))
+    assert [record.image.stem for record in dataset] == ["a"]
+    assert dataset.report.counts[Problem.NOT_ANNOTATED] == 1
+
+
+def test_numbers_before_class_names_are_no_names(tmp_path: Path) -> None:
+    files = {**pictures(), **beside("{}.txt", SHARES), "classes.txt": "0: cat\n1: big dog\n"}
+    dataset = open_dataset(write(tmp_path, files))
+    assert {record.result.labels for record in dataset} == {("cat",)}

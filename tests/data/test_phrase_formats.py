@@ -250,8 +250,8 @@ def test_a_picture_in_two_rows_of_objects_is_left_out(tmp_path: Path) -> None:
 
 
 def test_shares_of_odvg_are_told(tmp_path: Path) -> None:
-    (record, _), report = read(write(tmp_path, odvg_files([0.2, 0.2, 0.6, 0.7])))
-    assert report.counts[Problem.SHARES] == 0  # the other box is in pixels
+    (_,), report = read(write(tmp_path, odvg_files([0.2, 0.2, 0.6, 0.7])))
+    assert report.counts[Problem.SHARES] == 0  # the other box is in pixels: this is no dot
     files = odvg_files([0.2, 0.2, 0.6, 0.7])
     files["a.jsonl"].pop()
     (record,), report = read(write(tmp_path, files))

@@ -95,6 +95,8 @@ def checked_object(
     size: Size,
     report: ReadReport,
     where: str,
+    *,
+    dots: bool = False,
 ) -> LabelledObject | None:
     """Cut an object at the edges of its picture; count one that nothing is left of.
 
@@ -105,6 +107,7 @@ def checked_object(
         size: of the picture.
         report: counts what is cut or dropped.
         where: the row or id, for the report.
+        dots: take a box within the first pixel, too: the file writes no pixels.
     """
     label = label.strip()
     if not label:
@@ -120,6 +123,10 @@ def checked_object(
     corners = np.array(box, dtype=np.float64)
     if not np.isfinite(corners).all():
         report.add(Problem.ROW, where, f"the box {list(box)!r} is beyond all numbers")
+        return None
+    if not dots and corners.max() <= 1 and (corners % 1).any() and min(size) > NO_DOTS:
+        what = f"the box {corners.tolist()!r} lies within one pixel, as shares of the picture do"
+        report.add(Problem.ROW, where, f"{what}; give pixels")
         return None
     clipped = clip_boxes(corners, size)
     if box_area(corners) <= 0:
@@ -309,6 +316,8 @@ def chosen_tasks(
     return tuple(dict.fromkeys(tasks)) or (default,)
 
 
+NO_DOTS = 8
+"""In pictures of longer sides nobody draws a box within the first pixel."""
 PARTIAL_TASKS = frozenset(
     {Task.CAPTION_TO_PHRASE_GROUNDING, Task.REFERRING_EXPRESSION_SEGMENTATION}
 )

@@ -57,7 +57,13 @@ def read_box_csv(
         split: the part to read, where folders, names of files or a column `split` tell parts.
     """
     tasks = chosen_tasks(tasks, tuple(OBJECT_TASKS), Task.OD, f"dataset {str(path)!r}")
-    files = files_of_part(path, "box_csv", split, report, rows_tell=True)
+    files = []
+    for file in files_of_part(path, "box_csv", split, report, rows_tell=True):
+        if re.fullmatch(r"sample_?submission.*", file.stem.lower()) and file != path:
+            what = "a sample of answers (Kaggle), whose boxes nobody drew"
+            report.add(Problem.NOT_ANNOTATED, file.name, what)
+        else:
+            files.append(file)
     tables = [_Table.of(file, report) for file in files]
     if report.part is None:
         parts = {part for table in tables for part in table.parts}

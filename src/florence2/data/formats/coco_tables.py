@@ -87,7 +87,8 @@ def rows_by_image(
     Returns:
         the annotations; of each the id of its image; by image the places of its annotations, and
         one `None` for each that was lost. An annotation of an image that the file does not list is
-        of no picture here. One that names no image may be of any picture, so all lose one.
+        of no picture here. One that names no image, or by another kind of id, may be of any, so all
+        lose one; so they do where no annotation at all is of a picture of the file.
     """
     rows: list[Row | None] = []
     image_ids: list[Hashable] = []
@@ -100,6 +101,8 @@ def rows_by_image(
         for place, key in enumerate(plain):
             groups[key].append(place)
         return [*data["annotations"]], [*plain], groups, lost
+    by_text = any(isinstance(key, str) for key in groups)
+    unlisted = False
     for index, row in enumerate(data["annotations"]):
         image_id = key_of(row.get("image_id")) if isinstance(row, dict) else None
         if same:
@@ -107,7 +110,8 @@ def rows_by_image(
         if image_id not in groups:
             where = f"{file}, annotations[{index}]"
             report.add(Problem.ROW, where, f"this belongs to no image; image_id is {image_id!r}")
-            if image_id is None:
+            unlisted = True
+            if image_id is None or (isinstance(image_id, str) and not by_text):
                 for each in groups:
                     lost.setdefault(each, []).append(None)
             continue
@@ -120,6 +124,8 @@ def rows_by_image(
         groups[image_id].append(len(rows))
         image_ids.append(image_id)
         rows.append(row)
+    if unlisted and not rows and not lost:  # the ids of all are others than those of the images
+        lost = {each: [None] for each in groups}
     return rows, image_ids, groups, lost
 
 
@@ -164,7 +170,14 @@ def picture_folders(file: Path) -> tuple[Path, ...]:
     """Return where pictures of an annotation file may be."""
     here, root = file.parent, file.parent.parent
     part = file.stem.rpartition("_")[2]  # instances_train2017
-    named = (here / "images", here / "data", root / part, root / "images" / part, root / "images")
+    named = (
+        here / "images",
+        here / "data",
+        here / part,
+        root / part,
+        root / "images" / part,
+        root / "images",
+    )
     beside = (folder for folder in sorted(here.iterdir()) if part_named(folder.name) is None)
     return (here, *named, root, *(folder for folder in beside if folder.is_dir()))
 

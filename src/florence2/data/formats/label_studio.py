@@ -135,14 +135,35 @@ def _picture(row: Any, folders: Sequence[Path], report: ReadReport, where: str) 
         return None
     texts = [value for value in (data.get("image"), *data.values()) if isinstance(value, str)]
     places = [name for text in texts for name in _names(text) if is_picture(Path(name))]
-    if data.get("image") is None and len({*places}) > 2:
-        report.add(Problem.ROW, where, f"it shows several pictures: {', '.join(places[:3])}")
+    shown = {place.rpartition("/")[2]: place for place in map(_last_name, texts) if place}
+    if len(shown) > 1 and (data.get("image") is None or len(_targets(row)) > 1):
+        # Which regions are of which picture, only the settings of the project say.
+        report.add(Problem.ROW, where, f"it shows several pictures: {', '.join([*shown][:3])}")
+        for name in places:
+            report.name_picture(find_picture(name, folders))
         return None
     for name in places:
         if found := find_picture(name, folders):
             return found
     report.add(Problem.PICTURE, where, f"image {(places or texts or [''])[0]!r} is not there")
     return None
+
+
+def _last_name(text: str) -> str:
+    *_, name = _names(text)
+    return name if is_picture(Path(name)) else ""
+
+
+def _targets(row: Row) -> set[Any]:
+    """What the regions of a task are drawn on, by the names that its project has."""
+    given = row.get("annotations", row.get("completions"))
+    annotations = [each for each in given if isinstance(each, dict)] if given else ()
+    return {
+        str(result.get("to_name"))
+        for each in annotations
+        for result in (each.get("result") or ())
+        if isinstance(result, dict)
+    }
 
 
 def _names(place: str) -> Iterator[str]:

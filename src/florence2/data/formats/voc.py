@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from florence2.data.files import number, read_text, whole_characters
-from florence2.data.flags import flag_names
+from florence2.data.flags import CROWD_FLAGS, flag_names
 from florence2.data.image_files import (
     PictureFolder,
     files_in,
@@ -233,9 +233,10 @@ def _object(
         report.add(Problem.ROW, where, error)
         return None
     found = checked_object(label, box, parts, size, report, where)
-    if found is not None and flag_names({"difficult": item.findtext("difficult")}):
-        report.add(Problem.IGNORED, where, "it is marked difficult")
-        return found._replace(is_ignored=True)
+    flags = flag_names({each.tag: each.text or "" for each in item})
+    if found is not None and flags:
+        report.add(Problem.IGNORED, where, f"it is marked {', '.join(sorted(flags))}")
+        return found._replace(is_ignored=True, is_crowd=bool(flags & CROWD_FLAGS))
     return found
 
 

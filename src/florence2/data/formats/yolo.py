@@ -156,6 +156,9 @@ def _layout(path: Path, report: ReadReport) -> _Layout:
         if (path / name).is_file():
             lines = read_text(path / name).splitlines()
             names = {index: line.strip() for index, line in enumerate(lines) if line.strip()}
+            numbered = [re.fullmatch(rf"{index}[\s:]+(.+)", names[index]) for index in names]
+            if len(names) > 1 and all(numbered):  # "0 cat", "1 dog"
+                names = {at: str(each[1]) for at, each in zip(names, numbered, strict=True) if each}
             return _Layout(names, _by_split(path))
     if LabelTexts.of(each for each in files_in(path) if each.suffix == ".txt").kinds["yolo_names"]:
         return _Layout({}, _by_split(path), by_name=True)
@@ -325,7 +328,7 @@ def _objects(
             continue
         if len(shares) == 5 and not layout.keypoints:
             report.add(Problem.CONFIDENCE, where, f"{shares[4]:g}")
-        yield checked_object(label, box, points, size, report, where)
+        yield checked_object(label, box, points, size, report, where, dots=True)
 
 
 def _class_of(values: Sequence[str], layout: _Layout) -> tuple[Sequence[str], str | None]:
