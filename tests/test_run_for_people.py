@@ -73,6 +73,7 @@ def test_nothing_and_what_is_not_there_are_told() -> None:
 def test_characters_that_move_the_cursor_are_left_out() -> None:
     lines = table(Text("a\x1b[2Jb\tc\x07", image_size=SIZE))
     assert all(letter.isprintable() for line in lines for letter in line)
+    assert Table(80, colour=False).note("drawn in a\x1b[31m.png").endswith("a [31m.png")
 
 
 # ---- texts beside pictures
