@@ -197,7 +197,7 @@ def test_a_text_appears_whole_with_the_last_answer(folder: Path, monkeypatch) ->
     assert sorted(os.listdir(folder)) == ["0.png", "1.png", "2.png", "in"]
 
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", ".florence2.part")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match=r"0\.txt"):
         patched.setattr("os.replace", full)

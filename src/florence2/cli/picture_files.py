@@ -184,12 +184,13 @@ class SavedTexts:
                 " give one of them another name"
             )
         part = place.with_name(f".florence2-{os.getpid()}.part")
-        with writing(place):
-            try:
-                part.write_text("".join(self._of[1]), encoding="utf-8")
-                os.replace(part, place)
-            finally:
-                part.unlink(missing_ok=True)
+        try:
+            part.write_text("".join(self._of[1]), encoding="utf-8")
+            os.replace(part, place)
+        except OSError as error:  # told of the text, whose part nobody knows
+            raise OSError(error.errno, error.strerror, str(place)) from error
+        finally:
+            part.unlink(missing_ok=True)
         self._written[_digest(place)] = by
         return None
 
