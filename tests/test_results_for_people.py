@@ -1,8 +1,12 @@
 """Results as people, notebooks, tables and other libraries see them."""
 
 import io
+import pickle
 import sys
+from collections.abc import Callable
+from copy import copy, deepcopy
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +72,29 @@ def with_picture(result: Result) -> Result:
     from dataclasses import replace
 
     return replace(result, picture=Image.new("RGB", SIZE, "white"))
+
+
+def test_what_is_long_is_cut_for_people() -> None:
+    assert repr(Text("x" * 5000, image_size=SIZE)).endswith(
+        "' and 4,800 more characters; 80 x 60 pixels)"
+    )
+    many = Boxes([[1, 2, 3, 4]] * 1000, ("x",) * 1000, image_size=SIZE)
+    assert "and 800 more" in many._repr_html_() and many._repr_html_().count("<tr>") == 202
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_is_equal_and_as_read_only_as_the_first(copied: Callable[[Any], Any]) -> None:
+    boxes = copied(Boxes([[1, 2, 3, 4]], ("x",), image_size=SIZE, picture="a.png"))
+    assert boxes.picture == "a.png" and boxes == Boxes([[1, 2, 3, 4]], ("x",), image_size=SIZE)
+    outlines = copied(Polygons([[[(0, 0), (9, 0), (9, 9)]]], ("x",), image_size=SIZE))
+    for array in (boxes.xyxy, outlines.polygons[0][0]):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_a_notebook_shows_a_table_where_the_picture_is_gone() -> None:
+    gone = Boxes([[1, 2, 3, 4]], ("x",), image_size=SIZE, picture="gone.png")
+    assert gone._repr_png_() is None and gone._repr_html_().startswith("<table>")
 
 
 def test_names_in_html_are_text() -> None:

@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from florence2.cli.answers_file import AnswersFile
 from florence2.cli.main import BEGIN, main
-from florence2.cli.picture_files import saved_text
+from florence2.cli.picture_files import SavedTexts, drawn_stem, saved_text
 from florence2.cli.table import Table, columns_for, display_width
+from florence2.data.sources import NamedPicture
+from florence2.errors import ConfigError
 from florence2.results import Absent, Boxes, Polygons, Quads, Result, Text
 
 SIZE = (80, 60)
@@ -70,6 +73,7 @@ def test_nothing_and_what_is_not_there_are_told() -> None:
 def test_characters_that_move_the_cursor_are_left_out() -> None:
     lines = table(Text("a\x1b[2Jb\tc\x07", image_size=SIZE))
     assert all(letter.isprintable() for line in lines for letter in line)
+    assert Table(80, colour=False).note("drawn in a\x1b[31m.png").endswith("a [31m.png")
 
 
 # ---- texts beside pictures
@@ -167,7 +171,7 @@ def test_texts_beside_pictures_are_written_once(capsys, short, folder: Path) -> 
     asked = (folder, "--task", "ocr", "--save-txt", *short)
     code, lines, told = run(capsys, *asked)
     assert code == 0 and len(lines) == 3
-    assert "1 pictures with a text beside them left out" in told
+    assert "1 picture with a text beside them left out" in told
     assert (folder / "1.txt").read_text() == "mine"
     for line in lines:
         text = line["result"]["text"]
@@ -184,6 +188,57 @@ def test_answers_of_several_regions_stand_in_one_text(capsys, short, folder: Pat
     texts = [line["result"]["text"] for line in lines]
     assert code == 0
     assert (folder / "0.txt").read_text() == "".join(text + "\n" for text in texts if text)
+
+
+def test_a_text_appears_whole_with_the_last_answer(folder: Path, monkeypatch) -> None:
+    picture = NamedPicture(str(folder / "0.png"), str(folder / "0.png"))
+    texts = SavedTexts(2)
+    assert texts.write(picture, Text("one", image_size=SIZE)) is None
+    assert sorted(os.listdir(folder)) == ["0.png", "1.png", "2.png", "in"]
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", ".florence2.part")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match=r"0\.txt"):
+        patched.setattr("os.replace", full)
+        texts.write(picture, Text("two", image_size=SIZE))
+    assert sorted(os.listdir(folder)) == ["0.png", "1.png", "2.png", "in"]
+
+
+def test_pictures_of_one_name_do_not_mix_their_texts(capsys, short, folder: Path) -> None:
+    Image.new("RGB", (40, 20)).save(folder / "0.jpg")
+    asked = ("--task", "ocr", "--save-txt", *short)
+    given = (folder / "1.png", folder / "1.png", folder / "0.png", folder / "0.jpg")
+    code, lines, told = run(capsys, *given, *asked)
+    assert code == 2 and told.count("belongs to another picture of that name") == 1
+    for number in (0, 2):
+        text = lines[number]["result"]["text"]
+        beside = Path(lines[number]["image"]).with_suffix(".txt")
+        assert beside.read_text() == (text + "\n" if text else "")
+
+
+def test_drawings_are_not_asked_about_by_the_next_run(capsys, short, folder: Path) -> None:
+    asked = (folder, "--draw", folder / "out", "--sheet", folder / "sheet.png", *short)
+    assert len(run(capsys, *asked, "--task", "od")[1]) == 4
+    code, lines, told = run(capsys, *asked, "--task", "ocr")
+    assert code == 0 and len(lines) == 4 and "5 drawings of ours left out" in told
+    drawn = folder / "out" / "0.od.png"
+    assert len(run(capsys, drawn, "--task", "ocr", "--draw", folder / "out", *short)[1]) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".png", "猫" * 84 + ".png"])
+def test_a_long_name_is_drawn_under_a_shorter_one(name: str) -> None:
+    assert 170 < len(os.fsencode(drawn_stem(name))) <= 180
+
+
+def test_what_is_wrong_with_bytes_names_their_picture(capsys, short, folder: Path) -> None:
+    archive = folder.parent / "a.tar"
+    with tarfile.open(archive, "w") as tar:
+        entry = tarfile.TarInfo("broken.png")
+        entry.size = 3
+        tar.addfile(entry, io.BytesIO(b"abc"))
+    code, _, told = run(capsys, archive, "--task", "ocr", *short)
+    assert code == 2 and "a.tar/broken.png': image of 3 bytes" in told
 
 
 def test_a_picture_that_is_no_file_has_no_text_beside_it(capsys, short, folder: Path) -> None:
@@ -239,6 +294,30 @@ def test_a_run_that_was_stopped_at_any_byte_answers_each_picture_once(
     assert len(ends) == 4
     for size in (0, 1, ends[0] - 1, ends[0], ends[0] + 1, ends[2] - 1, ends[2], ends[3] - 1):
         stopped_after(capsys, short, folder, output, whole, size)
+
+
+def test_a_picture_given_twice_stands_in_the_file_once(capsys, short, folder: Path) -> None:
+    output = folder.parent / "answers.jsonl"
+    asked = (folder / "1.png", folder, "--task", "od", "--output", output, *short)
+    code, _, told = run(capsys, *asked)
+    assert code == 0 and "1 answer not written again" in told
+    names = [json.loads(line)["image"] for line in output.read_text().splitlines()]
+    assert len(names) == len(set(names)) == 4
+
+
+def test_one_run_at_a_time_writes_a_file(folder: Path) -> None:
+    output = folder / "answers.jsonl"
+    output.write_text('{"image": "a.png", "error": "x"}\n')
+    for _ in range(2):  # the first of them takes a line out, and holds the new file
+        with AnswersFile(output, {}), pytest.raises(ConfigError, match="by another run"):
+            AnswersFile(output, {})
+
+
+def test_an_output_that_cannot_be_read_again_is_refused(capsys, short, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    asked = (folder, "--task", "od", "--output", folder / "pipe", *short)
+    code, lines, told = run(capsys, *asked)
+    assert (code, lines) == (2, []) and "is a device or pipe" in told
 
 
 def test_pictures_that_failed_are_asked_again(capsys, short, folder: Path) -> None:

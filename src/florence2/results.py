@@ -58,6 +58,9 @@ class Row(TypedDict):
 
 MAX_SHOWN = 5
 """So many objects are told in the `repr` of a result."""
+MAX_WORDS = 200
+"""So many characters of a label or text are told there."""
+MAX_HTML_ROWS = 200
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -92,6 +95,11 @@ class _Answered(ABC):
     def __post_init__(self) -> None:
         self._set("image_size", check_image_size(self.image_size))
         self._set("token_ids", tuple(int(token_id) for token_id in self.token_ids))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or what was pickled, is made as the first was: arrays are read-only again."""
+        self.__dict__.update(state)
+        self.__post_init__()
 
     def _set(self, name: str, value: object) -> None:
         """Store the checked form of a field while the frozen object is being made."""
@@ -199,11 +207,14 @@ class _Answered(ABC):
         return import_module("florence2.answers.peers").to_supervision(self, class_names)
 
     def _repr_png_(self) -> bytes | None:
-        """The drawn result, where a notebook shows it and the picture is known."""
+        """The drawn result, where a notebook shows it and the picture is known and still there."""
         if self.picture is None:
             return None
         data = BytesIO()
-        self.draw().save(data, "PNG")
+        try:
+            self.draw().save(data, "PNG")
+        except Florence2Error:
+            return None
         return data.getvalue()
 
     def _repr_html_(self) -> str:
@@ -213,10 +224,13 @@ class _Answered(ABC):
         if drawn is not None:
             encoded = b64encode(drawn).decode("ascii")
             picture = f'<img style="max-width: 100%" src="data:image/png;base64,{encoded}"/>'
+        found = self.to_rows()
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row_cells(row)) + "</tr>"
-            for row in self.to_rows()
+            for row in found[:MAX_HTML_ROWS]
         )
+        if len(found) > MAX_HTML_ROWS:
+            rows += f'<tr><td colspan="3">and {len(found) - MAX_HTML_ROWS:,} more</td></tr>'
         head = "<tr><th>what</th><th>where</th><th>how sure</th></tr>"
         return f"{picture}<table>{head}{rows}</table>" if rows else f"{picture}<p>nothing found</p>"
 
@@ -677,7 +691,10 @@ def row_cells(row: Row) -> tuple[str, str, str]:
 
 def _row_words(row: Row) -> str:
     label, where, score = row_cells(row)
-    told = [repr(label)] if label else []
+    if len(label) > MAX_WORDS:
+        told = [f"{label[:MAX_WORDS]!r} and {len(label) - MAX_WORDS:,} more characters"]
+    else:
+        told = [repr(label)] if label else []
     told += [f"at {where}"] if where else []
     return " ".join([*told, *([f"({score})"] if score else [])])
 

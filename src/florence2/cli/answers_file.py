@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -23,6 +24,7 @@ class AnswersFile:
 
     Attributes:
         num_kept: answers that stood in it.
+        num_again: answers that were not written, as one about a picture of that name was.
     """
 
     def __init__(self, path: Path, asked: Mapping[str, str]) -> None:
@@ -32,23 +34,26 @@ class AnswersFile:
             asked: what every line must say of the question and the model.
 
         Raises:
-            ConfigError: the file holds something else, or answers to another question.
+            ConfigError: the file holds something else or answers to another question, or another
+                run writes it.
         """
         self.path = path
         self._asked = dict(asked)
         self._known: set[bytes] = set()
-        self._file: TextIO | None = None
+        self._new: set[bytes] = set()
         self.num_kept = 0
-        if path.exists():
+        self.num_again = 0
+        self._file = self._opened()
+        try:
             self._read()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
-        with writing(self.path):
-            self._file = self.path.open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._file is not None, "entered"
         with writing(self.path):
             self._file.close()
 
@@ -61,13 +66,17 @@ class AnswersFile:
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Append an answer, at once."""
-        assert self._file is not None, "entered"
         key = self._key(content, content.get("region"))
         if key in self._known:
             return  # the first regions of a picture stood there already
+        if key in self._new:
+            self.num_again += 1
+            return
         with writing(self.path):
             self._file.write(json_line(content) + "\n")
             self._file.flush()
+        if "error" not in content:
+            self._new.add(key)
 
     def _read(self) -> None:
         """Note the answers that stand there; leave errors and a half line out of the file."""
@@ -83,6 +92,25 @@ class AnswersFile:
                 self.num_kept += 1
         if dropped:
             self._rewrite()
+            self._file.close()
+            self._file = self._opened()
+
+    def _opened(self) -> TextIO:
+        """Open the file to append to it, and hold it, as two runs would answer everything twice."""
+        with writing(self.path):
+            file = self.path.open("a", encoding="utf-8")
+        try:
+            fcntl: Any = import_module("fcntl")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise ConfigError(
+                f"--output {str(self.path)!r} is being written by another run; wait for its end, or"
+                " name another file"
+            ) from None
+        except (ImportError, OSError):
+            pass  # Windows, and file systems that know no locks
+        return file
 
     def _content(self, line: bytes, number: int) -> dict[str, Any] | None:
         """A line as it was written; `None` for one that was being written at the end."""
@@ -110,11 +138,14 @@ class AnswersFile:
     def _rewrite(self) -> None:
         part = self.path.with_name(f".{self.path.name}.part")
         with writing(self.path):
-            with self.path.open("rb") as lines, part.open("wb") as kept:
-                kept.writelines(_answers(lines))
-                kept.flush()
-                os.fsync(kept.fileno())
-            os.replace(part, self.path)
+            try:
+                with self.path.open("rb") as lines, part.open("wb") as kept:
+                    kept.writelines(_answers(lines))
+                    kept.flush()
+                    os.fsync(kept.fileno())
+                os.replace(part, self.path)
+            finally:
+                part.unlink(missing_ok=True)
 
     @staticmethod
     def _key(name: Mapping[str, Any], region: Sequence[float] | None) -> bytes:
@@ -128,6 +159,11 @@ def check_output(path: Path) -> None:
     """Refuse a file that cannot be written, before a model is loaded."""
     if path.is_dir():
         raise ConfigError(f"--output {str(path)!r} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise ConfigError(
+            f"--output {str(path)!r} is a device or pipe, which cannot be read again; name a"
+            " file, or leave --output out and take standard output"
+        )
     if not path.resolve().parent.is_dir():
         raise ConfigError(f"the folder of --output {str(path)!r} does not exist; make it first")
 

@@ -159,6 +159,10 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     """Run the command that was typed."""
     arguments = parser.parse_args(argv)
     import logging  # not for --help
+    import warnings
+
+    # What Pillow warns of is no news for people: what it cannot read is told by an error of ours.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
     logging.basicConfig(format=f"{parser.prog}: %(message)s", level=logging.WARNING)
     check_shared(arguments)

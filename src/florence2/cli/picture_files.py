@@ -1,13 +1,17 @@
 """What `florence2 run` writes for each picture: a drawing, or a text beside it."""
 
+import os
 import re
 from collections.abc import Iterator
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from florence2.cli.questions import CASCADES
 from florence2.errors import ConfigError, Florence2Error, writing
+from florence2.tasks import Task
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +22,13 @@ if TYPE_CHECKING:
 
 
 SHEET_TILES = 30
+MAX_STEM_BYTES = 180  # of a drawing's name; most systems take 255 bytes, the rest of it included
+
+
+# As `Drawings.write` names them: by a task, a prompt or a cascade.
+_DRAWN = re.compile(
+    rf"\.({'|'.join([*(task.name.lower() for task in Task), 'prompt', *CASCADES])})(-[0-9]+)?\.png$"
+)
 
 
 class Sheet:
@@ -81,6 +92,13 @@ class Drawings:
             ) from None
         return target
 
+    def holds(self, name: str) -> bool:
+        """Whether a picture lies in the folder and is called as drawings are."""
+        path = Path(name)
+        return _DRAWN.search(path.name) is not None and (
+            path.parent == self.folder or path.parent.resolve() == self.folder.resolve()
+        )
+
     def _is_taken(self, target: Path) -> bool:
         return target in self.written or (self.keep_old and target.exists())
 
@@ -104,14 +122,30 @@ def drawn_stem(name: str) -> str:
         name = urlsplit(name).path.rstrip("/") or urlsplit(name).netloc
     page = re.fullmatch(r"(.*)#([0-9]+)", name)
     path = Path(page[1] if page else name)
-    return f"{path.stem}-{page[2]}" if page else path.stem
+    stem = f"{path.stem}-{page[2]}" if page else path.stem
+    while len(os.fsencode(stem)) > MAX_STEM_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 class SavedTexts:
-    """Texts beside pictures, `a.txt` for `a.png`: what was read or said, or a row an object."""
+    """Texts beside pictures, `a.txt` for `a.png`: what was read or said, or a row an object.
 
-    def __init__(self) -> None:
-        self._begun: set[Path] = set()
+    A text appears whole, with the last answer about its picture: a text that stands there is never
+    half of one, and its picture is left out by the next run.
+    """
+
+    def __init__(self, answers_each: int = 1) -> None:
+        """Begin.
+
+        Args:
+            answers_each: about each picture.
+        """
+        self._answers_each = answers_each
+        self._of: tuple[str, list[str]] = ("", [])  # the picture whose answers are coming
+        self._written: dict[
+            bytes, bytes
+        ] = {}  # digests of the texts of this run, of their pictures
 
     @staticmethod
     def place(name: str) -> Path | None:
@@ -124,29 +158,45 @@ class SavedTexts:
     def stands(self, name: str) -> bool:
         """Whether a picture has a text beside it already, that this run did not write."""
         place = self.place(name)
-        return place is not None and place not in self._begun and place.exists()
+        return place is not None and place.exists() and _digest(place) not in self._written
 
     def write(
         self, picture: "NamedPicture", found: "Result | CascadeResult"
     ) -> Florence2Error | None:
-        """Write the text; of several answers about a picture one behind the other."""
+        """Take an answer; of several about a picture, the last one writes them all."""
         place = self.place(picture.name)
         if place is None:
             return ConfigError(
                 f"image {picture.name!r} is no file, so no text can stand beside it; leave"
                 " --save-txt out for such, and take --output"
             )
-        mode = "a" if place in self._begun else "x"
-        self._begun.add(place)
-        try:
-            with place.open(mode, encoding="utf-8") as file:
-                file.write(saved_text(found))
-        except FileExistsError:
+        if self._of[0] != picture.name or len(self._of[1]) == self._answers_each:
+            self._of = (picture.name, [])
+        self._of[1].append(saved_text(found))
+        if len(self._of[1]) < self._answers_each:
+            return None
+        by = _digest(Path(picture.name))
+        if self._written.get(_digest(place)) == by:
+            return None  # the same picture was given twice
+        if place.exists():
             return ConfigError(
                 f"text {str(place)!r} of {picture.name!r} belongs to another picture of that name;"
                 " give one of them another name"
             )
+        part = place.with_name(f".florence2-{os.getpid()}.part")
+        try:
+            part.write_text("".join(self._of[1]), encoding="utf-8")
+            os.replace(part, place)
+        except OSError as error:  # told of the text, whose part nobody knows
+            raise OSError(error.errno, error.strerror, str(place)) from error
+        finally:
+            part.unlink(missing_ok=True)
+        self._written[_digest(place)] = by
         return None
+
+
+def _digest(path: Path) -> bytes:
+    return blake2b(os.fsencode(path), digest_size=12).digest()
 
 
 def saved_text(found: "Result | CascadeResult") -> str:

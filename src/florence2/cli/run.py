@@ -151,7 +151,7 @@ def main(arguments: argparse.Namespace) -> int:
     pages = None if arguments.pages is None else Pages.parse(arguments.pages)
     drawings = None if arguments.draw is None else Drawings(arguments.draw)
     sheet = None if arguments.sheet is None else Sheet(arguments.sheet)
-    texts = SavedTexts() if arguments.save_txt else None
+    texts = SavedTexts(question.lines_each) if arguments.save_txt else None
     if arguments.images.count("-") > 1:
         raise ConfigError("standard input (-) can be read once; give - once")
     if arguments.output is not None:
@@ -169,7 +169,9 @@ def main(arguments: argparse.Namespace) -> int:
                 drawings.keep_old = answers.num_kept > 0
         table = None if arguments.json or not sys.stdout.isatty() else Table()
         prints = arguments.json or answers is None
-        run = Run(question, answers, drawings, sheet, texts, table, prints)
+        run = Run(
+            question, answers, drawings, sheet, texts, table, prints, frozenset(arguments.images)
+        )
         pictures = open_pictures(
             arguments.images,
             pages=pages,
@@ -194,6 +196,7 @@ class Run:
 
     Attributes:
         prints: whether JSON lines go to standard output.
+        given: names on the command line, which are asked about whatever they are.
     """
 
     question: TaskJob | CascadeJob
@@ -203,12 +206,23 @@ class Run:
     texts: SavedTexts | None
     table: Table | None
     prints: bool
+    given: frozenset[str] = frozenset()
     num_lines: int = 0
     num_failed: int = 0
     num_done_before: int = 0
+    num_drawn: int = 0
+
+    def is_drawn(self, name: str) -> bool:
+        """Whether a picture is a drawing in the folder of --draw, or the page of --sheet."""
+        if self.sheet is not None and Path(name).name == self.sheet.path.name:
+            return Path(name).resolve() == self.sheet.path.resolve()
+        return self.drawings is not None and self.drawings.holds(name)
 
     def is_done(self, name: str) -> bool:
-        """Whether a picture was answered by an earlier run."""
+        """Whether a picture was answered by an earlier run, or is what a run drew."""
+        if name not in self.given and self.is_drawn(name):
+            self.num_drawn += 1
+            return True
         done = self.texts is not None and self.texts.stands(name)
         if self.answers is not None:
             done = done or self.answers.holds(written_name(name), self.question.regions)
@@ -233,10 +247,11 @@ class Run:
                 problem = line.error or self._keep(line, bar)
                 if problem is not None:
                     self.num_failed += 1
-                    bar.write(f"florence2: {problem}", file=sys.stderr)
+                    bar.write(f"florence2: {named(line.picture, problem)}", file=sys.stderr)
                     if line.error is not None:
                         self._write(line, bar)
-                bar.n = self.num_lines + self.num_done_before * self.question.lines_each
+                left_out = self.num_done_before + self.num_drawn
+                bar.n = self.num_lines + left_out * self.question.lines_each
                 bar.update(0)
         return self._told()
 
@@ -275,12 +290,38 @@ class Run:
             print(f"the answers on one page: {readable(str(self.sheet.path))}")
         if self.num_done_before:
             where = "answered before" if self.answers is not None else "with a text beside them"
-            print(f"florence2: {self.num_done_before:,} pictures {where} left out", file=sys.stderr)
+            number = counted(self.num_done_before, "picture")
+            print(f"florence2: {number} {where} left out", file=sys.stderr)
+        if self.num_drawn:
+            print(
+                f"florence2: {counted(self.num_drawn, 'drawing')} of ours left out", file=sys.stderr
+            )
+        if self.answers is not None and (again := self.answers.num_again):
+            number = counted(again, "answer")
+            print(
+                f"florence2: {number} not written again: pictures given twice, or of one name",
+                file=sys.stderr,
+            )
         if not self.num_failed:
             return 0
         answered = f"{self.num_lines - self.num_failed} of {self.num_lines} questions answered"
         print(f"florence2: {answered}, {self.num_failed} not: see above", file=sys.stderr)
         return 2
+
+
+def counted(number: int, what: str) -> str:
+    """A number with its word.
+
+    >>> counted(1, "picture"), counted(2000, "picture")
+    ('1 picture', '2,000 pictures')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def named(picture: "NamedPicture", problem: Florence2Error) -> str:
+    """What is wrong with a picture, behind its name where that is not told: bytes have none."""
+    told = str(problem)
+    return f"{picture.name!r}: {told}" if isinstance(picture.image, bytes) else told
 
 
 def load(arguments: argparse.Namespace) -> "Florence2":

@@ -82,7 +82,7 @@ class Table:
 
     def note(self, words: str) -> str:
         """A line about the answer above, under its name."""
-        return f"{'':{self._columns[0].width}}{'':{GAP}}{readable(words)}"
+        return f"{'':{self._columns[0].width}}{'':{GAP}}{_printable(readable(words))}"
 
     def _wrapped(self, text: str) -> list[str]:
         width = next(each.width for each in self._columns if each.title == "what")
@@ -147,9 +147,14 @@ def _letter_width(letter: str) -> int:
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
+def _printable(text: str) -> str:
+    """A text without what moves a cursor or changes a colour."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _short(text: str, width: int, *, keep_end: bool = False) -> str:
     """Cut a text to a width, with three dots where something is left out."""
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = _printable(text)
     if display_width(text) <= width:
         return text
     letters = text[::-1] if keep_end else text
