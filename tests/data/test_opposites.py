@@ -224,3 +224,10 @@ def test_a_picture_in_which_nothing_was_looked_for_is_told(tmp_path: Path) -> No
     dataset = open_dataset(write(tmp_path, {**pictures(), "a.json": json.dumps(content)}))
     assert len(list(dataset)) == 1
     assert dataset.report.counts[Problem.FEDERATED] == 2
+
+
+def test_a_coco_file_beside_other_labels_is_told(tmp_path: Path) -> None:
+    files = {**pictures(), **beside("{}.txt", SHARES), "classes.txt": "cat\n", "b.json": coco()}
+    dataset = open_dataset(write(tmp_path, files))
+    assert (dataset.format, len(list(dataset))) == ("yolo", 3)
+    assert dataset.report.counts[Problem.OTHER_FORMAT] == 1
