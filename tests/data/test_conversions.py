@@ -146,3 +146,21 @@ def test_phrases_are_not_all_that_is_there(tmp_path: Path) -> None:
     assert (again.task, again.text_input) == (Task.OPEN_VOCABULARY_DETECTION, "a cat")
     (detection,) = open_dataset(tmp_path / "coco.json", tasks=["od"])
     assert detection.federated is not None  # it measures, and is not trained on
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_flat_box_is_not_written(tmp_path: Path, format: str, capsys) -> None:
+    record = ignoring(tmp_path, "cat", is_crowd=True)
+    flat, whole = (
+        Record(
+            *(record.image.with_name(name), Task.OD, "", None),
+            *(Boxes(np.array([box]), ("cat",), image_size=(60, 40)), name),
+        )
+        for name, box in (("a.png", [8.0, 4, 8, 14]), ("b.png", [8.0, 4, 24, 14]))
+    )
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "b.png")
+    write_jsonl([flat, whole], tmp_path / "rows.jsonl")
+    (tmp_path / "out").mkdir()
+    written, told = converted(tmp_path / "rows.jsonl", format, tmp_path / "out" / "set", capsys)
+    assert [row["number"] for row in told if "not written" in row["what"]] == [1]
+    assert [each[1] for each in answers(written)] == [("cat",)]

@@ -186,3 +186,48 @@ def test_numbers_before_class_names_are_no_names(tmp_path: Path) -> None:
     files = {**pictures(), **beside("{}.txt", SHARES), "classes.txt": "0: cat\n1: big dog\n"}
     dataset = open_dataset(write(tmp_path, files))
     assert {record.result.labels for record in dataset} == {("cat",)}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_copied_name_in_voc_and_labelme_is_not_meant(tmp_path: Path, own: bool) -> None:
+    shape = {"label": "cat", "shape_type": "rectangle", "points": [[8, 4], [24, 14]]}
+    text = json.dumps(
+        {"imagePath": "a.png", "shapes": [shape]} | {"imageWidth": 40, "imageHeight": 20}
+    )
+    for end, content in (("xml", voc("a")), ("json", text)):
+        names = ("a", "b") if own else ("b",)
+        files = {**pictures(names=("a", "b")), **beside(f"{{}}.{end}", content, names)}
+        found = [record.image.stem for record in open_dataset(write(tmp_path / end, files))]
+        assert found == (["a", "b"] if own else ["a"])
+
+
+@pytest.mark.parametrize("answer", ["", " ", None, [""]])
+def test_an_empty_answer_to_a_question_is_a_missing_one(tmp_path: Path, answer) -> None:
+    rows = [{"image": f"{name}.png", "question": "what?", "answer": "a cat"} for name in "ab"]
+    rows[1]["answer"] = answer
+    dataset = open_dataset(write(tmp_path, {**pictures(), "rows.json": json.dumps(rows)}))
+    assert [record.image.stem for record in dataset] == ["a"]
+    assert dataset.report.counts[Problem.NO_TEXT] == 1
+
+
+def test_an_export_of_negatives_alone_is_of_label_studio(tmp_path: Path) -> None:
+    tasks = [{"id": 1, "annotations": [{"id": 2, "result": []}], "data": {"image": "a.png"}}]
+    assert open_dataset(write(tmp_path, {**pictures(), "e.json": json.dumps(tasks)})).format == (
+        "label_studio"
+    )
+
+
+def test_a_picture_in_which_nothing_was_looked_for_is_told(tmp_path: Path) -> None:
+    file = coco(neg_category_ids=[], not_exhaustive_category_ids=[])
+    content = json.loads(file)
+    del content["annotations"][1:]
+    dataset = open_dataset(write(tmp_path, {**pictures(), "a.json": json.dumps(content)}))
+    assert len(list(dataset)) == 1
+    assert dataset.report.counts[Problem.FEDERATED] == 2
+
+
+def test_a_coco_file_beside_other_labels_is_told(tmp_path: Path) -> None:
+    files = {**pictures(), **beside("{}.txt", SHARES), "classes.txt": "cat\n", "b.json": coco()}
+    dataset = open_dataset(write(tmp_path, files))
+    assert (dataset.format, len(list(dataset))) == ("yolo", 3)
+    assert dataset.report.counts[Problem.OTHER_FORMAT] == 1

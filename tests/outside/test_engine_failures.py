@@ -165,10 +165,13 @@ def test_too_little_memory_makes_the_batch_smaller(
 
     with engine(runtime, processor, max_prefill=12) as asked:
         expected = token_ids(asked.answer(requests))
-        asked.images.evict()
         runtime.fault = fault
-        outcomes = ended([asked.submit(request) for request in requests])
-        assert token_ids(outcomes) == expected
+        for _ in range(20):  # on a busy machine requests may come one by one, and all fit
+            asked.images.evict()
+            outcomes = ended([asked.submit(request) for request in requests])
+            assert token_ids(outcomes) == expected
+            if call == "encode_images" or max(sizes) > most:
+                break
         if call != "encode_images":  # three different pictures fit
             assert "do not fit into memory" in caplog.text
             sizes.clear()

@@ -258,14 +258,21 @@ def placed(
     records: "Mapping[str, list[Record]]", format: str, summary: Summary
 ) -> "dict[str, list[Record]]":
     """Leave out the pictures of which a format would tell less than is known, and say so."""
-    from florence2.data.objects import unplaced_words
+    from florence2.data.objects import unplaced_words, whole_boxes
+    from florence2.results import Boxes
+
+    def fault(record: "Record") -> str:
+        try:
+            if isinstance(record.result, Boxes):
+                whole_boxes(record.result, record.source)
+        except DataError:
+            return "a box without an area"
+        if format in ("jsonl", "parquet"):
+            return ""
+        return unplaced_words(record, crowds=marks[0], difficult=marks[1])
 
     marks = {"coco": (True, True), "voc": (False, True)}.get(format, (False, False))
-    words = {
-        id(record): "" if format in ("jsonl", "parquet") else
-        unplaced_words(record, crowds=marks[0], difficult=marks[1])
-        for part in records.values() for record in part
-    }  # fmt: skip
+    words = {id(record): fault(record) for part in records.values() for record in part}
     bad = [record for part in records.values() for record in part if words[id(record)]]
     if not bad:
         return dict(records)
@@ -274,7 +281,7 @@ def placed(
     summary.told.append(
         {
             "kind": "lost",
-            "what": f"pictures not written, as {format} has no place for what they hold",
+            "what": f"pictures not written, as {format} has no place for something in them",
             "number": len(pictures),
             "reasons": [f"{record.source}: {words[id(record)]}" for record in bad][:3],
         }

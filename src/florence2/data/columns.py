@@ -194,7 +194,7 @@ class RowReader:
     def _answers(self, cells: Row, column: str, picture: RowPicture) -> Iterator[Record]:
         question = cells[column]
         given = next((cells[name] for name in _answer_columns(cells)), None)
-        answers = _listed(given)
+        answers = [each for each in _listed(given) if not isinstance(each, str) or each.strip()]
         if not isinstance(question, str) or not question.strip() or not answers:
             what = "a question without an answer" if question else "no question"
             picture.tell(Problem.NO_TEXT, f"{what}: {question!r}", self.report)

@@ -177,6 +177,8 @@ def object_records(
         report.add(Problem.INCOMPLETE, picture.source, f"{name}{lost} lost")
     elif not picture.objects and picture.searched is None:
         report.add(Problem.EMPTY, picture.source, "no objects")
+    if picture.searched and not picture.objects and not picture.searched.absent:
+        report.add(Problem.FEDERATED, picture.source, "no class was looked for in it")
     for task in tasks:
         asks_all = task in COMPLETE_TASKS
         if asks_all and picture.num_lost:

@@ -111,6 +111,15 @@ FORMATS: Mapping[str, Reader] = {
 _FORMAT_OF_SUFFIX = {".json": "coco", ".parquet": "parquet", ".yaml": "yolo", ".yml": "yolo"}
 
 
+_BESIDE_COCO = ("yolo", "voc", "captions", "classes")
+
+
+def coco_files_in(folder: Path) -> list[Path]:
+    """The COCO files where one is looked for in a folder."""
+    found = {file for place in COCO_PLACES for file in folder.glob(place.format("*.json"))}
+    return [file for file in sorted(found) if file.is_file() and is_coco(file)]
+
+
 class Dataset:
     """Records on disk, read anew on every pass.
 
@@ -141,6 +150,10 @@ class Dataset:
             read = partial(read_voc, origin=self.voc_origin)
         yield from read(self.path, report, tasks=self.tasks, split=self.split)
         tell_of_the_rest(self.path, report)
+        if self.format in _BESIDE_COCO and self.path.is_dir():
+            for file in coco_files_in(self.path):
+                what = f"a COCO file; the dataset is read as {self.format}"
+                report.add(Problem.OTHER_FORMAT, file.relative_to(self.path).as_posix(), what)
 
     def require_records(self) -> None:
         """Refuse a dataset of which the last pass made no record.

@@ -83,6 +83,10 @@ _JSON: Sequence[tuple[str, Recognized]] = (
         r'\A\s*\[\s*\{(?=[^{}]*"image_id"\s*:)(?=[^{}]*"score"\s*:)[^{}]*"category_id"\s*:',
         Recognized("COCO results", "they name no pictures; give the file of the annotations"),
     ),
+    (
+        r'\A\s*\[\s*\{(?=[\s\S]*"annotations"\s*:\s*\[)(?=[\s\S]*"data"\s*:\s*\{)',
+        Recognized("an export of Label Studio", format="label_studio"),
+    ),
     (r'"(Labeled Data|data_row)"', Recognized("an export of Labelbox", CONVERT)),
     (r'"(vottVersion|assets)"\s*:', Recognized("a project of VoTT", "export it as CSV")),
     (r'"openlabel"\s*:', Recognized("a file of OpenLABEL", CONVERT)),

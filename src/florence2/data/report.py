@@ -59,6 +59,7 @@ class Problem(Enum):
     UNVERIFIED = ("pictures in which nobody looked for all classes", Severity.NOTE)
     EMPTY = ("pictures without objects, kept as such", Severity.NOTE)
     OTHER_PART = ("pictures outside of the part that was chosen", Severity.NOTE)
+    OTHER_FORMAT = ("files of boxes in another format, which are not read", Severity.NOTE)
     UNNAMED = ("pictures that no row or label names", Severity.NOTE)
     NO_BOX = ("phrases that have no box, as the dataset says", Severity.NOTE)
     NOT_ASKED = ("captions, boxes and masks that are not asked", Severity.NOTE)

@@ -6,7 +6,7 @@ one object. Points and lines have no area: they are lost, and their picture clai
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,9 @@ def _pictures(path: Path, split: str | None, report: ReadReport) -> Iterator[Ann
             report.add(Problem.ROW, file.name, error)
             report.name_picture(beside)
             continue
-        if beside and not any((folder / name).is_file() for folder in folders):
+        own = PureWindowsPath(name).stem
+        is_copied = own != file.stem and file.with_name(f"{own}{file.suffix}").is_file()
+        if beside and (is_copied or not any((folder / name).is_file() for folder in folders)):
             name, folders = beside.name, (beside.parent,)
         elif isinstance(data.get("imageData"), str) and find_picture(name, folders) is None:
             what = (

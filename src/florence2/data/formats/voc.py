@@ -191,13 +191,19 @@ def _picture_of(file: Path, root: Path, report: ReadReport, origin: int) -> Labe
         return None
     name = (tree.findtext("filename") or "").strip()
     exact = any((folder / name).is_file() for folder in folders) if name else False
-    if not exact and beside:
+    if beside and (not exact or _names_another(name, file)):
         name, folders = beside.name, [beside.parent]
     found = named_picture(name or f"{file.stem}.jpg", folders, report, file.name, annotated)
     if found is None:
         return None
     objects = [_object(item, found[1], report, file.name, origin) for item in tree.iter("object")]
     return LabelledPicture.of(*found, objects, file.name)
+
+
+def _names_another(name: str, file: Path) -> bool:
+    """Whether a file tells the name of a picture that has a file of its own: copied, not meant."""
+    stem = Path(name).stem
+    return stem != file.stem and file.with_name(f"{stem}{file.suffix}").is_file()
 
 
 def xml_text(file: Path) -> str:
