@@ -87,6 +87,14 @@ def test_a_text_that_is_no_list_is_told(folder: Path) -> None:
     assert "its first line 'a cat' names none that is there" in told
 
 
+def test_a_text_beside_a_picture_that_is_given_too_is_no_list(tmp_path: Path) -> None:
+    """As `photos/*` gives both once `--save-txt` has written."""
+    picture = write_picture(tmp_path / "a.png")
+    text = write_text(tmp_path / "a.txt", "a cat")
+    assert names(picture, text) == names(tmp_path / "a*") == [str(picture)]
+    assert errors(text) != []
+
+
 def test_lists_that_name_each_other_end(tmp_path: Path) -> None:
     picture = write_picture(tmp_path / "a.png")
     for name, other in (("a", "b"), ("b", "a")):

@@ -147,7 +147,10 @@ def _names(given: Iterable[str], lists: tuple[str, ...] = ()) -> Iterator[str | 
     Args:
         lists: those that these names stand in, the outermost first.
     """
+    pictures = _stems_of_pictures(given) if isinstance(given, Sequence) else frozenset()
     for name in given:
+        if _is_text_of(name, pictures):
+            continue
         if name == "-" or is_address(name):
             yield name
         elif name.startswith("@") and not os.path.lexists(name):
@@ -160,6 +163,17 @@ def _names(given: Iterable[str], lists: tuple[str, ...] = ()) -> Iterator[str | 
             yield from _matching(name)
         else:
             yield name
+
+
+def _stems_of_pictures(names: Sequence[str]) -> frozenset[str]:
+    parts = map(os.path.splitext, names)
+    return frozenset(stem for stem, suffix in parts if suffix.lower() in picture_suffixes())
+
+
+def _is_text_of(name: str, pictures: frozenset[str]) -> bool:
+    """Whether a file is `a.txt` where `a.png` is given too, as `photos/*` gives both."""
+    stem, suffix = os.path.splitext(name)
+    return suffix.lower() in LIST_SUFFIXES and stem in pictures
 
 
 def is_address(name: str) -> bool:
@@ -226,8 +240,9 @@ def _matching(pattern: str) -> Iterator[str | NamedPicture]:
     if not few:
         error = ImageError(f"pattern {shortened(pattern)!r} matches no file; check it")
         yield NamedPicture(pattern, None, error)
+    pictures = _stems_of_pictures(few)
     for path in chain(sorted(set(few)), names):
-        if os.path.isfile(path):
+        if os.path.isfile(path) and not _is_text_of(path, pictures):
             yield path
 
 
