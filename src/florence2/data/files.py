@@ -80,7 +80,7 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Read a file of JSON, of a text as `read_text` takes it."""
     try:
-        return json.loads(read_text(path))
+        return parse_json(read_text(path))
     except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise

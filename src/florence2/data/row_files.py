@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from florence2.data.files import read_json_lines, read_text
+from florence2.data.files import read_json, read_json_lines, read_text
 from florence2.data.image_files import files_in, is_picture
 from florence2.data.parts import choose_split, divide_named
 from florence2.data.recognition import IAM_LINE, format_of_rows, is_iam
@@ -86,15 +86,6 @@ def mentions(file: Path, word: str) -> bool:
                 return True
             rest = chunk[-4 * len(word) :]
     return False
-
-
-def read_json(file: Path) -> Any:
-    """Return what a file of JSON holds."""
-    text = read_text(file)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"file {str(file)!r} is no JSON ({error})") from error
 
 
 def _json_rows(file: Path, report: ReadReport) -> Iterator[tuple[str, Row]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from florence2.data.files import field_of, number, parse_json, read_text
+from florence2.data.files import field_of, number, read_json
 from florence2.data.formats.coco_rows import LONG, Row, key_of
 from florence2.data.image_files import find_picture, named_picture
 from florence2.data.objects import Searched
@@ -32,12 +32,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 def load_coco(file: Path) -> Row:
-    try:
-        data = parse_json(read_text(file))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"file {str(file)!r} is no JSON ({error})") from error
+    data = read_json(file)
     for key in ("images", "annotations"):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
             raise DataError(f"file {str(file)!r} has no list {key!r}; a COCO file has one")

@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from florence2.data.files import number
+from florence2.data.files import number, read_json
 from florence2.data.image_files import checked_size, files_in, picture_of_stem, twin_folders
 from florence2.data.objects import SLACK, chosen_tasks
 from florence2.data.parts import choose_split, divide
 from florence2.data.recognition import format_of_rows
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
-from florence2.data.row_files import read_json
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Box, Size, clip_boxes
 from florence2.results import Quads

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from florence2.data.columns import RowReader
+from florence2.data.files import read_json
 from florence2.data.objects import chosen_tasks
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
-from florence2.data.row_files import find_rows, read_json
+from florence2.data.row_files import find_rows
 from florence2.data.row_pictures import PicturePlaces
 from florence2.errors import DataError
 from florence2.tasks import CAPTION_TASKS, Task

@@ -9,13 +9,12 @@ of them. Where objects have a number alone, a JSON file beside the lines tells t
 (`label_map.json`: `{"0": "dog"}`).
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from florence2.data.files import field_of, find_file, number, read_json_lines, read_text
+from florence2.data.files import field_of, find_file, number, read_json, read_json_lines
 from florence2.data.formats.coco_tables import picture_folders
 from florence2.data.image_files import find_picture, named_picture
 from florence2.data.objects import (
@@ -126,8 +125,8 @@ def _names_beside(file: Path) -> dict[str, str]:
     for place in ("../*label*map*.json", "*label*map*.json"):
         for found in sorted(file.parent.glob(place)):
             try:
-                given = json.loads(read_text(found))
-            except (ValueError, RecursionError, Florence2Error):
+                given = read_json(found)
+            except Florence2Error:
                 continue
             if isinstance(given, dict) and all(isinstance(name, str) for name in given.values()):
                 names |= given

@@ -9,13 +9,12 @@ An expression of gRefCOCO means several objects (`ann_id` is a list), or nothing
 `no_target`). The sets are published as pickles, which can run programs and are never loaded.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from florence2.data.files import read_text
+from florence2.data.files import read_json
 from florence2.data.flags import CROWD_FLAGS, IGNORE_FLAGS, flag_names
 from florence2.data.formats.coco_rows import box_of, key_of, parts_of
 from florence2.data.formats.coco_tables import load_coco, picture_folders, picture_of
@@ -141,12 +140,7 @@ def _records_of(
 
 
 def _refs(file: Path, report: ReadReport) -> list[tuple[str, Row]]:
-    try:
-        given = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"file {str(file)!r} is no JSON ({error})") from error
+    given = read_json(file)
     rows = given.get("refs") if isinstance(given, dict) else given
     if not isinstance(rows, list):
         raise DataError(f"file {str(file)!r} has no list of expressions; RefCOCO's has one")

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from florence2.data.columns import RowReader
+from florence2.data.files import read_json
 from florence2.data.parts import part_of_stem
 from florence2.data.recognition import head_of
 from florence2.data.records import Record
 from florence2.data.report import Problem, ReadReport
-from florence2.data.row_files import find_rows, read_json
+from florence2.data.row_files import find_rows
 from florence2.data.row_pictures import PicturePlaces
 from florence2.errors import DataError
 from florence2.tasks import Task
