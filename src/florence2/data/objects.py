@@ -42,19 +42,6 @@ class LabelledObject(NamedTuple):
     score: float | None = None  # how sure a detector was, in [0, 1]
 
 
-@dataclass(frozen=True)
-class Searched:
-    """What was looked for in a picture of a federated dataset: the names of its objects, no more.
-
-    Attributes:
-        partly: names of which there are more objects than the annotations show.
-        absent: names that were looked for and are not there.
-    """
-
-    partly: frozenset[str]
-    absent: tuple[str, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
     """A picture and what its annotations say.
@@ -72,7 +59,7 @@ class LabelledPicture:
     objects: Sequence[LabelledObject]
     source: str
     num_lost: int = 0
-    searched: Searched | None = None
+    searched: Federated | None = None
 
     @classmethod
     def of(
@@ -81,7 +68,7 @@ class LabelledPicture:
         size: Size,
         objects: Sequence[LabelledObject | None],
         source: str,
-        searched: Searched | None = None,
+        searched: Federated | None = None,
     ) -> "LabelledPicture":
         """A picture with the objects that were read; `None` for each that was lost."""
         kept = [item for item in objects if item is not None]
@@ -177,7 +164,7 @@ def object_records(
         report.add(Problem.INCOMPLETE, picture.source, f"{name}{lost} lost")
     elif not picture.objects and picture.searched is None:
         report.add(Problem.EMPTY, picture.source, "no objects")
-    if picture.searched and not picture.objects and not picture.searched.absent:
+    if picture.searched and not picture.objects and not picture.searched.negatives:
         report.add(Problem.FEDERATED, picture.source, "no class was looked for in it")
     for task in tasks:
         asks_all = task in COMPLETE_TASKS
@@ -189,9 +176,9 @@ def object_records(
         for text_input, region, result in OBJECT_TASKS[task](asked):
             federated = None
             if picture.searched and task is Task.OD:  # it measures, and is not trained on
-                absent = frozenset(picture.searched.absent) - {item.label for item in asked.objects}
-                federated = Federated(absent, picture.searched.partly)
-            elif picture.searched and asks_all and text_input in picture.searched.partly:
+                there = {item.label for item in asked.objects}
+                federated = replace(picture.searched, negatives=picture.searched.negatives - there)
+            elif picture.searched and asks_all and text_input in picture.searched.not_exhaustive:
                 what = f"no {task.token} of {text_input!r}, of which there are more"
                 report.add(Problem.FEDERATED, picture.source, what)
                 continue
@@ -257,7 +244,7 @@ def _open_detection(picture: LabelledPicture) -> Iterator[Question]:
     task, size = Task.OPEN_VOCABULARY_DETECTION, picture.size
     groups = _by_label(picture.objects)
     if picture.searched:
-        groups |= {label: [] for label in picture.searched.absent if label not in groups}
+        groups |= {label: [] for label in sorted(picture.searched.negatives) if label not in groups}
     for label, group in groups.items():
         boxes = _boxes(group, size, task)
         yield label, None, Mixed(boxes, Polygons((), (), image_size=size), image_size=size)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from florence2.data.files import field_of, number, read_json
 from florence2.data.formats.coco_rows import LONG, Row, key_of
 from florence2.data.image_files import find_picture, named_picture
-from florence2.data.objects import Searched
 from florence2.data.parts import part_named
+from florence2.data.records import Federated
 from florence2.data.report import Problem, ReadReport
 from florence2.errors import DataError, Florence2Error
 from florence2.geometry import Size
@@ -228,10 +228,10 @@ def is_federated(image: Any) -> bool:
     return isinstance(image, dict) and any(name in image for name in names)
 
 
-def searched_in(images: Sequence[Any], names: dict[Any, str]) -> dict[Hashable, Searched]:
+def searched_in(images: Sequence[Any], names: dict[Any, str]) -> dict[Hashable, Federated]:
     """What was looked for in each image of a federated file; joined images say it together."""
     same = same_pictures(images)
-    found: dict[Hashable, Searched] = {}
+    found: dict[Hashable, Federated] = {}
     for image in images:
         if isinstance(image, dict) and (key := key_of(image.get("id"))) is not None:
             partly, absent = (
@@ -242,10 +242,10 @@ def searched_in(images: Sequence[Any], names: dict[Any, str]) -> dict[Hashable, 
                     _plain_ids(image.get("neg_category_ids", [])) or [],
                 )
             )
-            before = found.get(same.get(key, key), Searched(frozenset(), ()))
-            found[same.get(key, key)] = Searched(
-                before.partly | {name.strip() for name in partly},
-                (*before.absent, *(name.strip() for name in absent if name.strip())),
+            before = found.get(same.get(key, key), Federated())
+            found[same.get(key, key)] = Federated(
+                before.negatives | {name.strip() for name in absent if name.strip()},
+                before.not_exhaustive | {name.strip() for name in partly},
             )
     return found
 
