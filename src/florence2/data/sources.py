@@ -1,7 +1,7 @@
 """Many pictures from anywhere: files, folders, patterns, lists, archives, pages, web addresses.
 
 `open_pictures` turns what people have into pictures with names, one by one and in order. Nothing is
-kept of what was given on, so ten million names need no more memory than ten.
+kept of what was given on, and of a folder no more than the names that are sorted.
 
     photo.jpg                 a picture
     photos/                   all pictures below a folder, those in folders inside too
