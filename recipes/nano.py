@@ -99,11 +99,22 @@ CAPTIONS = WorldMixture(
     scenes=SCENES,
     lines=LINES,
 )
-MIXTURES = (DENSE, SHORT, PAGES, OUTLINES, CAPTIONS, SCANS)
+SCREENS = replace(
+    SCANS,
+    scan_share=0.0,
+    screen_share=1.0,
+    screen_tasks={
+        Task.OD: 0.5,
+        Task.OPEN_VOCABULARY_DETECTION: 0.25,
+        Task.REGION_TO_CATEGORY: 0.25,
+    },
+)
+ICONS = replace(SCANS, scan_share=0.0, icon_share=1.0)
+MIXTURES = (SCREENS, ICONS, DENSE, SHORT, PAGES, OUTLINES, CAPTIONS, SCANS)
 # Outlines learn slowest and names bound detection.
 CYCLE = (
-    *(SHORT, OUTLINES, SHORT, PAGES, SCANS, OUTLINES, SHORT),
-    *(CAPTIONS, OUTLINES, SHORT, PAGES, SCANS, OUTLINES, SHORT),
+    *(SHORT, SCANS, OUTLINES, SCANS, SHORT, SCREENS, SCANS, ICONS, SCANS, SHORT),
+    *(SCANS, CAPTIONS, OUTLINES, SCANS, SHORT, PAGES, SCANS, OUTLINES, SCANS, SHORT),
 )
 
 STAGES = (

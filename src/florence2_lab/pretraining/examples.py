@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.data import Dataset
 
 from florence2.data.records import Record
 from florence2.geometry import rasterize
+from florence2.pipelines.reading.stacks import stacked
 from florence2.processing.processor import Processor
 from florence2.results import Boxes, Mixed, Polygons, Text
 from florence2.tasks import Task
@@ -20,12 +22,16 @@ from florence2.training.targets import TargetEncoder
 from florence2_lab.pretraining.dense_heads import CELLS, COLUMNS, GLYPHS, dense_targets
 from florence2_lab.worlds.colours import recoloured
 from florence2_lab.worlds.describe import line_records, page_records, scene_records
+from florence2_lab.worlds.icon_crops import icon_crop
 from florence2_lab.worlds.kit import Kit, Split
 from florence2_lab.worlds.lines import LineOptions, TextLine, line
 from florence2_lab.worlds.outlines import evenly
 from florence2_lab.worlds.pages import CUTTINGS, Page, PageOptions, page
+from florence2_lab.worlds.pixels import as_pixels
 from florence2_lab.worlds.scan_lines import scan_line
 from florence2_lab.worlds.scenes import Scene, SceneOptions, scene
+from florence2_lab.worlds.screen_records import SCREEN_TASKS
+from florence2_lab.worlds.screens import MIN_SIDE, screen
 from florence2_lab.worlds.webpages import BakedPages, web_cutting
 
 STREAM = 11  # keeps the draws of this module apart from those of the makers
@@ -51,6 +57,7 @@ PLACED = frozenset(
     }
 )
 PAGE_SIDE = 256  # pixels; cuttings are printed larger than they are seen, as scans are
+SCAN_ROWS = (0.35, 0.5, 0.15)  # shares of pictures with one, two, three pieces of lines
 WEB_SHARE = 0.5  # of the pages, where there are web pages
 
 
@@ -59,9 +66,10 @@ class WorldMixture:
     """What a run trains on.
 
     Attributes:
-        line_share, scan_share, page_share: shares of examples that are printed lines, pieces of
-            lines as scans show them, and cuttings of pages; the rest are scenes.
-        scene_tasks, page_tasks: how often each task is asked.
+        line_share, scan_share, page_share, screen_share, icon_share: shares of examples that are
+            printed lines, pieces of lines as scans show them, cuttings of pages, screens and
+            single icons; the rest are scenes.
+        scene_tasks, page_tasks, screen_tasks: how often each task is asked.
         scenes, lines, pages: options of the makers; letters of pages are measured in pictures of
             128 pixels.
         recolour: share of the scenes whose colours are turned or bleached, so that things are
@@ -80,7 +88,10 @@ class WorldMixture:
     lines: LineOptions
     page_share: float = 0.0
     scan_share: float = 0.0
+    screen_share: float = 0.0
+    icon_share: float = 0.0
     page_tasks: Mapping[Task, float] = field(default_factory=lambda: {Task.OCR_WITH_REGION: 1.0})
+    screen_tasks: Mapping[Task, float] = field(default_factory=lambda: {Task.OD: 1.0})
     pages: PageOptions = CUTTINGS
     recolour: float = 0.0
     outline_points: int | None = None
@@ -115,14 +126,20 @@ class WorldExamples(Dataset[Example]):
 
     def __getitem__(self, index: int) -> Example:
         rng = np.random.default_rng([self.seed, index, STREAM])
+        mixture = self.mixture
+        makers = (
+            (mixture.line_share, self._line),
+            (mixture.scan_share, self._scan),
+            (mixture.page_share, self._page),
+            (mixture.screen_share, self._screen),
+            (mixture.icon_share, self._icon),
+        )
         draw = rng.random()
-        if draw < self.mixture.line_share:
-            return self._line(index)
-        if draw < self.mixture.line_share + self.mixture.scan_share:
-            return self._scan(index)
-        if draw < self.mixture.line_share + self.mixture.scan_share + self.mixture.page_share:
-            return self._page(index, rng, drawn(rng, self.mixture.page_tasks))
-        return self._scene(index, rng, drawn(rng, self.mixture.scene_tasks))
+        for share, make in makers:
+            if draw < share:
+                return make(index, rng)
+            draw -= share
+        return self._scene(index, rng, drawn(rng, mixture.scene_tasks))
 
     def _scene(self, index: int, rng: np.random.Generator, task: Task) -> Example:
         made = scene(
@@ -145,7 +162,8 @@ class WorldExamples(Dataset[Example]):
         referents = answer_map(record, CELLS * self.map_side)
         return self._example(record, cells=cells, boxes=self._edges(made), referents=referents)
 
-    def _page(self, index: int, rng: np.random.Generator, task: Task) -> Example:
+    def _page(self, index: int, rng: np.random.Generator) -> Example:
+        task = drawn(rng, self.mixture.page_tasks)
         make = partial(page, self.kit)
         if self.web is not None and rng.random() < WEB_SHARE:
             make = partial(web_cutting, self.web)
@@ -154,16 +172,40 @@ class WorldExamples(Dataset[Example]):
         (record,) = page_records(made, (task,))
         return self._example(record, glyphs=self._glyphs(made))
 
-    def _line(self, index: int) -> Example:
+    def _screen(self, index: int, rng: np.random.Generator) -> Example:
+        """A part of a screen, larger than it is seen, and a question about its elements."""
+        side = int(rng.integers(MIN_SIDE, 2 * MIN_SIDE))
+        made = screen(self.kit, self.seed, index, side=side, split=self.split)
+        task = drawn(rng, self.mixture.screen_tasks)
+        asked = (SCREEN_TASKS[each](made, each) for each in (task, Task.OD))  # some lack the part
+        return self._example(next(record for record in asked if record))
+
+    def _icon(self, index: int, rng: np.random.Generator) -> Example:
+        """What an icon shows."""
+        made = icon_crop(self.kit, self.seed, index, split=self.split)
+        size = made.image.shape[1], made.image.shape[0]
+        name = Text(f"{made.shows} icon", image_size=size)
+        task = Task.REGION_TO_CATEGORY
+        return self._example(Record(made.image, task, "", made.box_xyxy, name, made.source))
+
+    def _line(self, index: int, rng: np.random.Generator) -> Example:
         made = line(self.kit, self.seed, index, split=self.split, options=self.mixture.lines)
         (record,) = line_records(made, (Task.OCR,))
         return self._example(record, columns=self._letters(made))
 
-    def _scan(self, index: int) -> Example:
-        made = scan_line(self.kit, self.seed, index, split=self.split)
-        size = made.image.shape[1], made.image.shape[0]
-        text = Text(made.text, image_size=size)
-        return self._example(Record(made.image, Task.OCR, "", None, text, made.source))
+    def _scan(self, index: int, rng: np.random.Generator) -> Example:
+        """One or more pieces in a picture, a row each, as a reader of pages shows them."""
+        rows = 1 + int(np.searchsorted(np.cumsum(SCAN_ROWS), rng.random(), side="right"))
+        made = [
+            scan_line(self.kit, self.seed, 4 * index + row, split=self.split) for row in range(rows)
+        ]
+        image = made[0].image
+        if rows > 1:
+            greys = [np.asarray(Image.fromarray(each.image).convert("L")) for each in made]
+            image = as_pixels(np.asarray(stacked(greys, self.image_side)))
+        size = image.shape[1], image.shape[0]
+        text = Text("\n".join(each.text for each in made), image_size=size)
+        return self._example(Record(image, Task.OCR, "", None, text, made[0].source))
 
     def _example(self, record: Record, **known: NDArray[Any] | None) -> Example:
         example = self.maker.example(record, record.picture())

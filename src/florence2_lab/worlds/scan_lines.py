@@ -1,14 +1,14 @@
 """Pieces of printed lines as scans, receipts and screens show them, cut as a reader of pages cuts.
 
 Thermal and dot-matrix print, thick and thin ink, missing ink, neighbours cut off at the border,
-rules, skew, shade, grain, blur, noise, JPEG. Texts are what receipts and forms say: labels,
-amounts, codes, invented names.
+rules, skew, shade, grain, blur, noise, JPEG; small letters of screens. Texts are what receipts,
+forms, books and screens say: labels, amounts, codes, invented names, running text, addresses.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -21,9 +21,75 @@ from florence2_lab.worlds.pixels import Pixels, as_pixels
 from florence2_lab.worlds.wear import compress
 from florence2_lab.worlds.writing import WRITERS, random_word, write
 
+T = TypeVar("T")
+
 STREAM = {"train": 77, "val": 78}
-MAX_CHARS = 16
+MAX_CHARS = 20
 TRIES = 9
+# Families that books, offices, tills and screens use; they are drawn for half of the lines.
+PRINT = frozenset(
+    (
+        "arimo",
+        "courier-prime",
+        "anonymous-pro",
+        "inconsolata",
+        "vt323",
+        "share-tech-mono",
+        "ibm-plex-mono",
+        "roboto-mono",
+        "source-code-pro",
+        "fira-code",
+        "dm-mono",
+        "jetbrains-mono",
+        "special-elite",
+        "barlow-condensed",
+        "oswald",
+        "pt-sans",
+        "eb-garamond",
+        "pt-serif",
+        "fira-sans",
+        "source-sans-3",
+        "source-serif-4",
+        "inter",
+        "karla",
+        "lora",
+        "merriweather",
+        "public-sans",
+        "work-sans",
+        "titillium-web",
+        "oxygen",
+        "mulish",
+        "montserrat",
+        "nunito",
+        "spectral",
+        "cambo",
+        "cardo",
+        "crimson-text",
+        "bitter",
+        "zilla-slab",
+        "roboto-slab",
+        "atkinson-hyperlegible",
+        "geist",
+        "dm-sans",
+        "ibm-plex-serif",
+        "figtree",
+        "space-mono",
+        "lato",
+        "open-sans",
+        "roboto",
+        "ibm-plex-sans",
+        "libre-baskerville",
+        "libre-franklin",
+        "overpass",
+        "hind",
+        "newsreader",
+        "cabin",
+        "archivo",
+        "barlow",
+    )
+)
+PRINT_SHARE = 0.5
+SCREEN_SHARE = 0.25  # of lines as screens show them
 LABELS = (
     *("INVOICE NO", "ORDER NO", "REF NO", "SERVICE CHARGE", "THANK YOU", "GOODS SOLD"),
     *[
@@ -125,13 +191,14 @@ def scan_line(kit: Kit, seed: int, index: int, *, split: Split = "train") -> Sca
     fonts = kit.fonts_of(split)
     if not fonts:
         raise DataError(f"kit {str(kit.path)!r} has no fonts for split {split!r}")
+    plain = tuple(each for each in fonts if each.family in PRINT) or fonts
     for attempt in range(TRIES):
         rng = np.random.default_rng([seed, index, STREAM[split], attempt])
-        font = fonts[int(rng.integers(len(fonts)))]
-        text = receipt_text(rng, kit, int(rng.integers(3, MAX_CHARS + 1)))
+        font = _pick(rng, plain if rng.random() < PRINT_SHARE else fonts)
+        text = printed_text(rng, kit, int(rng.integers(3, MAX_CHARS + 1)))
         text = text.upper() if font.capitals_only else text
         if not set(font.missing) & set(text) and _has_ink(kit.typeface(font), text):
-            image = _print(rng, kit, font, text)
+            image = (_show if rng.random() < SCREEN_SHARE else _print)(rng, kit, font, text)
             return ScanLine(image, text, f"scan/{split}/{seed}/{index}")
     raise DataError(
         f"no font of kit {str(kit.path)!r} has all characters of {text!r}; build the kit again"
@@ -140,6 +207,98 @@ def scan_line(kit: Kit, seed: int, index: int, *, split: Split = "train") -> Sca
 
 
 # ---- texts
+
+ACCENTS = {
+    "a": "àáâäãå",
+    "e": "èéêë",
+    "i": "ìíîï",
+    "o": "òóôöõø",
+    "u": "ùúûü",
+    "c": "ç",
+    "n": "ñ",
+    "s": "ß",
+}
+DOMAINS = ("com", "org", "net", "de", "co.uk", "fr", "io", "edu")
+STREETS = ("Street", "St.", "Road", "Rd", "Avenue", "Ave", "Lane", "Str.", "rue", "Platz")
+
+
+def printed_text(rng: np.random.Generator, kit: Kit, max_chars: int) -> str:
+    """Write a piece of a line: of a receipt or form, of running text, an address, a path."""
+    draw = rng.random()
+    if draw < 0.45:
+        return receipt_text(rng, kit, max_chars)
+    text = _prose(rng, kit, max_chars) if draw < 0.85 else _address(rng, kit)[:max_chars].strip()
+    return text or "0"
+
+
+def _prose(rng: np.random.Generator, kit: Kit, max_chars: int) -> str:
+    """Words of a sentence, cut where a line is cut: between words, or in one that is too long."""
+    text = ""
+    while len(text) < max_chars:
+        word = random_word(rng, kit)
+        if rng.random() < 0.25:
+            phrase = kit.phrases[int(rng.integers(len(kit.phrases)))].split()
+            word = " ".join(phrase[int(rng.integers(len(phrase))) :][:3])
+        if rng.random() < 0.07:
+            word = _accented(rng, word)
+        draw = rng.random()
+        if draw < 0.18:
+            word = word[:1].upper() + word[1:]
+        elif draw < 0.22:
+            word = str(rng.integers(10 ** int(rng.integers(1, 5))))
+        elif draw < 0.25:
+            word = word.upper()
+        draw = rng.random()
+        if draw < 0.04:
+            word = _pick(rng, ("({})", '"{}"', "'{}'", "[{}]", "“{}”", "‘{}’", "<{}>")).format(word)
+        elif draw < 0.22:
+            word += _pick(rng, (",", ",", ".", ".", ".", ":", ";", "?", "!", "-", "'s", "’s"))
+        longer = f"{text} {word}".strip()
+        if len(longer) > max_chars:
+            return text or longer[:max_chars]
+        text = longer
+        if rng.random() < 0.12:
+            break
+    return text
+
+
+def _accented(rng: np.random.Generator, word: str) -> str:
+    """The word with one or two letters that Western European languages have."""
+    places = [place for place, letter in enumerate(word) if letter in ACCENTS]
+    rng.shuffle(places)
+    for place in places[: _upto(rng, 2)]:
+        word = word[:place] + _pick(rng, list(ACCENTS[word[place]])) + word[place + 1 :]
+    return word
+
+
+def _address(rng: np.random.Generator, kit: Kit) -> str:
+    """An e-mail, URL, path, name of code, or street."""
+    one, two = (
+        "".join(each for each in random_word(rng, kit).lower() if each.isascii() and each.isalnum())
+        for _ in range(2)
+    )
+    domain = _pick(rng, DOMAINS)
+    return _pick(
+        rng,
+        (
+            f"{one}@{two}.{domain}",
+            f"{one}.{two}@{domain}",
+            f"www.{one}.{domain}",
+            f"https://{one}.{domain}/{two}",
+            f"http://{one}{two}",
+            f"/{one}/{two}",
+            f"{one}_{two}",
+            f"{one}.{two}()",
+            f"--{one}-{two}",
+            f"{one}={rng.integers(100)}",
+            f"{one.title()}{two.title()}",
+            f"{rng.integers(1, 400)} {one.title()} {_pick(rng, STREETS)}",
+            f"{one.title()} {_pick(rng, STREETS)} {rng.integers(1, 200)}",
+            f"{_digits(rng, 5)} {one.title()}",
+            f"+{_digits(rng, 2)} {_digits(rng, 3)} {_digits(rng, 4)}",
+            f"({_digits(rng, 3)}) {_digits(rng, 3)}-{_digits(rng, 4)}",
+        ),
+    )
 
 
 def receipt_text(rng: np.random.Generator, kit: Kit, max_chars: int) -> str:
@@ -201,7 +360,7 @@ def _digits(rng: np.random.Generator, count: int) -> str:
     return "".join(map(str, rng.integers(0, 10, count)))
 
 
-def _pick(rng: np.random.Generator, choices: tuple[str, ...] | list[str]) -> str:
+def _pick(rng: np.random.Generator, choices: Sequence[T]) -> T:
     return choices[int(rng.integers(len(choices)))]
 
 
@@ -212,6 +371,32 @@ def _upto(rng: np.random.Generator, most: int) -> int:
 # ---- print
 
 Coverage = NDArray[np.float32]  # of ink, (H, W), 0 to 1
+
+
+def _show(rng: np.random.Generator, kit: Kit, font: Font, text: str) -> Pixels:
+    """Show a line on a screen: small letters with soft edges, clean colours, nothing worn."""
+    capital = float(np.exp(rng.uniform(np.log(6.5), np.log(16))))
+    spacing = rng.uniform(-0.01, 0.06) * EM if rng.random() < 0.3 else 0.0
+    letters = _set(rng, kit.typeface(font), text, capital, spacing, 1.0, "plain")
+    if rng.random() < 0.4:  # as screens that sharpen or thicken do
+        letters = letters ** rng.uniform(0.6, 1.3)
+    height, width = letters.shape
+    line_height = max(height, capital * rng.uniform(0.95, 1.25))
+    left, right = rng.uniform(0.02, 0.4, 2) * line_height
+    above, below = rng.uniform(0.02, 0.3, 2) * line_height + (line_height - height) / 2
+    ink = np.zeros(
+        (max(8, int(height + above + below)), max(8, int(width + left + right))), np.float32
+    )
+    ink[int(above) : int(above) + height, int(left) : int(left) + width] = letters
+    dark, light = rng.uniform(0, 110, 3), rng.uniform(200, 255, 3)
+    if rng.random() < 0.6:
+        dark, light = np.full(3, dark[0]), np.full(3, light[0])
+    on, of = (light, dark) if rng.random() < 0.75 else (dark, light)
+    image = on + (of - on) * ink[..., None]
+    pixels = as_pixels(np.clip(image, 0, 255).astype(np.uint8))
+    if rng.random() < 0.15:
+        pixels = compress(pixels, int(rng.integers(60, 95)))
+    return _prepared(rng, pixels) if rng.random() < 0.8 else pixels
 
 
 def _print(rng: np.random.Generator, kit: Kit, font: Font, text: str) -> Pixels:
@@ -381,6 +566,8 @@ def _prepared(rng: np.random.Generator, pixels: Pixels) -> Pixels:
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     low, high = np.percentile(grey, (1, 99))
     grey = np.clip((grey - low) * (255.0 / max(high - low, 1.0)), 0, 255).astype(np.uint8)
+    if np.median(grey) < 128:  # light letters are shown dark
+        grey = 255 - grey
     if rng.random() < 0.6:
         grey = cv2.GaussianBlur(grey, (0, 0), max(0.2, grey.shape[0] / 50))
     return as_pixels(np.repeat(grey[..., None], 3, axis=2))

@@ -21,6 +21,7 @@ from florence2_lab.pretraining.examples import LETTERS, PLACED, WorldExamples, W
 from florence2_lab.worlds.describe import line_records, scene_records
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.lines import LineOptions, line
+from florence2_lab.worlds.scan_lines import scan_line
 from florence2_lab.worlds.scenes import SceneOptions, scene
 from florence2_lab.worlds.webpages import BakedPages
 
@@ -162,6 +163,34 @@ def test_a_batch_decodes_to_its_labels(kit: Kit, tokenizer: Tokenizer) -> None:
     ):
         assert labels[labels >= 0].tolist() == example.label_ids
         assert prompt[mask.bool()].tolist() == example.prompt_ids
+
+
+def test_pieces_stand_in_rows_and_are_answered_line_by_line(kit: Kit, tokenizer: Tokenizer) -> None:
+    config = replace(nano(tokenizer.vocab_size), image_side=SIDE)
+    mixture = WorldMixture(0.0, {}, SCENES, LINES, scan_share=1.0)
+    examples = WorldExamples(
+        kit, Processor(tokenizer, config), mixture, map_side=MAP_SIDE, seed=SEED
+    )
+    answers = [decoded(examples[index], tokenizer) for index in range(40)]
+    rows = [answer.removeprefix("<s>").removesuffix("</s>").split("\n") for answer in answers]
+    assert {*map(len, rows)} == {1, 2, 3}
+    for index, told in enumerate(rows):
+        made = [scan_line(kit, SEED, 4 * index + row).text for row in range(len(told))]
+        assert told == made
+
+
+def test_icons_and_parts_of_screens_are_asked_about(kit: Kit, tokenizer: Tokenizer) -> None:
+    config = replace(nano(tokenizer.vocab_size), image_side=SIDE)
+    asked = {Task.OD: 0.5, Task.REGION_TO_CATEGORY: 0.5}
+    mixture = WorldMixture(
+        0.0, {}, SCENES, LINES, screen_share=0.5, icon_share=0.5, screen_tasks=asked
+    )
+    examples = WorldExamples(
+        kit, Processor(tokenizer, config), mixture, map_side=MAP_SIDE, seed=SEED
+    )
+    answers = [decoded(examples[index], tokenizer) for index in range(40)]
+    assert any("<loc_" in answer for answer in answers)
+    assert sum(answer.endswith(" icon</s>") for answer in answers) > 10
 
 
 @pytest.mark.process

@@ -5,7 +5,7 @@ import pytest
 
 from florence2.errors import DataError
 from florence2_lab.worlds.kit import Kit
-from florence2_lab.worlds.scan_lines import MAX_CHARS, receipt_text, scan_line
+from florence2_lab.worlds.scan_lines import MAX_CHARS, printed_text, receipt_text, scan_line
 
 
 def test_a_piece_is_a_function_of_kit_seed_and_number(kit: Kit) -> None:
@@ -23,6 +23,14 @@ def test_texts_are_short_and_of_many_kinds(kit: Kit) -> None:
     for kind in (str.isdigit, str.isupper, str.islower):
         assert sum(map(kind, texts)) > 10
     assert sum("." in text and any(map(str.isdigit, text)) for text in texts) > 20
+
+
+def test_pieces_are_also_of_books_forms_and_screens(kit: Kit) -> None:
+    rng = np.random.default_rng(1)
+    texts = [printed_text(rng, kit, MAX_CHARS) for _ in range(600)]
+    assert all(text == " ".join(text.split()) and 0 < len(text) <= MAX_CHARS for text in texts)
+    signs = ("@", "www.", "/", "_", "’", "é")
+    assert all(any(sign in text for text in texts) for sign in signs), signs
 
 
 def test_pictures_are_pieces_of_a_line_with_ink(kit: Kit) -> None:
