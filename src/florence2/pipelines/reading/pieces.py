@@ -16,6 +16,7 @@ from florence2.pipelines.reading.lines import Line, Word
 from florence2.pipelines.tiling.text_lines import weighted_mean
 
 MARGIN = 0.2  # around a piece, in heights of the line
+SLACK = 0.05  # heights that the quad of a piece reaches into blanks: ink fades out there
 BLUR = 1 / 50  # heights: letters as sharp as screens show them are read worse
 CUT_OFF = (1, 99)  # percentiles that become black and white
 PROFILE_HEIGHT = 32  # pixels that a line is high where its blanks are looked for, at most
@@ -73,7 +74,9 @@ def cut_pieces(gray: Gray, line: FoundLine, max_aspect: float = 4.0) -> tuple[Pi
     pieces = []
     for (start, end), after_blank in ends:
         inside = [each for each in gaps if each.is_blank and start < each.start < each.end < end]
-        left, right = along * (start / width), along * (end / width)
+        low, high = _between(start, end, gaps)
+        low, high = max(low, start - SLACK * height - 1), min(high, end + SLACK * height + 1)
+        left, right = along * (max(0.0, low) / width), along * (min(width, high) / width)
         corner = line.quad[0]
         quad = np.array(
             [corner + left, corner + right, corner + right + down, corner + left + down]
@@ -225,11 +228,17 @@ def _within(
     return sorted(between, key=lambda each: each[0].start)
 
 
+def _between(start: float, end: float, gaps: Sequence[_Gap]) -> tuple[float, float]:
+    """Where the ink before a piece ends, and where that behind it starts."""
+    before = [each.start for each in gaps if each.end == start]
+    behind = [each.end for each in gaps if each.start == end]
+    return min([start, *before]), max([end, *behind])
+
+
 def _with_margins(strip: Gray, start: float, end: float, gaps: Sequence[_Gap], margin: int) -> Gray:
     """The columns of a piece with a margin, which ends where the neighbours' ink starts."""
     width = strip.shape[1] - 2 * margin
-    before = max([each.start for each in gaps if each.end == start] or [start], default=start)
-    behind = min([each.end for each in gaps if each.start == end] or [end], default=end)
+    before, behind = _between(start, end, gaps)
     low = start - margin if start <= 0 else max(before, start - margin)
     high = end + margin if end >= width else min(behind, end + margin)
     first, last = round(margin + low), max(round(margin + high), round(margin + low) + 1)
