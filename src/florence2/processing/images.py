@@ -104,7 +104,7 @@ def open_image(source: ImageSource) -> Image.Image:
             raise ImageError(f"{name} is empty; give the bytes of a picture file")
         return _decode(BytesIO(data), name)
     if isinstance(source, (str, Path)):
-        return _decode(source, _checked_path(str(source)))
+        return _decode(source, checked_path(str(source)))
     raise ImageError(
         f"a picture cannot be a {type(source).__name__}; give a path, the bytes of a file, a "
         "Pillow image or a uint8 NumPy array"
@@ -130,7 +130,7 @@ def read_pages(
         name = f"image of {len(source):,} bytes"
         file: str | Path | BytesIO = BytesIO(source)
     else:
-        name, file = _checked_path(str(source)), source
+        name, file = checked_path(str(source)), source
     with _opened(file, name) as opened:
         total = 1
         if opened.format not in _FORMATS_WITH_ONE_PICTURE:
@@ -168,11 +168,11 @@ def preprocess(image: Image.Image, side: int) -> NDArray[np.float32]:
     return array
 
 
-def _checked_path(path: str) -> str:
-    """Refuse a path that is no file with anything in it; return the picture's name for messages."""
-    name = f"image {shortened(path)!r}"
+def checked_path(path: str, kind: str = "image", wanted: str = "picture") -> str:
+    """Refuse a path that is no file with anything in it; return the file's name for messages."""
+    name = f"{kind} {shortened(path)!r}"
     if path.startswith(("http:", "https:", "data:")):
-        raise ImageError(f"{name} is a web address; download it, or pass the bytes of the picture")
+        raise ImageError(f"{name} is a web address; download it, or pass the bytes of the {wanted}")
     try:
         found = Path(path).stat()
     except FileNotFoundError as error:
@@ -180,10 +180,10 @@ def _checked_path(path: str) -> str:
     except (OSError, ValueError) as error:  # a name too long, a null byte, a closed folder
         raise ImageError(f"{name} cannot be read ({_reason(error)}); check the path") from error
     if not stat.S_ISREG(found.st_mode):
-        kind = "folder" if stat.S_ISDIR(found.st_mode) else "device"
-        raise ImageError(f"{name} is a {kind}; give the path of a picture file")
+        found_kind = "folder" if stat.S_ISDIR(found.st_mode) else "device"
+        raise ImageError(f"{name} is a {found_kind}; give the path of a {wanted} file")
     if found.st_size == 0:
-        raise ImageError(f"{name} is an empty file; give a picture file")
+        raise ImageError(f"{name} is an empty file; give a {wanted} file")
     return name
 
 
