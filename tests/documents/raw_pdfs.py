@@ -1,7 +1,7 @@
 """PDFs written by hand, object by object, so that a test says all that is in them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HELVETICA = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>"
 BOLD = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold/Encoding/WinAnsiEncoding>>"
@@ -61,7 +61,9 @@ def file_of(objects: Sequence[str | bytes], trailer: str = "") -> bytes:
         data += b"%d 0 obj\n%b\nendobj\n" % (number, _bytes(body))
     table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
     count = len(objects) + 1
-    end = f"xref\n0 {count}\n0000000000 65535 f \n{table}trailer<</Size {count}/Root 1 0 R{trailer}>>"
+    end = (
+        f"xref\n0 {count}\n0000000000 65535 f \n{table}trailer<</Size {count}/Root 1 0 R{trailer}>>"
+    )
     return data + f"{end}\nstartxref\n{len(data)}\n%%EOF".encode()
 
 
@@ -71,7 +73,9 @@ def stream(content: str | bytes, entries: str = "") -> bytes:
     return b"<<%b/Length %d>>stream\n%b\nendstream" % (entries.encode(), len(body), body)
 
 
-def text(x: float, y: float, words: str, *, size: float = 20, font: str = "F", more: str = "") -> str:
+def text(
+    x: float, y: float, words: str, *, size: float = 20, font: str = "F", more: str = ""
+) -> str:
     """Draw words from a point of the line that they stand on; `more` goes before them."""
     escaped = words.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
     return f"BT /{font} {size} Tf {x} {y} Td {more} ({escaped}) Tj ET\n"

@@ -138,7 +138,9 @@ class PdfFile:
                 page.close()
                 page = self._document.get_page(index)
         except library().PdfiumError as error:
-            raise ImageError(f"page {index + 1:,} of {self.name} is damaged and left out") from error
+            raise ImageError(
+                f"page {index + 1:,} of {self.name} is damaged and left out"
+            ) from error
         return page
 
     @cached_property
@@ -308,7 +310,7 @@ class PdfPage:
             text_page.close()
 
     def _are_shown(self, letters: Letters) -> Any:
-        """Whether letters are inside what clips leave and on layers that are not off, bool `(N,)`."""
+        """Whether letters are inside what clips leave, and on layers that are on; bool `(N,)`."""
         shown = np.ones(len(letters.texts), np.bool_)
         centres = (letters.tight[:, :2] + letters.tight[:, 2:]) / 2
         texts = [placed for placed in self._objects if placed.kind == TEXT]
@@ -316,12 +318,17 @@ class PdfPage:
         handles, which = np.unique(letters.objects, return_inverse=True)
         everything = np.array([-np.inf, -np.inf, np.inf, np.inf])
         limits = np.array(
-            [box if (box := clips.get(each)) is not None else everything for each in handles.tolist()]
+            [
+                box if (box := clips.get(each)) is not None else everything
+                for each in handles.tolist()
+            ]
         )[which]
         shown &= ((centres >= limits[:, :2]) & (centres <= limits[:, 2:])).all(axis=1)
         if self._file.has_layers:
             doubtful = {placed.handle for placed in texts if may_be_off(placed)}
-            are_doubtful = np.array([each in doubtful for each in handles.tolist()], np.bool_)[which]
+            are_doubtful = np.array([each in doubtful for each in handles.tolist()], np.bool_)[
+                which
+            ]
             chosen = np.flatnonzero(are_doubtful & shown)
             if len(chosen):
                 shown[chosen] = self._leave_ink(letters.tight[chosen], sorted(doubtful))

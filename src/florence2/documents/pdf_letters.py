@@ -12,14 +12,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from florence2.documents.pdf_objects import Frame
 from florence2.documents.pdfium import each, each_of, function, numbers
-from florence2.geometry import Array
-from florence2.pipelines.reading.lines import Line, Source, Word, quad_of
+from florence2.geometry import Array, box_to_quad
+from florence2.pipelines.reading.lines import Line, Source, Word
 
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 WORD_GAP = 0.35
@@ -41,7 +42,8 @@ _FILLED_AND_DRAWN, _INVISIBLE = 2, 3
 _TALL = frozenset("ABCDEFGHIJKLMNOPRSTUVWXYZ0123456789bdfhkl")
 _BOLD_NAME = re.compile(r"bold|black|heavy|demi(?!light)|cmb|cmssbx|sfb|ecbx|lmbx", re.IGNORECASE)
 _FORCE_BOLD = 1 << 18
-_BULLETS = {0xF0B7: "•", 0xF0A7: "▪", 0xF0D8: "➢", 0xF0FC: "✓", 0xF06F: "○", 0xF0A8: "□"}
+# Of the fonts Symbol and Wingdings, and of TeX's companion fonts, which say no better.
+_BULLETS = {0x88: "•", 0xF0B7: "•", 0xF0A7: "▪", 0xF0D8: "➢", 0xF0FC: "✓", 0xF06F: "○", 0xF0A8: "□"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +102,7 @@ def read_letters(text_page: int, frame: Frame) -> Letters:
     ).T
     tight = np.stack([left, low, right, high], axis=1)
     loose = numbers("FPDFText_GetLooseCharBox", pages, numbers_, count=4, kind=np.float32)
-    feet = numbers(
-        "FPDFText_GetCharOrigin", pages, numbers_, count=2, kind=np.float64, pointers=2
-    )
+    feet = numbers("FPDFText_GetCharOrigin", pages, numbers_, count=2, kind=np.float64, pointers=2)
     letters = Letters(
         texts=[texts[number] for number in numbers_],
         indices=chosen.astype(np.int64),
@@ -120,7 +120,8 @@ def read_letters(text_page: int, frame: Frame) -> Letters:
 def _any_between(flags: NDArray[np.bool_], chosen: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether a flag stands between each of those chosen and the one before."""
     before = np.concatenate([[0], np.cumsum(flags)])[chosen]
-    return np.diff(before, prepend=0) > 0
+    any_between: NDArray[np.bool_] = np.diff(before, prepend=0) > 0
+    return any_between
 
 
 @cache
@@ -129,7 +130,7 @@ def _text_of(code: int) -> str:
     letter = chr(code) if code <= 0x10FFFF else UNREADABLE
     if letter in "\r\n":
         return ""
-    if letter.isspace() and code > 32 or code in (9, 32):
+    if code in (9, 32) or (letter.isspace() and code > 32):
         return " "
     if 0xFB00 <= code <= 0xFB06:
         return unicodedata.normalize("NFKC", letter)
@@ -156,7 +157,8 @@ def _has_place(letters: Letters, frame: Frame) -> NDArray[np.bool_]:
     letters.tight[empty] = letters.loose[empty]
     centres = (letters.tight[:, :2] + letters.tight[:, 2:]) / 2
     inside = ((centres >= 0) & (centres <= (frame.width, frame.height))).all(axis=1)
-    return inside & ~(unreadable & empty)  # a blank whose code means nothing
+    has_place: NDArray[np.bool_] = inside & ~(unreadable & empty)  # or a blank of an unknown code
+    return has_place
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +199,9 @@ def read_pens(text_page: int, letters: Letters, frame: Frame) -> Pens:
     modes = np.array(each_of("FPDFTextObj_GetTextRenderMode", handles.tolist()), np.intp)
     fonts = [font or 0 for font in each_of("FPDFTextObj_GetFont", handles.tolist())]
     bold_fonts = {font: _is_bold(font) for font in set(fonts)}
-    are_bold = np.array([bold_fonts[font] for font in fonts], np.bool_) | (modes == _FILLED_AND_DRAWN)
+    are_bold = np.array([bold_fonts[font] for font in fonts], np.bool_) | (
+        modes == _FILLED_AND_DRAWN
+    )
     are_plain = (matrices[:, 0] > 0) & (abs(matrices[:, 1]) <= LEVEL * matrices[:, 0])
     directions, sizes = directions[which], sizes[which]
     stacked = _are_stacked(letters, directions, sizes, which)
@@ -288,7 +292,9 @@ def _places(letters: Letters, pens: Pens) -> _Places:
         if number + 1 < len(feet) and letters.objects[number + 1] == letters.objects[number]:
             step = float((feet[number + 1] - feet[number]) @ along[number])
             reach = step if 0 < step < 2 * pens.sizes[number] else reach
-        middle = feet[number] + along[number] * reach / 2 - across[number] * pens.sizes[number] * 0.25
+        middle = (
+            feet[number] + along[number] * reach / 2 - across[number] * pens.sizes[number] * 0.25
+        )
         for centres, halves in (found[:2], found[2:]):
             centres[number], halves[number] = middle, (reach / 2, pens.sizes[number] / 2)
     return _Places(found[0], found[1], found[2], found[3], feet)
@@ -331,7 +337,7 @@ def lines_of(letters: Letters, pens: Pens, drawn: dict[int, int] | None = None) 
         order[turned] = turned[np.argsort(ranks, kind="stable")]
     places = _places(letters, pens)
     pieces = _joined(list(_pieces(letters, pens, places, order)))
-    return tuple(_line(piece, letters, pens, places) for piece in _in_reading_order(pieces))
+    return tuple(_as_lines(_in_reading_order(pieces), letters, pens, places))
 
 
 def _pieces(
@@ -359,23 +365,41 @@ def _pieces(
     new_line |= letters.ends_line[before]
     new_word = letters.after_blank[now] | (letters.after_made_blank & pens.are_plain)[now]
     new_word |= gaps > WORD_GAP
-    for first, last in _ranges(new_line):
-        inner = slice(first, last - 1)  # of what is between letters of this line
-        blanks = gaps[inner][new_word[inner]]
-        small = blanks[blanks <= LINE_GAP]
-        usual = float(np.median(small)) if len(small) else 0.3
-        is_cut = gaps[inner] > max(LINE_GAP, 2 * usual)
-        for start, end in _ranges(is_cut):
-            numbers_ = order[first + start : first + end]
-            cuts = np.flatnonzero(new_word[first + start : first + end - 1]) + 1
-            words = tuple(np.split(numbers_, cuts))
-            yield _piece(words, pens, places, bool(from_right[numbers_].sum() > 0))
+    cuts = np.flatnonzero(new_line | new_word)
+    lines = _cut_at_columns(cuts.tolist(), new_line[cuts].tolist(), gaps[cuts].tolist(), len(order))
+    yield from _as_pieces(lines, order, pens, places, from_right)
 
 
-def _ranges(cuts: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """First and one past the last of each run, of one more things than there are places to cut."""
-    ends = [*(np.flatnonzero(cuts) + 1).tolist(), len(cuts) + 1]
-    yield from zip([0, *ends], ends, strict=False)
+def _cut_at_columns(
+    cuts: list[int], ends_line: list[bool], gaps: list[float], count: int
+) -> list[list[int]]:
+    """Cut lines into words, and where a blank is that of a column.
+
+    Args:
+        cuts: numbers of letters with a word's end behind them.
+        ends_line, gaps: of each cut, whether it is that of a line, and its width in letter sizes.
+
+    Returns:
+        For each line the numbers at which its words begin, and the number behind its last letter.
+    """
+    lines: list[list[int]] = []
+    words, blanks = [0], [0.0]
+    for cut, ends, gap in zip([*cuts, count - 1], [*ends_line, True], [*gaps, 0.0], strict=True):
+        words.append(cut + 1)
+        if not ends:
+            blanks.append(gap)
+            continue
+        small = sorted(gap for gap in blanks[1:] if gap <= LINE_GAP)
+        widest = max(LINE_GAP, 2 * small[len(small) // 2] if small else 0.6)
+        line = [words[0]]
+        for begin, gap in zip(words[1:-1], blanks[1:], strict=True):
+            line.append(begin)
+            if gap > widest:
+                lines.append(line)
+                line = [begin]
+        lines.append([*line, words[-1]])
+        words, blanks = [cut + 1], [0.0]
+    return lines
 
 
 @cache
@@ -385,26 +409,40 @@ def _runs_from_right(text: str) -> int:
     return 1 if kind in ("R", "AL") else -1 if kind == "L" else 0
 
 
-def _piece(
-    words: tuple[NDArray[np.intp], ...], pens: Pens, places: _Places, is_from_right: bool
-) -> _Piece:
-    numbers_ = np.concatenate(words)
-    first = numbers_[0]
-    direction = pens.directions[first]
-    middles = places.centres[numbers_] @ direction
-    halves = places.halves[numbers_, 0]
-    across = np.array([-direction[1], direction[0]])
-    return _Piece(
-        words=words,
-        direction=direction,
-        size=float(np.median(pens.sizes[numbers_])),
-        start=float((middles - halves).min()),
-        end=float((middles + halves).max()),
-        foot=float(np.median(places.feet[numbers_] @ across)),
-        is_hidden=bool(pens.are_hidden[first]),
-        is_stacked=bool(pens.are_stacked[first]),
-        is_from_right=is_from_right,
-    )
+def _as_pieces(
+    lines: list[list[int]],
+    order: NDArray[np.intp],
+    pens: Pens,
+    places: _Places,
+    from_right: NDArray[np.intp],
+) -> Iterator[_Piece]:
+    firsts = np.array([line[0] for line in lines], np.intp)
+    leaders = order[firsts]
+    directions = pens.directions[leaders]
+    along = np.repeat(directions, np.diff([*firsts, len(order)]), axis=0)
+    middles = (places.centres[order] * along).sum(axis=1)
+    halves = places.halves[order, 0]
+    starts = np.minimum.reduceat(middles - halves, firsts).tolist()
+    ends = np.maximum.reduceat(middles + halves, firsts).tolist()
+    sides = np.add.reduceat(from_right[order], firsts).tolist()
+    feet = (places.feet[order] * _across(along)).sum(axis=1).tolist()
+    sizes = pens.sizes[order].tolist()
+    for number, line in enumerate(lines):
+        yield _Piece(
+            words=tuple(order[first:last] for first, last in pairwise(line)),
+            direction=directions[number],
+            size=_middle(sizes[line[0] : line[-1]]),
+            start=starts[number],
+            end=ends[number],
+            foot=_middle(feet[line[0] : line[-1]]),
+            is_hidden=bool(pens.are_hidden[leaders[number]]),
+            is_stacked=bool(pens.are_stacked[leaders[number]]),
+            is_from_right=sides[number] > 0,
+        )
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
 
 
 def _rows(pieces: Sequence[_Piece]) -> Iterator[list[int]]:
@@ -434,7 +472,7 @@ def _joined(pieces: list[_Piece]) -> list[_Piece]:
     for numbers_ in _by_direction(pieces):
         group = [pieces[number] for number in numbers_]
         for row in _rows(group):
-            for first, second in zip(row, row[1:], strict=False):
+            for first, second in pairwise(row):
                 size = min(group[first].size, group[second].size)
                 gap = group[second].start - group[first].end
                 if -0.25 * size <= gap <= JOIN_GAP * size:
@@ -483,34 +521,64 @@ def _in_reading_order(pieces: list[_Piece]) -> list[_Piece]:
     return ordered
 
 
-def _line(piece: _Piece, letters: Letters, pens: Pens, places: _Places) -> Line:
-    words = tuple(
-        Word("".join(letters.texts[number] for number in each), _quad(each, piece, places))
-        for each in piece.words
-    )
-    numbers_ = np.concatenate(piece.words)
-    tall = [number for number in numbers_.tolist() if letters.texts[number] in _TALL]
-    heights = 2 * places.ink_halves[tall, 1]
-    source: Source = "hidden text layer" if piece.is_hidden else "text layer"
-    return Line(
-        text=" ".join(word.text for word in words),
-        quad=_quad(numbers_, piece, places),
-        words=words,
-        source=source,
-        letter_height=float(np.median(heights)) if tall else CAPITAL_HEIGHT * piece.size,
-        font_size=float(np.median(pens.sizes[numbers_])),
-        is_bold=bool(pens.are_bold[numbers_].mean() > 0.5),
-    )
+def _as_lines(
+    pieces: list[_Piece], letters: Letters, pens: Pens, places: _Places
+) -> Iterator[Line]:
+    words = [word for piece in pieces for word in piece.words]
+    firsts = np.cumsum([0, *map(len, words)])
+    numbers_ = np.concatenate(words)
+    ends = np.cumsum([0, *(len(piece.words) for piece in pieces)]).tolist()  # of lines, in words
+    along = np.array([piece.direction for piece in pieces])
+    along = np.repeat(along, np.diff(firsts[ends]), axis=0)
+    word_quads = _quads(numbers_, along, pens, places, firsts[:-1])
+    line_quads = _quads(numbers_, along, pens, places, firsts[ends[:-1]])
+    texts = [letters.texts[number] for number in numbers_.tolist()]
+    heights = (2 * places.ink_halves[numbers_, 1]).tolist()
+    sizes = pens.sizes[numbers_].tolist()
+    are_bold = pens.are_bold[numbers_].tolist()
+    bounds = firsts.tolist()
+    for number, piece in enumerate(pieces):
+        found = tuple(
+            Word("".join(texts[bounds[each] : bounds[each + 1]]), word_quads[each])
+            for each in range(ends[number], ends[number + 1])
+        )
+        line = range(bounds[ends[number]], bounds[ends[number + 1]])
+        tall = [heights[each] for each in line if texts[each] in _TALL]
+        source: Source = "hidden text layer" if piece.is_hidden else "text layer"
+        yield Line(
+            text=" ".join(word.text for word in found),
+            quad=line_quads[number],
+            words=found,
+            source=source,
+            letter_height=_middle(tall) if tall else CAPITAL_HEIGHT * piece.size,
+            font_size=_middle(sizes[line.start : line.stop]),
+            is_bold=2 * sum(are_bold[line.start : line.stop]) > len(line),
+        )
 
 
-def _quad(numbers_: NDArray[np.intp], piece: _Piece, places: _Places) -> Array:
-    """Corners `(4, 2)` around the ink of letters, from the top of the first one."""
-    along = piece.direction
-    axes = np.stack([along, (-along[1], along[0])])
-    centres = places.ink_centres[numbers_] @ axes.T
+def _quads(
+    numbers_: NDArray[np.intp],
+    along: Array,
+    pens: Pens,
+    places: _Places,
+    firsts: NDArray[np.intp],
+) -> Array:
+    """Corners `(W, 4, 2)` around the ink of runs of letters, from the top of each first one.
+
+    Args:
+        numbers_: of letters.
+        along: `(N, 2)`, the directions of their lines.
+        firsts: where each run begins.
+    """
+    across = _across(along)
+    middles = places.ink_centres[numbers_]
+    middles = np.stack([(middles * along).sum(axis=1), (middles * across).sum(axis=1)], axis=1)
     halves = places.ink_halves[numbers_]
-    low, high = (centres - halves).min(axis=0), (centres + halves).max(axis=0)
-    corners = quad_of((*low.tolist(), *high.tolist())) @ axes
-    if piece.is_stacked:  # letters are not turned, only their order is
-        corners = np.roll(corners, 1, axis=0)
-    return corners
+    low = np.minimum.reduceat(middles - halves, firsts)
+    high = np.maximum.reduceat(middles + halves, firsts)
+    corners = box_to_quad(np.concatenate([low, high], axis=1))
+    turned = corners[..., :1] * along[firsts, None] + corners[..., 1:] * across[firsts, None]
+    stacked = pens.are_stacked[numbers_[firsts]]  # letters are not turned, only their order is
+    turned[stacked] = np.roll(turned[stacked], 1, axis=1)
+    quads: Array = turned
+    return quads

@@ -159,7 +159,7 @@ def _points_of(segments: list[int]) -> Array:
 
 
 def may_be_off(placed: Placed) -> bool:
-    """Whether an object may be on a layer: marked as such, or in a form, which may be as a whole."""
+    """Whether an object may be on a layer: marked as such, or in a form, which may be."""
     return bool(placed.forms) or "OC" in _marks(placed.handle)
 
 
@@ -276,7 +276,10 @@ def _is_clear(name: str, placed: Placed) -> bool:
 
 
 def _stroked(
-    points: Array, kinds: NDArray[np.intp], closes: NDArray[np.bool_], starts: NDArray[np.intp],
+    points: Array,
+    kinds: NDArray[np.intp],
+    closes: NDArray[np.bool_],
+    starts: NDArray[np.intp],
     width: float,
 ) -> Iterator[Array]:
     """Level and upright sides of what is drawn with a pen."""
@@ -299,9 +302,7 @@ def _stroked(
         yield np.concatenate([low, high])
 
 
-def _filled(
-    points: Array, kinds: NDArray[np.intp], starts: NDArray[np.intp]
-) -> Iterator[Array]:
+def _filled(points: Array, kinds: NDArray[np.intp], starts: NDArray[np.intp]) -> Iterator[Array]:
     """Thin rectangles."""
     for first, last in zip(starts, chain(starts[1:], [len(points)]), strict=True):
         corners = points[first:last]
