@@ -6,6 +6,8 @@ with open_pages("scan.tif") as file:
             ...  # a PdfPage, or a PicturePage
 """
 
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, Self
 
 from PIL import Image
 
+from florence2.data.image_files import picture_suffixes
 from florence2.documents.pdf import PdfFile
 from florence2.errors import ImageError
 from florence2.processing.images import checked_path, count_pages, read_pages
@@ -62,7 +65,7 @@ class PictureFile:
     """
 
     def __init__(self, source: str | Path | bytes) -> None:
-        self._source = source
+        self.source = source
         self.num_pages = count_pages(source)
 
     def __enter__(self) -> Self:
@@ -83,11 +86,14 @@ class PictureFile:
         Raises:
             ImageError: there is none, or it is damaged.
         """
-        ((_, _, image),) = read_pages(self._source, lambda number: number == index + 1)
+        ((_, _, image),) = read_pages(self.source, lambda number: number == index + 1)
         return PicturePage(index, image, _dpi(image))
 
 
-def open_pages(source: str | Path | bytes, password: str | None = None) -> PdfFile | PictureFile:
+PageFile = PdfFile | PictureFile
+
+
+def open_pages(source: str | Path | bytes, password: str | None = None) -> PageFile:
     """Open a file of pages by what is in it, whatever its name is.
 
     Args:
@@ -123,3 +129,25 @@ def _dpi(image: Image.Image) -> float:
     except (TypeError, ValueError, ZeroDivisionError, IndexError):
         return UNKNOWN_DPI
     return dpi if isfinite(dpi) and MIN_DPI <= dpi <= MAX_DPI else UNKNOWN_DPI
+
+
+def document_files(given: Iterable[str]) -> Iterator[str]:
+    """Documents by name: files as they are, the PDFs and pictures below a folder, in order.
+
+    Raises:
+        ImageError: a folder holds none.
+    """
+    for name in given:
+        if name == "-" or not os.path.isdir(name):
+            yield name
+            continue
+        suffixes = (".pdf", *picture_suffixes())
+        found = [
+            os.path.join(folder, file)
+            for folder, _, files in os.walk(name)
+            for file in files
+            if file.lower().endswith(suffixes) and not file.startswith(".")
+        ]
+        if not found:
+            raise ImageError(f"folder {name!r} holds no PDF and no picture; give another one")
+        yield from sorted(found)

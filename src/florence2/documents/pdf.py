@@ -67,7 +67,7 @@ class PdfFile:
     """
 
     def __init__(self, source: str | Path | bytes, password: str | None = None) -> None:
-        self._source = source
+        self.source = source
         self.name = (
             f"document of {len(source):,} bytes"
             if isinstance(source, bytes)
@@ -78,10 +78,10 @@ class PdfFile:
         self.num_pages = len(self._document)
 
     def _opened(self, password: str | None) -> Any:
-        head = _head(self._source, self.name)
+        head = _head(self.source, self.name)
         if b"%PDF" not in head:
             raise ImageError(f"{self.name} is no PDF; give a PDF, or a picture of a page")
-        source = self._source if isinstance(self._source, bytes) else Path(self._source).absolute()
+        source = self.source if isinstance(self.source, bytes) else Path(self.source).absolute()
         try:
             return library().PdfDocument(source, password=password)
         except library().PdfiumError as error:
@@ -156,7 +156,7 @@ class PdfFile:
 
     def _parts(self) -> Iterator[bytes | mmap.mmap]:
         """The file and what is packed in it, as bytes to look for names in."""
-        with _bytes_of(self._source) as data:
+        with _bytes_of(self.source) as data:
             if data.find(b"/Encrypt") >= 0:  # only PDFium can unpack what is in there
                 plain = io.BytesIO()
                 self._document.save(plain)
@@ -389,12 +389,12 @@ class _bytes_of:
     """The bytes of a file, without reading those that are not looked at."""
 
     def __init__(self, source: str | Path | bytes) -> None:
-        self._source, self._file = source, -1
+        self.source, self._file = source, -1
 
     def __enter__(self) -> Any:
-        if isinstance(self._source, bytes):
-            return self._source
-        self._file = os.open(self._source, os.O_RDONLY)
+        if isinstance(self.source, bytes):
+            return self.source
+        self._file = os.open(self.source, os.O_RDONLY)
         self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
         return self._map
 
