@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from florence2.documents.joining import SOFT_HYPHEN, join_lines
 from florence2.documents.markers import Marker, markers_of, numbered_level
 from florence2.documents.rows import (
     Row,
     body_size,
+    cut_at_gaps,
     make_row,
     mean_score,
     sizes_of,
@@ -40,6 +42,9 @@ MAX_HEADING_ROWS = 3
 LEVELS_BY_RATIO = ((1.8, 1), (1.4, 2), (1.2, 3), (0.0, 4))  # of the size to that of the body
 LARGE = {True: 1.12, False: 1.3}  # from what ratio on; where sizes are said, where measured
 SAME_SIZE = 0.25  # up to what difference a paragraph may go on
+MIN_LINES = 4  # of so many lines one can say whether they are filled
+RAGGED = 0.7  # lines that are filled less than so far, in the mean, are no flowing text
+WIDE = 15  # in the size of the letters
 _CAPTION = re.compile(
     r"(fig(ure|\.)?|abb(ildung|\.)?|table|tab(elle|leau|la|\.)?|figura|listing|algorithm|scheme"
     r"|chart|plate|photo|exhibit)\s*[A-Z]?(\d+|[IVX]+)([.\-–]\d+)*\s*([.:|–—]|$)",
@@ -140,38 +145,35 @@ def blocks_of(
     solids += figures
     if not lines:
         return tuple(_in_order_alone(solids))
-    boxes, angle = straightened(np.stack([line.quad for line in lines]))
-    is_turned = np.array([_is_turned(line, angle) for line in lines])
-    others = [line for line, turned in zip(lines, is_turned, strict=True) if turned]
-    lines = [line for line, turned in zip(lines, is_turned, strict=True) if not turned]
-    boxes = boxes[~is_turned]
-
-    sizes, is_exact = sizes_of(lines, boxes)
-    around = np.array([solid.block.box for solid in solids]).reshape(-1, 4)
-    around = bounding_box(box_to_quad(around) @ turn_back(angle).T).reshape(-1, 4)
-    every = np.concatenate([boxes, around])
-    is_text = np.arange(len(every)) < len(lines)
-    values = np.array([is_value(line.text) for line in lines] + [False] * len(solids))
+    _, angle = straightened(np.stack([line.quad for line in lines]))
+    others = [line for line in lines if _is_turned(line, angle)]
+    pieces = cut_at_gaps([line for line in lines if not _is_turned(line, angle)])
+    boxes, angle = straightened(pieces.quads)
+    sizes, is_exact = sizes_of(pieces.lines, boxes)
+    every = np.concatenate([boxes, _turned_back([solid.block.box for solid in solids], angle)])
+    num_lines = len(pieces.lines)
+    is_text = np.arange(len(every)) < num_lines
+    values = np.zeros(len(every), dtype=bool)
+    values[:num_lines] = [is_value(piece.text) for piece in pieces.lines]
 
     columns: list[list[Row | _Solid]] = []
     for part in parts_in_order(every, values, is_text):
         column: list[Row | _Solid] = []
         for numbers in rows_of(every, part):
-            texts = [number for number in numbers if number < len(lines)]
-            column += [solids[number - len(lines)] for number in numbers if number >= len(lines)]
+            texts = [number for number in numbers if number < num_lines]
+            column += [solids[number - num_lines] for number in numbers if number >= num_lines]
             if texts:
-                column.append(make_row(lines, texts, boxes, sizes, angle))
+                column.append(make_row(pieces, texts, boxes, sizes, angle))
         columns.append(column)
     pitch, spread = usual_pitch([[row for row in c if isinstance(row, Row)] for c in columns])
-    turned_rules = np.zeros((0, 4)) if rules is None else np.asarray(rules).reshape(-1, 4)
-    turned_rules = bounding_box(box_to_quad(turned_rules) @ turn_back(angle).T).reshape(-1, 4)
-    across = turned_rules[:, 2] - turned_rules[:, 0] > turned_rules[:, 3] - turned_rules[:, 1]
+    ruling = _turned_back([] if rules is None else rules, angle)
+    is_lying = ruling[:, 2] - ruling[:, 0] > ruling[:, 3] - ruling[:, 1]
     style = _Style(
-        body=body_size(lines, sizes, width, height),
+        body=body_size(pieces.lines, sizes, width, height),
         is_exact=is_exact,
         pitch=pitch,
         max_pitch=pitch * (min(1.17 + 2 * spread, 1.3) if is_exact else min(1.2 + 3 * spread, 1.5)),
-        rules=turned_rules[across],
+        rules=ruling[is_lying],
     )
     blocks: list[Block] = []
     for column in columns:
@@ -182,6 +184,12 @@ def blocks_of(
     if others:
         blocks += blocks_of(others, width=width, height=height)
     return tuple(blocks)
+
+
+def _turned_back(boxes: ArrayLike, angle: float) -> Array:
+    """Boxes `(N, 4)` around boxes of a page that is turned back by an angle."""
+    quads = box_to_quad(np.asarray(boxes, dtype=np.float64).reshape(-1, 4))
+    return bounding_box(quads @ turn_back(angle).T).reshape(-1, 4)
 
 
 def _is_turned(line: Line, angle: float) -> bool:
@@ -559,11 +567,14 @@ def _paragraphs(rows: Sequence[Row], edge: float, style: _Style) -> list[Block]:
     """Part rows that follow each other closely into paragraphs, or keep them as lines."""
     if not rows:
         return []
-    ends = max(row.right for row in rows)
-    near = sum(row.right > ends - (0.5 if style.is_exact else 1.0) * row.size for row in rows)
-    is_wide = ends - min(row.left for row in rows) > 15 * style.body
-    if (near >= 2 and is_wide) or len(rows) >= 4:
-        edge = ends
+    low, high = min(row.left for row in rows), max(row.right for row in rows)
+    tolerance = (0.5 if style.is_exact else 1.0) * style.body
+    num_full = sum(row.right > high - tolerance for row in rows)
+    filled = sum(row.right - low for row in rows) / len(rows) / max(high - low, 1e-9)
+    if len(rows) >= MIN_LINES and filled < RAGGED and num_full <= len(rows) / 3:
+        return [_text_block(rows, "\n".join(row.text for row in rows))]
+    if len(rows) >= MIN_LINES or (num_full >= 2 and high - low > WIDE * style.body):
+        edge = high
     groups: list[list[Row]] = [[rows[0]]]
     for number in range(1, len(rows)):
         if _is_ended(rows, number, groups[-1], edge, style):

@@ -9,8 +9,10 @@ _DASHES = "\u2013\u2014"
 # First parts of English words that keep their hyphen; not those that begin plain words as often
 # ("sub-" and "ject", "over-" and "flow", "ex-" and "pected").
 COMPOUND_PREFIXES = frozenset(
-    ("all", "double", "full", "half", "high", "ill", "left", "long", "low", "non", "one", "right")
-    + ("self", "three", "two", "well")
+    [
+        *("all", "double", "full", "half", "high", "ill", "left", "long", "low", "non", "one"),
+        *("right", "self", "three", "two", "well"),
+    ]
 )
 _SUSPENDED = frozenset(("and", "or", "nor", "to", "und", "oder", "bis", "et", "ou", "y", "e"))
 _LAST = re.compile(r"\S*$")

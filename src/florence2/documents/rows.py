@@ -1,14 +1,15 @@
 """Rows of a column of text with the measures that tell where a paragraph ends."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
 
 import numpy as np
 
 from florence2.geometry import Array
 from florence2.pipelines.reading.lines import Line, quad_of
-from florence2.pipelines.reading.order import turn_back, weighted_median
+from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back, weighted_median
 
 CAPITAL = 0.7  # height of a capital in its font size
 FEW_LETTERS = 300  # a page with fewer may be all title
@@ -20,10 +21,10 @@ class Row:
     """One row of a column, in the frame of the straightened page.
 
     Attributes:
-        line: all of the row; the line as given where the row is one line.
+        line: all of the row; the line as given where the row is that.
         left, top, right, bottom: of the row.
         size: font size, or what the height of the letters says of it.
-        is_joined: whether it is made of lines with gaps between them.
+        is_joined: whether it is made of lines with gaps between them that are wider than blanks.
         last_left: where its last piece begins.
         first_word: how long the first word is.
         text_left: where its text begins, behind a bullet or number if it has one.
@@ -67,29 +68,94 @@ def body_size(lines: Sequence[Line], sizes: Array, width: float, height: float) 
     return body
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """Lines, cut where a gutter may run through them.
+
+    Attributes:
+        lines: the pieces, `N`.
+        quads: theirs, `(N, 4, 2)`.
+        owners: of each the number of the line that it is cut from, which never falls.
+        wholes: the lines as given.
+    """
+
+    lines: list[Line]
+    quads: Array
+    owners: list[int]
+    wholes: Sequence[Line]
+
+
+def cut_at_gaps(lines: Sequence[Line]) -> Pieces:
+    """Cut lines at blanks as wide as a gutter, whoever put the words in one line."""
+    quads = np.stack([line.quad for line in lines])
+    counts = np.array([len(line.words) for line in lines])
+    words = [word.quad for line in lines for word in line.words]
+    places: dict[int, list[int]] = {}
+    if len(words) > 1:
+        stacked = np.stack(words)
+        owner = np.repeat(np.arange(len(lines)), counts)
+        heights = np.hypot(*(quads[:, 3] - quads[:, 0]).T)
+        gaps = np.hypot(*(stacked[1:, 0] - stacked[:-1, 1]).T)
+        is_wide = (owner[1:] == owner[:-1]) & (gaps > MIN_GUTTER * heights[owner[1:]])
+        first = np.cumsum(counts) - counts
+        for place in np.flatnonzero(is_wide).tolist():
+            number = int(owner[place])
+            places.setdefault(number, []).append(place + 1 - int(first[number]))
+    if not places:
+        return Pieces(list(lines), quads, list(range(len(lines))), lines)
+    pieces: list[Line] = []
+    owners: list[int] = []
+    for number, line in enumerate(lines):
+        own = _cut(line, places[number]) if number in places else [line]
+        pieces += own
+        owners += [number] * len(own)
+    return Pieces(pieces, np.stack([piece.quad for piece in pieces]), owners, lines)
+
+
+def _cut(line: Line, places: Sequence[int]) -> list[Line]:
+    """Pieces of a line that begin with its first word and with those at some places."""
+    corner = line.quad[0]
+    along = line.quad[1] - corner
+    length = max(float(along @ along), 1e-9)
+    pieces = []
+    for start, end in pairwise([0, *places, len(line.words)]):
+        words = line.words[start:end]
+        low = float((words[0].quad[0] - corner) @ along) / length if start else 0.0
+        high = float((words[-1].quad[1] - corner) @ along) / length
+        high = high if end < len(line.words) else 1.0
+        top, bottom = line.quad[1] - line.quad[0], line.quad[2] - line.quad[3]
+        quad = np.stack(
+            [
+                line.quad[0] + low * top,
+                line.quad[0] + high * top,
+                line.quad[3] + high * bottom,
+                line.quad[3] + low * bottom,
+            ]
+        )
+        text = " ".join(word.text for word in words)
+        pieces.append(replace(line, text=text, quad=quad, words=words))
+    return pieces
+
+
 def make_row(
-    lines: Sequence[Line], numbers: Sequence[int], boxes: Array, sizes: Array, angle: float
+    pieces: Pieces, numbers: Sequence[int], boxes: Array, sizes: Array, angle: float
 ) -> Row:
-    """A row of lines that stand side by side, from left to right."""
+    """A row of pieces that stand side by side, from left to right."""
     first, last = numbers[0], numbers[-1]
-    if len(numbers) == 1:
-        line = lines[first]
-        left, top, right, bottom = boxes[first].tolist()
-        size = float(sizes[first])
-    else:
-        own = boxes[list(numbers)]
-        left, top = own[:, :2].min(axis=0).tolist()
-        right, bottom = own[:, 2:].max(axis=0).tolist()
-        pieces = [lines[number] for number in numbers]
-        # A number or a bullet beside the text says little of the size of the row.
-        longest = max(numbers, key=lambda number: len(lines[number].text))
-        size = float(sizes[longest])
-        line = _joined(pieces, lines[longest], (left, top, right, bottom), angle)
-    words = lines[first].words
-    box = boxes[first].tolist()
-    per_letter = (box[2] - box[0]) / max(len(lines[first].text), 1)
-    start = lines[first].text.split(" ", 1)[0]
+    own = boxes[list(numbers)]
+    left, top = own[:, :2].min(axis=0).tolist()
+    right, bottom = own[:, 2:].max(axis=0).tolist()
+    lines = _wholes(pieces, numbers)
+    # A number or a bullet beside the text says little of the size of the row.
+    longest = max(numbers, key=lambda number: len(pieces.lines[number].text))
+    size = float(sizes[longest])
+    line = lines[0]
+    if len(lines) > 1:
+        line = _joined(lines, pieces.lines[longest], (left, top, right, bottom), angle)
+    words = line.words
+    start = pieces.lines[first].text
     along = float(np.hypot(*(words[0].quad[1] - words[0].quad[0]))) if words else 0.0
+    share = len(start.split(" ", 1)[0]) / len(start)
     return Row(
         line=line,
         left=left,
@@ -97,11 +163,37 @@ def make_row(
         right=right,
         bottom=bottom,
         size=size,
-        is_joined=len(numbers) > 1,
+        is_joined=len(numbers) > 1 and _has_gaps(line, own, size),
         last_left=float(boxes[last, 0]),
-        first_word=along or per_letter * len(start),
+        first_word=along or share * float(own[0, 2] - own[0, 0]),
         text_left=left,
     )
+
+
+def _wholes(pieces: Pieces, numbers: Sequence[int]) -> list[Line]:
+    """The lines that pieces side by side are cut from, as far as they are complete."""
+    lines: list[Line] = []
+    for owner, group in groupby(numbers, key=lambda number: pieces.owners[number]):
+        own = list(group)
+        low, high = bisect_left(pieces.owners, owner), bisect_right(pieces.owners, owner)
+        is_whole = own == list(range(low, high))
+        lines += [pieces.wholes[owner]] if is_whole else [pieces.lines[number] for number in own]
+    return lines
+
+
+def _has_gaps(line: Line, boxes: Array, size: float) -> bool:
+    """Whether parts of a row are apart, not words of one line that is spaced out to a width."""
+    if line.words:
+        quads = np.stack([word.quad for word in line.words])
+        blanks = np.hypot(*(quads[1:, 0] - quads[:-1, 1]).T)
+    else:
+        blanks = boxes[1:, 0] - boxes[:-1, 2]
+    if len(blanks) < 2:
+        return is_value(line.text.split()[-1]) or float(blanks.max()) > 3 * size
+    if blanks.max() < 1.25 * blanks.min():
+        return False
+    usual = float(np.quantile(blanks, 0.25))
+    return usual > 1.5 * size or float(blanks.max()) > 2.5 * usual
 
 
 def _joined(

@@ -7,6 +7,7 @@ between the two halves of a table or a receipt is no gutter: there the rows are 
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +22,13 @@ Ints = NDArray[np.intp]
 # Lengths are in the typical height of a line of the page.
 MAX_LEADING = 1.0  # gap between the lines of a block, in the mean of their heights
 MIN_GUTTER = 0.8
-MIN_GUTTER_HEIGHT = 1.6  # of the text that stands on both sides
+GUTTERS = ((MIN_GUTTER, 1.8), (2.0, 1.2))  # least width; least height of the ink on both sides
 PROSE = 12.0  # what is as long as this on both sides of a gutter is text in columns
 ENTRY = 4.0  # entries of an index that stands in columns are as long as this
 MIN_ENTRIES = 6
 MAX_BAND = 1.5  # a blank this much higher than usual parts all columns
 MAX_BAND_AT_EDGE = 0.5  # likewise between the page and its first or last row
+MAX_EDGE_ROW = 1.6  # such a row is no higher
 MIN_BESIDE = 0.5  # share of the lower of two lines that stand in one row
 MAX_CELLS = 1500  # of the grid on which gutters are looked for, on either side
 _VALUE = re.compile(r"[\W\d_]*|\W*(\d{1,3}|[ivxIVX]{1,5}|[a-zA-Z])[.)]?\W*")
@@ -184,16 +186,16 @@ class _Grid(NamedTuple):
 
 def _grid(boxes: Array, em: float) -> _Grid:
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    step = np.maximum(np.array([em / 4, em / 4]), (high - low) / MAX_CELLS)
-    num_x, num_y = np.maximum(np.ceil((high - low) / step).astype(int), 1)
+    step = np.maximum(np.array([em / 6, em / 4]), (high - low) / MAX_CELLS)
+    num_x, num_y = np.ceil((high - low) / step).astype(int) + 1
     cells = np.zeros((num_y, num_x), dtype=bool)
     # Boxes of neighbouring lines may touch or lie across each other a little.
     slack = 0.15 * np.minimum(boxes[:, 3] - boxes[:, 1], em)
     inner = boxes.copy()
     inner[:, 1] += slack
     inner[:, 3] -= slack
-    first = np.floor((inner[:, :2] - low) / step).astype(int)
-    last = np.maximum(np.ceil((inner[:, 2:] - low) / step).astype(int), first + 1)
+    first = np.round((inner[:, :2] - low) / step).astype(int)
+    last = np.maximum(np.round((inner[:, 2:] - low) / step).astype(int), first + 1)
     for (x, y), (x_end, y_end) in zip(first.tolist(), last.tolist(), strict=True):
         cells[y:y_end, x:x_end] = True
     return _Grid(cells, low, step)
@@ -204,11 +206,11 @@ def _cut(page: _Boxes, part: Ints, at_edges: bool) -> list[Ints] | None:
     if len(part) < 3:
         return None
     boxes = page.boxes[part]
-    grid = _grid(boxes, page.em)
     middles = (boxes[:, 1] + boxes[:, 3]) / 2
-    if at_edges and (edges := _edges(page, part, grid)):
+    if at_edges and (edges := _edges(page, part)):
         return _between(part, middles, edges)
-    for top, bottom, x in _gutters(grid, page.em):
+    grid = _grid(boxes, page.em)
+    for top, bottom, x in chain.from_iterable(_gutters(grid, page.em, *least) for least in GUTTERS):
         y_min, y_max = grid.low[1] + np.array([top, bottom]) * grid.step[1]
         within = (middles > y_min) & (middles < y_max)
         at_left = within & (boxes[:, 2] <= x + page.em / 2) & (boxes[:, :3:2].mean(axis=1) < x)
@@ -217,7 +219,7 @@ def _cut(page: _Boxes, part: Ints, at_edges: bool) -> list[Ints] | None:
             continue
         if not _are_columns(page, part[at_left], part[at_right]):
             continue
-        band = _band(page, part[at_left], part[at_right], grid, (top, bottom))
+        band = _band(page, part[at_left], part[at_right])
         if band is not None:
             return _between(part, middles, [band])
         above, below = middles <= y_min, middles >= y_max
@@ -231,14 +233,16 @@ def _between(part: Ints, middles: Array, heights: Sequence[float]) -> list[Ints]
     return [part[place == number] for number in range(len(heights) + 1)]
 
 
-def _gutters(grid: _Grid, em: float) -> list[tuple[int, int, float]]:
+def _gutters(
+    grid: _Grid, em: float, min_width: float, min_height: float
+) -> list[tuple[int, int, float]]:
     """Blanks with text on both sides: first row of cells, row behind the last, x of the middle.
 
     Those with most text beside them first.
     """
     cells, (step_x, step_y) = grid.cells, grid.step
     num_y, num_x = cells.shape
-    width = max(1, round(MIN_GUTTER * em / step_x))
+    width = max(1, round(min_width * em / step_x))
     if num_x <= width + 1:
         return []
     counts = np.zeros((num_y, num_x + 1), dtype=np.int32)
@@ -255,7 +259,7 @@ def _gutters(grid: _Grid, em: float) -> list[tuple[int, int, float]]:
     ends, xs = np.nonzero(is_end)
     begins = blocked[ends, xs] + 1
     scores = support[ends + 1, xs] - support[begins, xs]
-    enough = scores * step_y >= MIN_GUTTER_HEIGHT * em
+    enough = scores * step_y >= min_height * em
     ends, xs, begins, scores = ends[enough] + 1, xs[enough], begins[enough], scores[enough]
     found: list[tuple[int, int, float]] = []
     while len(scores) and len(found) < 12:
@@ -291,7 +295,7 @@ def _are_columns(page: _Boxes, left: Ints, right: Ints) -> bool:
         min(lengths) >= ENTRY
         and min(lengths) >= 0.6 * max(lengths)
         and len(few) >= MIN_ENTRIES
-        and len(few) >= 0.6 * len(many)
+        and _height(page.boxes[few]) >= 0.6 * _height(page.boxes[many])
     )
 
 
@@ -299,6 +303,10 @@ def _length(boxes: Array) -> float:
     """How long most of the text runs on: the mean of the widths, each as often as it is wide."""
     widths = boxes[:, 2] - boxes[:, 0]
     return float((widths**2).sum() / max(widths.sum(), 1e-9))
+
+
+def _height(boxes: Array) -> float:
+    return float(boxes[:, 3].max() - boxes[:, 1].min())
 
 
 def _share_in_rows(few: Array, many: Array) -> float:
@@ -311,12 +319,12 @@ def _share_in_rows(few: Array, many: Array) -> float:
     return float((np.minimum(below, above) < 0.25 * (few[:, 3] - few[:, 1])).mean())
 
 
-def _bands(grid: _Grid, top: int, bottom: int) -> list[tuple[int, int]]:
-    """Blanks from side to side between rows of cells: first, and behind the last."""
-    is_blank = np.r_[False, ~grid.cells[top:bottom].any(axis=1), False]
-    edges = np.flatnonzero(np.diff(is_blank.astype(np.int8))) + top
-    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(start, end) for start, end in pairs if start > top and end < bottom]
+def _bands(boxes: Array) -> Array:
+    """Blanks from side to side between boxes, `(K, 2)`: from where, down to where."""
+    order = np.argsort(boxes[:, 1], kind="stable")
+    reached = np.maximum.accumulate(boxes[order, 3])[:-1]
+    bands: Array = np.stack([reached, boxes[order[1:], 1]], axis=1)
+    return bands[bands[:, 1] > bands[:, 0]]
 
 
 def _leading(boxes: Array, em: float) -> float:
@@ -327,34 +335,28 @@ def _leading(boxes: Array, em: float) -> float:
     return max(float(np.median(gaps)), 0.0) if len(gaps) else 0.0
 
 
-def _band(
-    page: _Boxes, left: Ints, right: Ints, grid: _Grid, rows: tuple[int, int]
-) -> float | None:
+def _band(page: _Boxes, left: Ints, right: Ints) -> float | None:
     """The middle of the highest blank that parts two columns alike, if it is high enough."""
-    bands = _bands(grid, *rows)
-    if not bands:
+    bands = _bands(page.boxes[np.concatenate([left, right])])
+    if not len(bands):
         return None
-    start, end = max(bands, key=lambda band: band[1] - band[0])
+    start, end = bands[np.argmax(bands[:, 1] - bands[:, 0])]
     usual = max(_leading(page.boxes[side], page.em) for side in (left, right))
-    if (end - start) * grid.step[1] < usual + MAX_BAND * page.em:
-        return None
-    return float(grid.low[1] + (start + end) / 2 * grid.step[1])
+    return float(start + end) / 2 if end - start > usual + MAX_BAND * page.em else None
 
 
-def _edges(page: _Boxes, part: Ints, grid: _Grid) -> list[float]:
+def _edges(page: _Boxes, part: Ints) -> list[float]:
     """Where the first and the last row of a page are cut off from what stands between."""
-    bands = _bands(grid, 0, len(grid.cells))
+    boxes = page.boxes[part]
+    bands = _bands(boxes)
     if len(bands) < 2:
         return []
-    usual = _leading(page.boxes[part], page.em) + MAX_BAND_AT_EDGE * page.em
-    row = 2.0 * page.em / grid.step[1]
+    usual = _leading(boxes, page.em) + MAX_BAND_AT_EDGE * page.em
+    row = MAX_EDGE_ROW * page.em
     heights = []
-    for (start, end), is_near in (
-        (bands[0], bands[0][0] <= row),
-        (bands[-1], len(grid.cells) - bands[-1][1] <= row),
-    ):
-        if is_near and (end - start) * grid.step[1] >= usual:
-            heights.append(float(grid.low[1] + (start + end) / 2 * grid.step[1]))
+    for (start, end), edge in ((bands[0], boxes[:, 1].min()), (bands[-1], boxes[:, 3].max())):
+        if min(abs(start - edge), abs(end - edge)) <= row and end - start >= usual:
+            heights.append(float(start + end) / 2)
     return heights
 
 
