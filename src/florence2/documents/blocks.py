@@ -169,7 +169,7 @@ def blocks_of(
     ruling = _turned_back([] if rules is None else rules, angle)
     is_lying = ruling[:, 2] - ruling[:, 0] > ruling[:, 3] - ruling[:, 1]
     style = _Style(
-        body=body_size(pieces.lines, sizes, width, height),
+        body=body_size(pieces.lines, sizes, is_exact, width, height),
         is_exact=is_exact,
         pitch=pitch,
         max_pitch=pitch * (min(1.17 + 2 * spread, 1.3) if is_exact else min(1.2 + 3 * spread, 1.5)),
@@ -571,31 +571,43 @@ def _paragraphs(rows: Sequence[Row], edge: float, style: _Style) -> list[Block]:
     tolerance = (0.5 if style.is_exact else 1.0) * style.body
     num_full = sum(row.right > high - tolerance for row in rows)
     filled = sum(row.right - low for row in rows) / len(rows) / max(high - low, 1e-9)
-    if len(rows) >= MIN_LINES and filled < RAGGED and num_full <= len(rows) / 3:
-        return [_text_block(rows, "\n".join(row.text for row in rows))]
+    is_ragged = len(rows) >= MIN_LINES and filled < RAGGED and num_full <= len(rows) / 3
+    own_edge = edge
     if len(rows) >= MIN_LINES or (num_full >= 2 and high - low > WIDE * style.body):
-        edge = high
-    groups: list[list[Row]] = [[rows[0]]]
+        own_edge = high
+    groups = _flowing(rows, own_edge, style)
+    is_prose = any(len(group) > 2 for group in groups)
+    if is_ragged or (len(groups) > 1 and not is_prose and 2 * len(groups) >= len(rows) + 1):
+        # The longest of the lines is no filled one: measured by the column, hardly any is.
+        return [_kept_lines(_flowing(rows, edge, style))]
+    blocks = []
+    kept: list[list[Row]] = []
+    for group in [*groups, []]:
+        if len(group) == 1:
+            kept.append(group)
+            continue
+        if kept:
+            blocks.append(_kept_lines(kept))
+            kept = []
+        if group:
+            blocks.append(_kept_lines([group]))
+    return blocks
+
+
+def _flowing(rows: Sequence[Row], edge: float, style: _Style) -> list[list[Row]]:
+    """Group rows whose text goes on from one to the next."""
+    groups = [[rows[0]]]
     for number in range(1, len(rows)):
         if _is_ended(rows, number, groups[-1], edge, style):
             groups.append([])
         groups[-1].append(rows[number])
-    num_ends = len(groups) - 1
-    is_prose = any(len(group) > 2 for group in groups)
-    if num_ends and not is_prose and 2 * num_ends >= len(rows) - 1:
-        return [_text_block(rows, "\n".join(row.text for row in rows))]
-    blocks = []
-    kept: list[Row] = []
-    for group in [*groups, []]:
-        if len(group) == 1:
-            kept += group
-            continue
-        if kept:
-            blocks.append(_text_block(kept, "\n".join(row.text for row in kept)))
-            kept = []
-        if group:
-            blocks.append(_text_block(group, join_lines(row.text for row in group)))
-    return blocks
+    return groups
+
+
+def _kept_lines(groups: Sequence[Sequence[Row]]) -> Block:
+    """A paragraph in which the text of a group flows and a new group is a new line."""
+    text = "\n".join(join_lines(row.text for row in group) for group in groups)
+    return _text_block([row for group in groups for row in group], text)
 
 
 def _text_block(rows: Sequence[Row], text: str) -> Block:
@@ -640,11 +652,13 @@ def _continued(block: Block, before: Sequence[Block]) -> Block:
         other = max(line.font_size or line.letter_height for line in last.lines)
         if abs(other - size) > 0.2 * max(size, other):
             continue  # a footnote
+        if "\n" in last.text and not last.text.endswith("-"):
+            break
         starts_small = block.text[:1].islower()
         is_open = not _SENTENCE_END.search(last.text) or last.text.endswith("-")
         if starts_small or (is_open and not block.text[:1].isupper()):
             return replace(block, continues=True)
-        if is_open and len(last.lines) > 1 and "\n" not in last.text and len(block.lines) > 1:
+        if is_open and len(last.lines) > 1 and len(block.lines) > 1:
             return replace(block, continues=True)
         break
     return block

@@ -9,9 +9,10 @@ import numpy as np
 
 from florence2.geometry import Array
 from florence2.pipelines.reading.lines import Line, quad_of
-from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back, weighted_median
+from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back, weighted_quantile
 
 CAPITAL = 0.7  # height of a capital in its font size
+BODY_SHARE = {True: 0.75, False: 0.6}  # of the letters are no larger than text
 FEW_LETTERS = 300  # a page with fewer may be all title
 BODY_OF_PAGE = 0.017  # then text is not larger than this share of an upright page's height
 
@@ -59,10 +60,14 @@ def sizes_of(lines: Sequence[Line], boxes: Array) -> tuple[Array, bool]:
     return np.maximum(np.where(said > 0, said, measured), 1e-9), is_exact
 
 
-def body_size(lines: Sequence[Line], sizes: Array, width: float, height: float) -> float:
-    """The size of most letters of a page; on a title page what would be usual."""
+def body_size(
+    lines: Sequence[Line], sizes: Array, is_exact: bool, width: float, height: float
+) -> float:
+    """The size of the text of a page; on a title page what would be usual."""
     letters = np.array([float(len(line.text)) for line in lines])
-    body = weighted_median(sizes, letters)
+    # A quarter of the letters is more than headings have: code may be most of a page, in a
+    # smaller size. Of measured sizes the upper ones are off by more.
+    body = weighted_quantile(sizes, letters, BODY_SHARE[is_exact])
     if letters.sum() < FEW_LETTERS and height > width:
         body = min(body, BODY_OF_PAGE * height)
     return body

@@ -26,6 +26,8 @@ GUTTERS = ((MIN_GUTTER, 1.8), (2.0, 1.2))  # least width; least height of the in
 PROSE = 12.0  # what is as long as this on both sides of a gutter is text in columns
 ENTRY = 4.0  # entries of an index that stands in columns are as long as this
 MIN_ENTRIES = 6
+MIN_IN_ROWS = 0.7  # share of the lines of a side that have one as high on the other
+ROW_SLACK = 0.3  # by how much of the height that may differ
 MAX_BAND = 1.5  # a blank this much higher than usual parts all columns
 MAX_BAND_AT_EDGE = 0.5  # likewise between the page and its first or last row
 MAX_EDGE_ROW = 1.6  # such a row is no higher
@@ -94,7 +96,7 @@ def straightened(quads: Array) -> tuple[Array, float]:
     way = int(np.bincount(ways, lengths, minlength=4).argmax())
     beside = np.angle(np.exp(1j * (angles - way * np.pi / 2)))
     chosen = ways == way
-    angle = way * np.pi / 2 + weighted_median(beside[chosen], lengths[chosen])
+    angle = way * np.pi / 2 + weighted_quantile(beside[chosen], lengths[chosen])
     if abs(angle) < 1e-4:
         angle = 0.0
     turned = quads @ turn_back(angle).T if angle else quads
@@ -114,15 +116,15 @@ def turn_back(angle: float) -> Array:
     return np.array([(cos, sin), (-sin, cos)])
 
 
-def weighted_median(values: Array, weights: Array) -> float:
-    """The value on both sides of which lies half of the weight, one of the values.
+def weighted_quantile(values: Array, weights: Array, share: float = 0.5) -> float:
+    """The value up to which a share of the weight lies, one of the values.
 
-    >>> weighted_median(np.array([3.0, 1.0, 2.0]), np.array([5.0, 1.0, 1.0]))
+    >>> weighted_quantile(np.array([3.0, 1.0, 2.0]), np.array([5.0, 1.0, 1.0]))
     3.0
     """
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weights[order])
-    return float(values[order[np.searchsorted(total, total[-1] / 2)]])
+    return float(values[order[np.searchsorted(total, total[-1] * share)]])
 
 
 def parts_in_order(
@@ -147,7 +149,7 @@ def parts_in_order(
     heights = boxes[:, 3] - boxes[:, 1]
     measured = is_text & (heights > 0)
     widths = np.maximum(boxes[:, 2] - boxes[:, 0], 1e-9)
-    em = weighted_median(heights[measured], widths[measured]) if measured.any() else 1.0
+    em = weighted_quantile(heights[measured], widths[measured]) if measured.any() else 1.0
     page = _Boxes(boxes, is_value, is_text, em)
     waiting = [np.arange(len(boxes))]
     parts = []
@@ -289,7 +291,7 @@ def _are_columns(page: _Boxes, left: Ints, right: Ints) -> bool:
     if min(lengths) >= PROSE:
         return True
     few, many = sorted((left, right), key=len)
-    if _share_in_rows(page.boxes[few], page.boxes[many]) < 0.75:
+    if _share_in_rows(page.boxes[few], page.boxes[many]) < MIN_IN_ROWS:
         return True
     return (
         min(lengths) >= ENTRY
@@ -316,7 +318,7 @@ def _share_in_rows(few: Array, many: Array) -> float:
     place = np.searchsorted(middles, wanted)
     below = np.abs(middles[np.minimum(place, len(middles) - 1)] - wanted)
     above = np.abs(middles[np.maximum(place - 1, 0)] - wanted)
-    return float((np.minimum(below, above) < 0.25 * (few[:, 3] - few[:, 1])).mean())
+    return float((np.minimum(below, above) < ROW_SLACK * (few[:, 3] - few[:, 1])).mean())
 
 
 def _bands(boxes: Array) -> Array:
