@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from florence2.documents.joining import SOFT_HYPHEN, join_lines
 from florence2.documents.markers import Marker, markers_of, numbered_level
 from florence2.documents.rows import (
     Row,
+    around,
     body_size,
     cut_at_gaps,
     make_row,
@@ -24,7 +25,7 @@ from florence2.documents.rows import (
     usual_pitch,
 )
 from florence2.documents.structure import Block, BlockKind, Table
-from florence2.geometry import Array, Box, bounding_box, box_to_quad, enclosing_box
+from florence2.geometry import Array, Box, bounding_box, box_to_quad
 from florence2.pipelines.reading.lines import Line
 from florence2.pipelines.reading.order import (
     is_value,
@@ -35,6 +36,7 @@ from florence2.pipelines.reading.order import (
 )
 
 SCAN = 0.85  # a picture that covers more of a page is what the page was scanned to
+MAX_TURN = 20  # degrees; what is turned by more is read by itself, at the end
 INDENT = 0.7  # in the size of the letters: what stands further in or out is indented
 MAX_FIRST_INDENT = 6.0  # likewise, of the first line of a paragraph
 LONGEST_HEADING = 200  # letters
@@ -145,9 +147,12 @@ def blocks_of(
     solids += figures
     if not lines:
         return tuple(_in_order_alone(solids))
-    _, angle = straightened(np.stack([line.quad for line in lines]))
-    others = [line for line in lines if _is_turned(line, angle)]
-    pieces = cut_at_gaps([line for line in lines if not _is_turned(line, angle)])
+    quads = np.stack([line.quad for line in lines])
+    _, angle = straightened(quads)
+    is_turned = _are_turned(quads, angle)
+    others = [lines[number] for number in np.flatnonzero(is_turned)]
+    level = np.flatnonzero(~is_turned)
+    pieces = cut_at_gaps([lines[number] for number in level], quads[level])
     boxes, angle = straightened(pieces.quads)
     sizes, is_exact = sizes_of(pieces.lines, boxes)
     every = np.concatenate([boxes, _turned_back([solid.block.box for solid in solids], angle)])
@@ -192,8 +197,12 @@ def _turned_back(boxes: ArrayLike, angle: float) -> Array:
     return bounding_box(quads @ turn_back(angle).T).reshape(-1, 4)
 
 
-def _is_turned(line: Line, angle: float) -> bool:
-    return bool(abs((line.angle - np.degrees(angle) + 180) % 360 - 180) > 20)
+def _are_turned(quads: Array, angle: float) -> NDArray[np.bool_]:
+    """Whether lines `(N, 4, 2)` run another way than the page."""
+    along = quads[:, 1] - quads[:, 0]
+    beside = np.arctan2(along[:, 1], along[:, 0]) - angle
+    turned: NDArray[np.bool_] = np.cos(beside) < np.cos(np.radians(MAX_TURN))
+    return turned
 
 
 def _inside(lines: Sequence[Line], box: Box) -> list[bool]:
@@ -242,7 +251,9 @@ def _figures(
     pictures: Sequence[Box], lines: list[Line], width: float, height: float
 ) -> tuple[list[_Solid], list[Line]]:
     """Blocks of pictures with the lines in them, and the lines that are in none."""
-    heights = [abs(line.box[3] - line.box[1]) for line in lines]
+    if not pictures:
+        return [], lines
+    heights = [line.box[3] - line.box[1] for line in lines]
     smallest = 1.5 * float(np.median(heights)) if heights else 0.0
     kept = [
         box
@@ -354,8 +365,7 @@ def _run_blocks(
 
 def _block(kind: BlockKind, rows: Sequence[Row], text: str, level: int = 0) -> Block:
     lines = tuple(row.line for row in rows)
-    x_min, y_min, x_max, y_max = enclosing_box([line.box for line in lines]).tolist()
-    return Block(kind, (x_min, y_min, x_max, y_max), lines, text, level, score=mean_score(lines))
+    return Block(kind, around([r.box for r in rows]), lines, text, level, score=mean_score(lines))
 
 
 def _fits(above: Row, below: Row, edge: float, style: _Style) -> bool:

@@ -4,10 +4,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
+from math import hypot
 
 import numpy as np
 
-from florence2.geometry import Array
+from florence2.geometry import Array, Box, bounding_box
 from florence2.pipelines.reading.lines import Line, quad_of
 from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back, weighted_quantile
 
@@ -25,6 +26,7 @@ class Row:
         line: all of the row; the line as given where the row is that.
         left, top, right, bottom: of the row.
         size: font size, or what the height of the letters says of it.
+        box: of the row on the page as it is.
         is_joined: whether it is made of lines with gaps between them that are wider than blanks.
         last_left: where its last piece begins.
         first_word: how long the first word is.
@@ -37,6 +39,7 @@ class Row:
     right: float
     bottom: float
     size: float
+    box: Box
     is_joined: bool = False
     last_left: float = 0.0
     first_word: float = 0.0
@@ -80,19 +83,23 @@ class Pieces:
     Attributes:
         lines: the pieces, `N`.
         quads: theirs, `(N, 4, 2)`.
+        boxes: around each.
         owners: of each the number of the line that it is cut from, which never falls.
         wholes: the lines as given.
     """
 
     lines: list[Line]
     quads: Array
+    boxes: list[Box]
     owners: list[int]
     wholes: Sequence[Line]
 
 
-def cut_at_gaps(lines: Sequence[Line]) -> Pieces:
-    """Cut lines at blanks as wide as a gutter, whoever put the words in one line."""
-    quads = np.stack([line.quad for line in lines])
+def cut_at_gaps(lines: Sequence[Line], quads: Array) -> Pieces:
+    """Cut lines with their quads `(N, 4, 2)` at blanks as wide as a gutter.
+
+    Whoever put the words in one line may not have seen the columns.
+    """
     counts = np.array([len(line.words) for line in lines])
     words = [word.quad for line in lines for word in line.words]
     places: dict[int, list[int]] = {}
@@ -107,14 +114,21 @@ def cut_at_gaps(lines: Sequence[Line]) -> Pieces:
             number = int(owner[place])
             places.setdefault(number, []).append(place + 1 - int(first[number]))
     if not places:
-        return Pieces(list(lines), quads, list(range(len(lines))), lines)
+        return Pieces(list(lines), quads, _boxes(quads), list(range(len(lines))), lines)
     pieces: list[Line] = []
     owners: list[int] = []
     for number, line in enumerate(lines):
         own = _cut(line, places[number]) if number in places else [line]
         pieces += own
         owners += [number] * len(own)
-    return Pieces(pieces, np.stack([piece.quad for piece in pieces]), owners, lines)
+    quads = np.stack([piece.quad for piece in pieces])
+    return Pieces(pieces, quads, _boxes(quads), owners, lines)
+
+
+def _boxes(quads: Array) -> list[Box]:
+    return [
+        (x_min, y_min, x_max, y_max) for x_min, y_min, x_max, y_max in bounding_box(quads).tolist()
+    ]
 
 
 def _cut(line: Line, places: Sequence[int]) -> list[Line]:
@@ -148,8 +162,7 @@ def make_row(
     """A row of pieces that stand side by side, from left to right."""
     first, last = numbers[0], numbers[-1]
     own = boxes[list(numbers)]
-    left, top = own[:, :2].min(axis=0).tolist()
-    right, bottom = own[:, 2:].max(axis=0).tolist()
+    left, top, right, bottom = around(own.tolist())
     lines = _wholes(pieces, numbers)
     # A number or a bullet beside the text says little of the size of the row.
     longest = max(numbers, key=lambda number: len(pieces.lines[number].text))
@@ -157,10 +170,12 @@ def make_row(
     line = lines[0]
     if len(lines) > 1:
         line = _joined(lines, pieces.lines[longest], (left, top, right, bottom), angle)
-    words = line.words
     start = pieces.lines[first].text
-    along = float(np.hypot(*(words[0].quad[1] - words[0].quad[0]))) if words else 0.0
     share = len(start.split(" ", 1)[0]) / len(start)
+    along = share * (boxes[first, 2] - boxes[first, 0])
+    if line.words:
+        (x, y), (x_end, y_end) = line.words[0].quad[:2].tolist()
+        along = hypot(x_end - x, y_end - y)
     return Row(
         line=line,
         left=left,
@@ -168,11 +183,18 @@ def make_row(
         right=right,
         bottom=bottom,
         size=size,
+        box=around([pieces.boxes[number] for number in numbers]),
         is_joined=len(numbers) > 1 and _has_gaps(line, own, size),
         last_left=float(boxes[last, 0]),
-        first_word=along or share * float(own[0, 2] - own[0, 0]),
+        first_word=float(along),
         text_left=left,
     )
+
+
+def around(boxes: Sequence[Sequence[float]]) -> Box:
+    """The box around a few boxes."""
+    x_min, y_min, x_max, y_max = zip(*boxes, strict=True)
+    return min(x_min), min(y_min), max(x_max), max(y_max)
 
 
 def _wholes(pieces: Pieces, numbers: Sequence[int]) -> list[Line]:
@@ -190,15 +212,14 @@ def _has_gaps(line: Line, boxes: Array, size: float) -> bool:
     """Whether parts of a row are apart, not words of one line that is spaced out to a width."""
     if line.words:
         quads = np.stack([word.quad for word in line.words])
-        blanks = np.hypot(*(quads[1:, 0] - quads[:-1, 1]).T)
+        blanks = sorted(np.hypot(*(quads[1:, 0] - quads[:-1, 1]).T).tolist())
     else:
-        blanks = boxes[1:, 0] - boxes[:-1, 2]
+        blanks = sorted((boxes[1:, 0] - boxes[:-1, 2]).tolist())
+    widest = blanks[-1]
     if len(blanks) < 2:
-        return is_value(line.text.split()[-1]) or float(blanks.max()) > 3 * size
-    if blanks.max() < 1.25 * blanks.min():
-        return False
-    usual = float(np.quantile(blanks, 0.25))
-    return usual > 1.5 * size or float(blanks.max()) > 2.5 * usual
+        return is_value(line.text.split()[-1]) or widest > 3 * size
+    usual = blanks[len(blanks) // 4]
+    return bool(widest > 1.25 * blanks[0] and (usual > 1.5 * size or widest > 2.5 * usual))
 
 
 def _joined(

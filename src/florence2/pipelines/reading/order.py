@@ -31,6 +31,7 @@ ROW_SLACK = 0.3  # by how much of the height that may differ
 MAX_BAND = 1.5  # a blank this much higher than usual parts all columns
 MAX_BAND_AT_EDGE = 0.5  # likewise between the page and its first or last row
 MAX_EDGE_ROW = 1.6  # such a row is no higher
+MAX_LOOKED_AT = 8  # boxes at the end of a row that one more is measured by
 MIN_BESIDE = 0.5  # share of the lower of two lines that stand in one row
 MAX_CELLS = 1500  # of the grid on which gutters are looked for, on either side
 _VALUE = re.compile(r"[\W\d_]*|\W*(\d{1,3}|[ivxIVX]{1,5}|[a-zA-Z])[.)]?\W*")
@@ -176,12 +177,12 @@ class _Grid(NamedTuple):
     """Where on a part of a page something stands.
 
     Attributes:
-        cells: `(Y, X)`, whether something does.
+        counts: `(Y, X + 1)`, in how many cells of a row something does, up to each.
         low: x and y of the first cell.
         step: width and height of a cell.
     """
 
-    cells: Bools
+    counts: NDArray[np.int16]
     low: Array
     step: Array
 
@@ -200,7 +201,9 @@ def _grid(boxes: Array, em: float) -> _Grid:
     last = np.maximum(np.round((inner[:, 2:] - low) / step).astype(int), first + 1)
     for (x, y), (x_end, y_end) in zip(first.tolist(), last.tolist(), strict=True):
         cells[y:y_end, x:x_end] = True
-    return _Grid(cells, low, step)
+    counts = np.zeros((num_y, num_x + 1), dtype=np.int16)
+    np.cumsum(cells, axis=1, dtype=np.int16, out=counts[:, 1:])
+    return _Grid(counts, low, step)
 
 
 def _cut(page: _Boxes, part: Ints, at_edges: bool) -> list[Ints] | None:
@@ -229,6 +232,13 @@ def _cut(page: _Boxes, part: Ints, at_edges: bool) -> list[Ints] | None:
     return None
 
 
+def _are_beside(boxes: Array, middles: Array) -> bool:
+    """Whether more than one box has another about as high, which needs no grid to be known."""
+    order = np.argsort(middles, kind="stable")
+    near = 0.75 * (boxes[order[1:], 3] - boxes[order[1:], 1])
+    return int((np.diff(middles[order]) < near).sum()) > 1
+
+
 def _between(part: Ints, middles: Array, heights: Sequence[float]) -> list[Ints]:
     """Cut a part at heights, from top to bottom."""
     place = np.searchsorted(np.array(heights), middles)
@@ -242,20 +252,20 @@ def _gutters(
 
     Those with most text beside them first.
     """
-    cells, (step_x, step_y) = grid.cells, grid.step
-    num_y, num_x = cells.shape
+    counts, (step_x, step_y) = grid.counts, grid.step
+    num_y, num_x = len(counts), counts.shape[1] - 1
     width = max(1, round(min_width * em / step_x))
     if num_x <= width + 1:
         return []
-    counts = np.zeros((num_y, num_x + 1), dtype=np.int32)
-    np.cumsum(cells, axis=1, out=counts[:, 1:])
     free = counts[:, width:] == counts[:, :-width]
-    starts = np.arange(num_x - width + 1)
-    beside = free & (counts[:, starts] > 0) & (counts[:, starts] < counts[:, -1:])
-    rows = np.arange(num_y)[:, None]
-    blocked = np.maximum.accumulate(np.where(free, -1, rows), axis=0)
-    support = np.zeros((num_y + 1, free.shape[1]), dtype=np.int32)
-    np.cumsum(beside, axis=0, out=support[1:])
+    before = counts[:, :-width]
+    beside = free & (before > 0) & (before < counts[:, -1:])
+    if not beside.any():
+        return []
+    rows = np.arange(num_y, dtype=np.int16)[:, None]
+    blocked = np.maximum.accumulate(np.where(free, np.int16(-1), rows), axis=0)
+    support = np.zeros((num_y + 1, free.shape[1]), dtype=np.int16)
+    np.cumsum(beside, axis=0, dtype=np.int16, out=support[1:])
     is_end = free.copy()
     is_end[:-1] &= ~free[1:]
     ends, xs = np.nonzero(is_end)
@@ -374,7 +384,7 @@ def rows_of(boxes: Array, part: Sequence[int] | Ints) -> list[list[int]]:
             > MIN_BESIDE * min(y_max[number] - y_min[number], y_max[other] - y_min[other])
             and min(x_max[number], x_max[other]) - max(x_min[number], x_min[other])
             <= 0.5 * min(x_max[number] - x_min[number], x_max[other] - x_min[other])
-            for other in rows[-1]
+            for other in rows[-1][-MAX_LOOKED_AT:]
         ):
             rows[-1].append(number)
         else:
