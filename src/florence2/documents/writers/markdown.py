@@ -11,12 +11,10 @@ import orjson
 
 from florence2.documents.structure import Block, Page, Table
 from florence2.documents.writers.content import (
-    lines_of,
     one_line,
     printable,
     rows_of,
     shown_blocks,
-    source_of,
     text_of,
 )
 from florence2.documents.writers.markdown_text import (
@@ -27,7 +25,7 @@ from florence2.documents.writers.markdown_text import (
     escape_text,
 )
 from florence2.documents.writers.options import WriterOptions
-from florence2.documents.writers.rows import box_row, score_row
+from florence2.documents.writers.spans import span_of
 from florence2.documents.writers.text import joint
 
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,8})([.)])", re.ASCII)
@@ -63,30 +61,10 @@ def write_markdown(pages: Iterable[Page], file: TextIO, options: WriterOptions) 
         start = place + len(piece.before)
         place = start + len(piece.text)
         if options.spans is not None and piece.block is not None:
-            row = span_row(piece.page, piece.block, start, place)
-            options.spans.write(orjson.dumps(row).decode() + "\n")
+            span = span_of(piece.page, piece.block, start, place)
+            options.spans.write(orjson.dumps(span.to_row()).decode() + "\n")
     if place:
         file.write("\n")
-
-
-def span_row(page: Page, block: Block, start: int, end: int) -> dict[str, object]:
-    """Where a block stands in a text, in characters, and on its page.
-
-    `boxes` are those of its lines, of the block if it has none, in units of the page, whose size
-    is `page_size`; `dpi` of them are an inch.
-    """
-    lines = lines_of(block)
-    return {
-        "start": start,
-        "end": end,
-        "kind": block.kind,
-        "page": page.number,
-        "page_size": [round(page.width, 2), round(page.height, 2)],
-        "dpi": round(page.dpi, 2),
-        "boxes": [box_row(line.box) for line in lines] or [box_row(block.box)],
-        "score": score_row(block.score),
-        "source": source_of(block, page),
-    }
 
 
 def markdown_pieces(pages: Iterable[Page], options: WriterOptions) -> Iterator[Piece]:
@@ -104,7 +82,7 @@ def markdown_pieces(pages: Iterable[Page], options: WriterOptions) -> Iterator[P
 
 
 def block_markdown(block: Block, figure_path: str | None = None, goes_on: bool = False) -> str:
-    """The Markdown of a block without the marker of a list item; nothing if it says nothing.
+    """The Markdown of a block that is no item of a list; nothing if it says nothing.
 
     Args:
         figure_path: of a figure's picture.
@@ -119,7 +97,17 @@ def block_markdown(block: Block, figure_path: str | None = None, goes_on: bool =
         return ""
     if block.kind == "heading":
         return "#" * min(max(block.level, 1), 6) + " " + escape_heading(text)
-    return escape_text(text, is_item=block.kind == "list item", goes_on=goes_on)
+    return escape_text(text, goes_on=goes_on)
+
+
+def item_text(block: Block) -> tuple[str, str]:
+    """A marker that Markdown has, and the text behind it, of which any other marker is a part."""
+    marker, text = one_line(block.marker), text_of(block)
+    if _NUMBER.fullmatch(marker):
+        return (marker, text) if text else ("-", marker)
+    if not marker or marker in _BULLETS:
+        return "-", text
+    return "-", " ".join(part for part in (marker, text) if part)
 
 
 def table_markdown(table: Table) -> str:
@@ -216,9 +204,10 @@ class _Layout:
         return between, text
 
     def _place_item(self, block: Block) -> tuple[str, str] | None:
-        marker, text = self._item(block)
-        if not text:
+        marker, plain = item_text(block)
+        if not plain:
             return None
+        text = escape_text(plain, is_item=True)
         level = max(block.level, 1)
         kind, number = marker[-1], int(marker[:-1] or 0)
         same = None  # the list that stands open where this item's belongs
@@ -243,15 +232,3 @@ class _Layout:
         content = indent + len(marker) + 1
         self._lists.append(_List(level, indent, content, kind, number))
         return between, f"{marker} " + text.replace("\n", "\n" + " " * content)
-
-    @staticmethod
-    def _item(block: Block) -> tuple[str, str]:
-        """A marker that Markdown has, and the text; any other marker is part of the text."""
-        marker = one_line(block.marker)
-        text = block_markdown(block)
-        if _NUMBER.fullmatch(marker):
-            return (marker, text) if text else ("-", escape_text(marker, is_item=True))
-        if not marker or marker in _BULLETS:
-            return "-", text
-        plain = " ".join(part for part in (marker, text_of(block)) if part)
-        return "-", escape_text(plain, is_item=True)

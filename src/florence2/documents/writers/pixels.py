@@ -3,12 +3,10 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from florence2.documents.structure import Block, Page
 from florence2.documents.writers.content import lines_of, words_of
 from florence2.documents.writers.options import WriterOptions
-from florence2.geometry import Box, PixelBox
+from florence2.geometry import Box, PixelBox, enclosing_box
 from florence2.pipelines.reading.lines import Line
 
 
@@ -84,13 +82,10 @@ def pixel_page(page: Page, options: WriterOptions) -> PixelPage:
         lines = tuple(found for line in lines_of(block) if (found := pixel_line(line)) is not None)
         if not lines and block.kind != "figure":
             return None
-        return PixelBlock(around([line.box for line in lines] or [inside(block.box)]), lines)
+        x_min, y_min, x_max, y_max = enclosing_box(
+            [line.box for line in lines] or [inside(block.box)]
+        )
+        return PixelBlock((int(x_min), int(y_min), int(x_max), int(y_max)), lines)
 
     blocks = tuple(found for each in page.blocks if (found := pixel_block(each)) is not None)
     return PixelPage(width, height, round(options.pixel_dpi(page)), blocks)
-
-
-def around(boxes: list[PixelBox]) -> PixelBox:
-    """The box around boxes."""
-    low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
-    return int(low[0]), int(low[1]), int(high[2]), int(high[3])
