@@ -97,7 +97,7 @@ def run_tiled(
         side = engine.processor.image_side
         merged = verify_objects(merged, known, ask, native_side=side, any_label=any_label)
     assert not isinstance(merged, Text), "texts are not merged"
-    kept = merged.with_min_score(request.min_score)
+    kept = merged.with_min_score(engine.min_score(request))
     if not isinstance(kept, Quads):
         return kept
     lines, _ = read_in_order(kept)
