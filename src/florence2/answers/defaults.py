@@ -57,18 +57,21 @@ class ReadingDefaults:
 
     Attributes:
         min_score: lines of a lower score are doubtful, in [0, 1].
-        rows: pieces of lines that are read together, 1 or more.
+        rows: pieces of lines that it was trained to read in one picture, one below the other; 0
+            for a model that was not trained on pieces.
+        max_aspect: of a piece, its width in heights of the line, for such a model.
     """
 
     min_score: float = 0.0
-    rows: int = 32
+    rows: int = 0
+    max_aspect: float = 4.0
 
     def __post_init__(self) -> None:
         check_threshold("the min_score of reading", self.min_score)
-        if not isinstance(self.rows, int) or isinstance(self.rows, bool) or self.rows < 1:
-            raise ConfigError(
-                f"the rows of reading must be a whole number from 1; got {self.rows!r}"
-            )
+        if not isinstance(self.rows, int) or isinstance(self.rows, bool) or not 0 <= self.rows <= 8:
+            raise ConfigError(f"the rows of reading must be 0 to 8; got {self.rows!r}")
+        if not 1.0 <= self.max_aspect <= 32.0:
+            raise ConfigError(f"the max_aspect of reading must be 1 to 32; got {self.max_aspect!r}")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ as after a fine-tuning, it is not used. Other programs read over it. docs/checkp
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def write_answer_settings(
         "format": FORMAT,
         "fingerprint": defaults.fingerprint,
         "min_score": {task.name.lower(): least for task, least in defaults.min_scores.items()},
-        "reading": {"min_score": defaults.reading.min_score, "rows": defaults.reading.rows},
+        "reading": asdict(defaults.reading),
     }
     if (probe := defaults.familiarity) is not None:
         told["familiarity"] = {"weights": probe.weights.tolist(), "bias": probe.bias}

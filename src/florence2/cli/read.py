@@ -179,7 +179,7 @@ class Document:
         try:
             with ExitStack() as stack:
                 source: str | bytes = sys.stdin.buffer.read() if self.file == "-" else self.file
-                opened = stack.enter_context(open_pages(source, self.arguments.password))
+                opened: PageFile = stack.enter_context(open_pages(source, self.arguments.password))
                 options = self._options()
                 pages = self._pages(load, opened, options, stack)
                 self._write(pages, self._writer_options(opened, options))
@@ -275,22 +275,22 @@ class Document:
         from florence2.documents.writers.registry import write_document, writer_named
 
         if self.arguments.chunks is not None:
-            self._write_chunks(pages)
+            self._write_chunks(pages, options)
         elif self.target is None:
             writer_named(self.arguments.to).write(pages, sys.stdout, options)
         else:
             write_document(pages, self.target, self.arguments.to, options)
 
-    def _write_chunks(self, pages: Iterable["Page"]) -> None:
-        from florence2.documents.chunks import chunks_of, write_chunks
+    def _write_chunks(self, pages: Iterable["Page"], options: "WriterOptions") -> None:
+        from florence2.documents.chunks import write_chunks
 
-        chunks = chunks_of(pages, self.arguments.chunks)
+        most = self.arguments.chunks
         if self.target is None:
-            write_chunks(chunks, sys.stdout)
+            write_chunks(pages, sys.stdout, options, most)
             return
         part = self.target.with_name(self.target.name + ".part")
         with writing(self.target), part.open("w", encoding="utf-8", newline="\n") as file:
-            write_chunks(chunks, file)
+            write_chunks(pages, file, options, most)
         part.replace(self.target)
 
     def _writer_options(self, opened: "PageFile", options: "ReadOptions") -> "WriterOptions":
@@ -324,11 +324,9 @@ class PageDrawings:
 
     def draw(self, page: "Page") -> None:
         from florence2.documents.drawing import drawn_page
-        from florence2.documents.pdf import PdfPage
 
         if page.error:
             return
         path = self._folder / f"{self._stem}-p{page.number}.png"
         with writing(path), self._opened.page(page.number - 1) as shown:
-            is_pdf = isinstance(shown, PdfPage)
-            drawn_page(page, shown.render(DRAWN_DPI) if is_pdf else shown.image).save(path)
+            drawn_page(page, shown.render(DRAWN_DPI)).save(path)

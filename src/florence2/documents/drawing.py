@@ -1,5 +1,6 @@
 """Pages with what was read drawn on them, to look at."""
 
+import numpy as np
 from PIL import Image
 
 from florence2.documents.structure import Page
@@ -25,6 +26,8 @@ def drawn_page(page: Page, picture: Image.Image) -> Image.Image:
     ]
     rows += [(f"? {line.text}", placed(line.box)) for line in page.doubtful]
     boxes = Boxes(
-        [box for _, box in rows], tuple(label for label, _ in rows), image_size=picture.size
+        np.array([box for _, box in rows]).reshape(-1, 4),
+        tuple(label for label, _ in rows),
+        image_size=picture.size,
     )
     return draw(picture, boxes)

@@ -18,6 +18,7 @@ from PIL import Image
 from florence2.data.image_files import picture_suffixes
 from florence2.documents.pdf import PdfFile
 from florence2.errors import ImageError
+from florence2.geometry import Box
 from florence2.processing.images import checked_path, count_pages, read_pages
 
 UNKNOWN_DPI = 72.0
@@ -56,6 +57,14 @@ class PicturePage:
     def __exit__(self, *_: object) -> None:
         self.image.close()
 
+    def render(self, dpi: float = UNKNOWN_DPI) -> Image.Image:
+        """The picture itself, whatever the dpi."""
+        return self.image
+
+    def pictures(self) -> tuple[Box, ...]:
+        """None is known on a picture."""
+        return ()
+
 
 class PictureFile:
     """A picture or several pages of them, each decoded when it is asked for.
@@ -66,6 +75,7 @@ class PictureFile:
 
     def __init__(self, source: str | Path | bytes) -> None:
         self.source = source
+        self.name = "picture" if isinstance(source, bytes) else repr(str(source))
         self.num_pages = count_pages(source)
 
     def __enter__(self) -> Self:

@@ -199,6 +199,7 @@ class PdfPage:
     Attributes:
         index: from 0.
         width, height: in units of 1/72 inch, of what is shown.
+        dpi: units an inch.
     """
 
     def __init__(self, file: PdfFile, index: int) -> None:
@@ -208,6 +209,7 @@ class PdfPage:
         box, turn = self._page.get_bbox(), self._page.get_rotation()
         self.frame = Frame.of(box, turn, file.unit(index))
         self.width, self.height = self.frame.width, self.frame.height
+        self.dpi = 72.0
         if self.width <= 0 or self.height <= 0:
             self.close()
             raise ImageError(f"page {index + 1:,} of {file.name} has no size; it is left out")

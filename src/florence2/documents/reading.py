@@ -25,7 +25,7 @@ from florence2.documents.blocks import blocks_of
 from florence2.documents.figures import FigureFolder
 from florence2.documents.furniture import mark_furniture
 from florence2.documents.opening import PageFile
-from florence2.documents.pdf import PdfFile, PdfPage
+from florence2.documents.pdf import PdfFile
 from florence2.documents.structure import Page
 from florence2.documents.tables import find_tables
 from florence2.documents.text_layer import text_layer_verdict
@@ -87,7 +87,10 @@ def read_document(
 ) -> Iterator[Page]:
     """Read a PDF, a picture or a multi-page TIFF, page by page and in order.
 
-    `with open_pages("manual.pdf") as file: pages = list(read_document(file, model))`. Memory does not grow with the number of pages. A page that cannot be read says why, and the
+        with open_pages("manual.pdf") as file:
+            pages = list(read_document(file, model))
+
+    Memory does not grow with the number of pages. A page that cannot be read says why, and the
     others are read all the same.
 
     Args:
@@ -235,19 +238,16 @@ class _Reader:
     def _from_pixels(self, file: PageFile, number: int) -> Page:
         options = self.options
         with file.page(number - 1) as shown:
-            if isinstance(shown, PdfPage):
-                picture, dpi, pictures = shown.render(options.dpi), 72.0, shown.pictures()
-            else:
-                picture, dpi, pictures = shown.image, shown.dpi, ()
             if options.ocr == "never":
-                return Page(number, shown.width, shown.height, dpi)
+                return Page(number, shown.width, shown.height, shown.dpi)
+            picture = shown.render(options.dpi)
             page = read_picture(
                 self.model,
                 picture,
                 number,
-                dpi=dpi,
+                dpi=shown.dpi,
                 size=(shown.width, shown.height),
-                pictures=pictures,
+                pictures=shown.pictures(),
                 min_score=options.min_score,
             )
             return page if options.figures is None else options.figures.cut_out(page, picture)
@@ -278,7 +278,7 @@ def read_picture(
     """
     size = size or (float(picture.width), float(picture.height))
     scale = np.array([size[0] / picture.width, size[1] / picture.height])
-    read = read_lines(model.engine, picture, model.reading, min_score=min_score)
+    read = read_lines(model.engine, picture, min_score=min_score)
     rules = find_rules(np.asarray(picture.convert("L")))
     lines = tuple(scaled(line, scale) for line in read.lines)
     page = _page_of(number, size, dpi, lines, rules * np.tile(scale, 2), pictures)
