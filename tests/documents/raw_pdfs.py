@@ -1,5 +1,7 @@
 """PDFs written by hand, object by object, so that a test says all that is in them."""
 
+import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +32,7 @@ def raw_pdf(
     catalog: str = "",
     trailer: str = "",
 ) -> bytes:
-    """A file of pages; a page may be given as what it draws. Objects of `more` begin at number 10."""
+    """A file of pages; a page may be given as what it draws. `more` begins at object 10."""
     specs = [RawPage(page) if isinstance(page, str) else page for page in pages]
     first = 10 + len(more)
     kids = " ".join(f"{first + 2 * number} 0 R" for number in range(len(specs)))
@@ -100,3 +102,68 @@ def mapped_font(number: int) -> str:
 
 def _bytes(each: str | bytes) -> bytes:
     return each if isinstance(each, bytes) else each.encode("latin-1")
+
+
+def packed_file(objects: Sequence[str], streams: Sequence[bytes]) -> bytes:
+    """A file whose objects stand packed in one stream, as new programs write them.
+
+    Args:
+        objects: numbered from 1, the first of them the catalog.
+        streams: objects that follow them and cannot be packed.
+    """
+    heads, body = [], ""
+    for number, each in enumerate(objects, start=1):
+        heads.append(f"{number} {len(body)}")
+        body += each + " "
+    head = " ".join(heads) + " "
+    data, places = b"%PDF-1.7\n", {}
+    pack = zlib.compress((head + body).encode())
+    entries = f"/Type/ObjStm/N {len(objects)}/First {len(head)}/Filter/FlateDecode"
+    rest = [*streams, stream(pack, entries)]
+    for number, each in enumerate(rest, start=len(objects) + 1):
+        places[number] = len(data)
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, each)
+    holder = len(objects) + len(rest)
+    table = bytes([0, 0, 0, 0, 0])
+    table += b"".join(b"\2" + holder.to_bytes(3) + bytes([at]) for at in range(len(objects)))
+    table += b"".join(b"\1" + places[number].to_bytes(3) + b"\0" for number in sorted(places))
+    start, number = len(data), holder + 1
+    table += b"\1" + start.to_bytes(3) + b"\0"
+    xref = stream(table, f"/Type/XRef/Size {number + 1}/W[1 3 1]/Root 1 0 R")
+    return data + b"%d 0 obj\n%b\nendobj\nstartxref\n%d\n%%%%EOF" % (number, xref, start)
+
+
+_PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+
+
+def encrypted_pdf(content: str, password: str) -> bytes:
+    """A page that opens with a password, in the oldest way there is (RC4 of 40 bits)."""
+    padded = (password.encode() + _PADDING)[:32]
+    owner = _rc4(hashlib.md5(padded).digest()[:5], padded)
+    rights = (-4 & 0xFFFFFFFF).to_bytes(4, "little")
+    key = hashlib.md5(padded + owner + rights + b"id").digest()[:5]
+    drawn = hashlib.md5(key + bytes([4, 0, 0, 0, 0])).digest()[:10]  # of object 4
+    objects: list[str | bytes] = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 400]/Contents 4 0 R"
+        "/Resources<</Font<</F 5 0 R>>>>>>",
+        stream(_rc4(drawn, content.encode())),
+        HELVETICA,
+        f"<</Filter/Standard/V 1/R 2/P -4/O<{owner.hex()}>/U<{_rc4(key, _PADDING).hex()}>>>",
+    ]
+    return file_of(objects, "/Encrypt 6 0 R/ID[<6964><6964>]")
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state, at = list(range(256)), 0
+    for number in range(256):
+        at = (at + state[number] + key[number % len(key)]) % 256
+        state[number], state[at] = state[at], state[number]
+    out, first, second = bytearray(), 0, 0
+    for each in data:
+        first = (first + 1) % 256
+        second = (second + state[first]) % 256
+        state[first], state[second] = state[second], state[first]
+        out.append(each ^ state[(state[first] + state[second]) % 256])
+    return bytes(out)

@@ -14,7 +14,6 @@ import mmap
 import os
 import re
 import zlib
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -45,6 +44,7 @@ MAX_RENDERED_PIXELS = 50_000_000
 """Of a page; 150 MB, an A4 page at 700 dpi."""
 MIN_UNIT, MAX_UNIT = 1e-3, 1e5  # of UserUnit; others are taken as 1
 _HEAD_BYTES = 1024  # a PDF says so within these
+_MAX_DICTIONARY = 4096  # bytes
 _PASSWORD, _SECURITY = 4, 5  # PDFium's numbers of errors
 _FREE_TEXT, _WIDGET = 3, 20  # kinds of annotations that are read
 _OBJECT_STREAM = re.compile(rb"/Type\s*/ObjStm\b")
@@ -67,7 +67,7 @@ class PdfFile:
     """
 
     def __init__(self, source: str | Path | bytes, password: str | None = None) -> None:
-        self.source = source
+        self.source, self._password = source, password
         self.name = (
             f"document of {len(source):,} bytes"
             if isinstance(source, bytes)
@@ -151,23 +151,20 @@ class PdfFile:
     @cached_property
     def _words(self) -> frozenset[bytes]:
         """Which of the few names that PDFium tells nothing about are in the file."""
-        wanted = {b"/UserUnit", b"/OCProperties"}
-        return frozenset(word for word in wanted if any(word in part for part in self._parts()))
-
-    def _parts(self) -> Iterator[bytes | mmap.mmap]:
-        """The file and what is packed in it, as bytes to look for names in."""
+        finder = _Finder((b"/UserUnit", b"/OCProperties"))
         with _bytes_of(self.source) as data:
-            if data.find(b"/Encrypt") >= 0:  # only PDFium can unpack what is in there
-                plain = io.BytesIO()
-                self._document.save(plain)
-                yield plain.getvalue()
-                return
-            yield data
-            for found in _OBJECT_STREAM.finditer(data):
-                begin = _STREAM.search(data, found.end(), found.end() + 4096)
+            packed = list(_OBJECT_STREAM.finditer(data))
+            if packed and data.find(b"/Encrypt") >= 0:  # only PDFium can unpack what is in there
+                with self._opened(self._password) as copy:  # whose objects do not stay in memory
+                    copy.save(finder)
+                return finder.found
+            finder.look(data)
+            for stream in packed:
+                begin = _STREAM.search(data, stream.end(), stream.end() + _MAX_DICTIONARY)
                 if begin:
                     end = data.find(b"endstream", begin.end())
-                    yield _unpacked(data[begin.end() : end])
+                    finder.look(_unpacked(data[begin.end() : end]))
+        return finder.found
 
     def unit(self, index: int) -> float:
         """Units of 1/72 inch in one unit of a page (UserUnit), which PDFium does not tell."""
@@ -385,6 +382,22 @@ def _head(source: str | Path | bytes, name: str) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ImageError(f"{name} cannot be read ({reason}); check the path") from error
+
+
+class _Finder:
+    """Looks for words in bytes that come in pieces; a file to write into."""
+
+    def __init__(self, words: tuple[bytes, ...]) -> None:
+        self._words, self._tail = words, b""
+        self.found: frozenset[bytes] = frozenset()
+
+    def look(self, data: Any) -> None:
+        self.found |= {word for word in self._words if data.find(word) >= 0}
+
+    def write(self, data: bytes) -> int:
+        self.look(self._tail + bytes(data))
+        self._tail = bytes(data)[-20:]
+        return len(data)
 
 
 class _bytes_of:
