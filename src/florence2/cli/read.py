@@ -179,7 +179,8 @@ class Document:
         try:
             with ExitStack() as stack:
                 source: str | bytes = sys.stdin.buffer.read() if self.file == "-" else self.file
-                opened: PageFile = stack.enter_context(open_pages(source, self.arguments.password))
+                opened = open_pages(source, self.arguments.password)
+                stack.callback(opened.close)
                 options = self._options()
                 pages = self._pages(load, opened, options, stack)
                 self._write(pages, self._writer_options(opened, options))

@@ -8,9 +8,8 @@ from xml.sax.saxutils import escape, quoteattr
 from florence2 import __version__
 from florence2.documents.structure import Page
 from florence2.documents.writers.content import one_line
-from florence2.documents.writers.hocr import UPRIGHT
 from florence2.documents.writers.options import WriterOptions
-from florence2.documents.writers.pixels import PixelBlock, PixelLine, pixel_page
+from florence2.documents.writers.pixels import UPRIGHT, PixelBlock, PixelLine, pixel_page
 from florence2.geometry import PixelBox
 
 _SCHEMAS = {3: "v3/alto-3-1.xsd", 4: "v4/alto-4-4.xsd"}
@@ -91,7 +90,7 @@ def _block(block: PixelBlock, ids: _Ids) -> Iterator[str]:
     if not block.lines:
         yield f"<Illustration {ids.next('illustration')} {place}/>"
         return
-    angles = {line.angle for line in block.lines}
+    angles = {round(line.angle) for line in block.lines}
     angle = angles.pop() if len(angles) == 1 else 0
     rotation = f' ROTATION="{-angle % 360}"' if abs(angle) >= UPRIGHT else ""
     yield f"<ComposedBlock {ids.next('cblock')} {place}>"

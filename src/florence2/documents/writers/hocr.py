@@ -12,10 +12,8 @@ from florence2 import __version__
 from florence2.documents.structure import Page
 from florence2.documents.writers.content import one_line
 from florence2.documents.writers.options import WriterOptions
-from florence2.documents.writers.pixels import PixelBlock, PixelLine, pixel_page
+from florence2.documents.writers.pixels import PixelBlock, PixelLine, line_slope, pixel_page
 from florence2.geometry import PixelBox
-
-UPRIGHT = 45  # degrees of turn below which a line has a slope and no angle
 
 _HEAD = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -97,15 +95,11 @@ def _block(block: PixelBlock, ids: _Ids) -> Iterator[str]:
 
 
 def _slope(line: PixelLine) -> str:
-    """How a line is turned; nothing for a level one."""
-    if abs(line.angle) >= UPRIGHT:
-        return f"; textangle {-line.angle % 360}"
-    if line.angle:
-        # From the lower left corner of the box, y downwards: a line that falls begins above it.
-        slope = math.tan(math.radians(line.angle))
-        width = line.box[2] - line.box[0]
-        return f"; baseline {slope:.3f} {-round(max(slope, 0) * width)}"
-    return ""
+    """How a line is turned, as its title says it; nothing for a level one."""
+    angle, baseline = line_slope(line)
+    if baseline is not None:
+        return f"; baseline {baseline[0]:.3f} {baseline[1]}"
+    return f"; textangle {angle}" if angle else ""
 
 
 def _bbox(box: PixelBox) -> str:

@@ -9,6 +9,9 @@ from florence2.documents.writers.options import WriterOptions
 from florence2.geometry import Box, PixelBox, enclosing_box
 from florence2.pipelines.reading.lines import Line
 
+UPRIGHT = 45  # degrees of turn below which a line has a slope and no angle
+LEVEL = 0.1  # degrees below which it has none of both
+
 
 @dataclass(frozen=True)
 class PixelWord:
@@ -26,11 +29,11 @@ class PixelWord:
 
 @dataclass(frozen=True)
 class PixelLine:
-    """A line of at least one word; `angle` is in whole degrees clockwise, in (-180, 180]."""
+    """A line of at least one word; `angle` is in degrees clockwise, in (-180, 180]."""
 
     box: PixelBox
     words: tuple[PixelWord, ...]
-    angle: int
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def pixel_page(page: Page, options: WriterOptions) -> PixelPage:
             )
             for word in words_of(line)
         )
-        return PixelLine(inside(line.box), words, round(line.angle)) if words else None
+        return PixelLine(inside(line.box), words, line.angle) if words else None
 
     def pixel_block(block: Block) -> PixelBlock | None:
         lines = tuple(found for line in lines_of(block) if (found := pixel_line(line)) is not None)
@@ -89,3 +92,20 @@ def pixel_page(page: Page, options: WriterOptions) -> PixelPage:
 
     blocks = tuple(found for each in page.blocks if (found := pixel_block(each)) is not None)
     return PixelPage(width, height, round(options.pixel_dpi(page)), blocks)
+
+
+def line_slope(line: PixelLine) -> tuple[int, tuple[float, int] | None]:
+    """How a line is turned.
+
+    Returns:
+        Degrees counter-clockwise, in [0, 360), 0 for a line that is turned by less than 45; for
+        such a line that is not level the slope of its foot and the height at which that begins
+        over the lower left corner of its box, negative upwards.
+    """
+    if abs(line.angle) >= UPRIGHT:
+        return -round(line.angle) % 360, None
+    if abs(line.angle) < LEVEL:
+        return 0, None
+    slope = math.tan(math.radians(line.angle))
+    # y grows downwards: the foot of a line that falls begins above the foot of its box.
+    return 0, (slope, -round(max(slope, 0) * (line.box[2] - line.box[0])))
