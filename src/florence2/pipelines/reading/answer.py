@@ -1,7 +1,5 @@
 """Two-stage reading as the answer to a task: when it is the better way, and what it says."""
 
-from itertools import pairwise
-
 import numpy as np
 from PIL import Image
 
@@ -58,15 +56,14 @@ def answer_read(
 
 def page_text(read: ReadLines) -> str:
     """What a page says: what stands in a row on one line, a blank line between blocks."""
-    text = ""
-    numbered = list(zip(read.lines, read.blocks, strict=True))
-    for (line, block), (following, next_block) in pairwise(numbered):
-        if block != next_block:
-            gap = "\n\n"
-        else:
-            gap = " " if _in_one_row(line, following) else "\n"
-        text += line.text + gap
-    return text + (numbered[-1][0].text if numbered else "")
+    parts = []
+    for number, line in enumerate(read.lines):
+        if number:
+            before = read.lines[number - 1]
+            gap = " " if _in_one_row(before, line) else "\n"
+            parts.append(gap if read.blocks[number - 1] == read.blocks[number] else "\n\n")
+        parts.append(line.text)
+    return "".join(parts)
 
 
 def _in_one_row(line: Line, following: Line) -> bool:
