@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from florence2.documents.structure import Block, BlockKind, Page
 from florence2.geometry import Box
@@ -17,6 +18,7 @@ NEIGHBOURS = 4  # pages before and behind a page that are looked at: both sides 
 MAX_BLOCKS = 4  # looked at, at each edge
 MAX_LINES = 3  # of a block
 SAME_HEIGHT = 0.02  # by how much of the height of the page the place may differ
+MIN_LETTERS, MAX_LETTERS = 8, 120  # of texts that may be alike without being the same
 ALIKE = 0.8  # share of letters that agree in two readings of the same line
 _NUMBER = r"(?:\d{1,4}|[ivxlcdm]{1,8}|[IVXLCDM]{1,8})"
 _PAGE = r"(?:page|pages|p\.|pp\.|seite|s\.|página|pagina|pág\.|pag\.|sida|side|strona)"
@@ -26,6 +28,7 @@ _LONE = re.compile(
     re.IGNORECASE,
 )
 _DIGITS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"\b\d{1,9}\b")
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}
 
 
@@ -38,7 +41,7 @@ class _Candidate:
         at_top: at which edge.
         height: of its middle, in the height of the page.
         key: its letters, every number the same.
-        numbers: in its text.
+        numbers: in its text, those that are whole words.
         lone: the number that is all of it.
         outer: the numbers that it begins or ends with.
         is_large: whether its letters are larger than those of the page, and it is no row with
@@ -63,8 +66,8 @@ def mark_furniture(pages: Iterable[Page]) -> Iterator[Page]:
 
     A block near the top or the bottom is marked where it stands as high and reads alike on two
     others of the four pages before and the four behind it (chapters, and left and right pages, have
-    their own), or on one where its number grows with the pages. Numbers in it may differ;
-    letters may differ a little, as a model reads them. A heading in large letters must be the same,
+    their own), or on one where its number grows with the pages; other numbers are the same.
+    Letters may differ a little, as a model reads them. A heading in large letters must be the same,
     numbers too. A number alone is a page's where it grows with the pages, where it says so ("Page
     3", "3 of 7"), or where it stands alone in the middle at the very bottom. Only blocks of at most
     three lines are marked, and never a part of one, so paragraphs that begin alike stay.
@@ -148,9 +151,9 @@ def _candidates(page: Page) -> list[_Candidate]:
                     height=height,
                     box=block.box,
                     key=_DIGITS.sub("#", "".join(text.casefold().split())),
-                    numbers=tuple(int(digits) for digits in _DIGITS.findall(text)),
+                    numbers=tuple(int(digits) for digits in _NUMBERS.findall(text)),
                     lone=_lone_number(text),
-                    outer=tuple(int(each) for each in _outer(text) if each.isdecimal()),
+                    outer=tuple(int(each) for each in _outer(text) if _NUMBERS.fullmatch(each)),
                     is_large=_letter_size([block]) > 1.15 * size and not _is_spread(block),
                     is_figure=block.kind == "figure",
                 )
@@ -202,15 +205,20 @@ def _is_furniture(
 ) -> bool:
     if candidate.lone is not None and _is_page_number(candidate, others, page):
         return True
-    alike = 0
-    for step, there in others:
-        same = [other for other in there if _is_alike(candidate, other)]
-        if not same:
-            continue
-        alike += 1
-        if not candidate.is_large and any(_counts(candidate, other, step) for other in same):
-            return True
-    return alike >= 2 or (not candidate.is_large and _is_counted(candidate, others))
+    alike = [
+        (step, other) for step, there in others for other in there if _is_alike(candidate, other)
+    ]
+    if any(_counts(candidate, other, step) for step, other in alike):
+        return True
+    # A page number in the text may be misread: then those of other pages count.
+    is_numbered = any(
+        _counts(one, other, there - here)
+        for here, one in alike
+        for there, other in alike
+        if here < there
+    )
+    same = [step for step, other in alike if is_numbered or candidate.numbers == other.numbers]
+    return len(set(same)) > 1 or (not candidate.is_large and _is_counted(candidate, others))
 
 
 def _is_counted(candidate: _Candidate, others: Sequence[tuple[int, list[_Candidate]]]) -> bool:
@@ -266,15 +274,21 @@ def _is_alike(a: _Candidate, b: _Candidate) -> bool:
         return False
     if a.key == b.key:
         return any(letter.isalpha() for letter in a.key)
-    if min(len(a.key), len(b.key)) < 8:
+    if min(len(a.key), len(b.key)) < MIN_LETTERS or max(len(a.key), len(b.key)) > MAX_LETTERS:
         return False
-    matcher = SequenceMatcher(None, a.key, b.key, autojunk=False)
+    return _are_alike(a.key, b.key)
+
+
+@lru_cache(maxsize=1024)
+def _are_alike(a: str, b: str) -> bool:
+    """Whether two texts may be two readings of the same one; the same ones come again and again."""
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
     return matcher.real_quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
 
 
 def _counts(a: _Candidate, b: _Candidate, step: int) -> bool:
     """Whether one of the numbers in a text grows as the pages do, the others staying."""
-    if a.key != b.key or len(a.numbers) != len(b.numbers):
+    if a.is_large or a.key != b.key or len(a.numbers) != len(b.numbers):
         return False
     steps = [there - here for here, there in zip(a.numbers, b.numbers, strict=True)]
     return sorted(map(abs, steps)) == [0] * (len(steps) - 1) + [abs(step)] and step in steps
