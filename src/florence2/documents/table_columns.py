@@ -66,6 +66,10 @@ class Piece:
     high: float
 
 
+# Of a visual row, by the first and the last column that each fills.
+Cells = dict[tuple[int, int], Piece]
+
+
 @dataclass(frozen=True, eq=False)
 class VisualRow:
     """Words that stand level with each other, from left to right."""
@@ -87,7 +91,7 @@ class Columns:
     """
 
     edges: Array
-    cells: tuple[dict[tuple[int, int], Piece], ...]
+    cells: tuple[Cells, ...]
 
     @property
     def count(self) -> int:
@@ -117,7 +121,7 @@ def visual_rows(words: Words, numbers: Ints) -> list[VisualRow]:
     for group in np.split(order, np.flatnonzero(breaks)[1:]):
         across = group[np.argsort(boxes[group, 0], kind="stable")]
         own = boxes[across]
-        letter = float(np.median(own[:, 3] - own[:, 1]))
+        letter = float(np.sort(own[:, 3] - own[:, 1])[len(own) // 2])
         rows.append(
             VisualRow(
                 tuple(numbers[across].tolist()),
@@ -142,7 +146,7 @@ def pieces_of(numbers: Ints, boxes: Array, blank: float) -> tuple[Piece, ...]:
 
 def letter_of(rows: Sequence[VisualRow]) -> float:
     """The middle letter height of rows."""
-    return float(np.median([row.letter for row in rows]))
+    return sorted(row.letter for row in rows)[len(rows) // 2]
 
 
 def blocks_of(rows: Sequence[VisualRow]) -> list[list[VisualRow]]:
@@ -175,26 +179,17 @@ def blocks_of(rows: Sequence[VisualRow]) -> list[list[VisualRow]]:
 
 
 def extended(rows: Sequence[VisualRow], top: float, bottom: float) -> list[VisualRow]:
-    """Rows between two heights, with those right above and below that share their blanks."""
-    bands = list(_bands(rows))
-    inside = [
-        number
-        for number, (band, _) in enumerate(bands)
-        if top < (band.top + band.bottom) / 2 < bottom
-    ]
+    """Rows between two heights, with those above and below that are of one block with them."""
+    inside = [row for row in rows if top < (row.top + row.bottom) / 2 < bottom]
     if not inside:
         return []
-    first, last = inside[0], inside[-1]
-    while first > 0 and _goes_on(bands[first - 1][0], bands[first][0]):
-        first -= 1
-    while last + 1 < len(bands) and _goes_on(bands[last][0], bands[last + 1][0]):
-        last += 1
-    return [row for _, own in bands[first : last + 1] for row in own]
-
-
-def _goes_on(upper: VisualRow, lower: VisualRow) -> bool:
-    letter = min(upper.letter, lower.letter)
-    return lower.top - upper.bottom <= MAX_LEADING * letter and _share_blank(upper, lower, letter)
+    first, last = inside[0].top, inside[-1].top
+    for block in blocks_of(rows):
+        if block[0].top <= inside[0].top <= block[-1].top:
+            first = min(first, block[0].top)
+        if block[0].top <= inside[-1].top <= block[-1].top:
+            last = max(last, block[-1].top)
+    return [row for row in rows if first <= row.top <= last]
 
 
 def _bands(rows: Sequence[VisualRow]) -> Iterator[tuple[VisualRow, list[VisualRow]]]:
@@ -346,13 +341,12 @@ def _without_lone(ink: Bools, strips: list[tuple[int, int]]) -> list[tuple[int, 
         filled = np.stack(
             [ink[:, a:b].any(axis=1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
         )
-        sparse = [
-            (strips[at][1] - strips[at][0], at)
-            for column in range(len(filled))
-            if filled[column].sum() <= few
-            for at, beside in ((column - 1, column - 1), (column, column + 1))
-            if 0 <= beside < len(filled) and not (filled[column] & filled[beside]).any()
-        ]
+        sparse = []
+        for at, (low, high) in enumerate(strips):
+            # Rows that run across the strip are of both columns anyway.
+            left, right = filled[at : at + 2, ~ink[:, low:high].all(axis=1)]
+            if min(left.sum(), right.sum()) <= few and not (left & right).any():
+                sparse.append((high - low, at))
         if not sparse:
             break
         strips.pop(min(sparse)[1])
@@ -361,7 +355,7 @@ def _without_lone(ink: Bools, strips: list[tuple[int, int]]) -> list[tuple[int, 
 
 def _cells_of(
     words: Words, row: VisualRow, edges: Array, crosses: Sequence[bool]
-) -> dict[tuple[int, int], Piece]:
+) -> Cells:
     """The words of a row by the columns that they fill."""
     boxes = words.boxes[list(row.words)]
     columns = np.searchsorted(edges[1:-1], (boxes[:, 0] + boxes[:, 2]) / 2)
@@ -433,15 +427,18 @@ def _wraps(
     is_text = _mean_words(columns) >= MIN_TEXT_WORDS
     is_text = _mean_words(columns) >= MIN_TEXT_WORDS
 
-    def fits(upper: dict[tuple[int, int], Piece], lower: dict[tuple[int, int], Piece]) -> bool:
-        few = len(lower) <= MAX_WRAPPED * columns.count
-        texts = few or np.mean([is_text[first] for first, _ in lower]) >= 0.5
-        return bool(texts) and _may_wrap(words, upper, lower, widths, letter)
+    head = ruled.index(True) if True in ruled else 1  # visual rows of the header, perhaps
+    head = head if head <= 2 else 1
+
+    def fits(upper: Cells, lower: Cells, number: int) -> bool:
+        is_likely = number < head or len(lower) <= MAX_WRAPPED * columns.count
+        is_likely = is_likely or np.mean([is_text[first] for first, _ in lower]) >= 0.5
+        return is_likely and _may_wrap(words, upper, lower, widths, letter)
 
     free = np.array([not cut for cut in ruled], bool)
     tight = free & (gaps <= _tight_limit(gaps[free]))
     pairs = list(pairwise(columns.cells))
-    believed = tight.any() and np.mean([fits(*pairs[at]) for at in np.flatnonzero(tight)]) >= 0.8
+    believed = tight.any() and np.mean([fits(*pairs[at], int(at)) for at in np.flatnonzero(tight)]) >= 0.8
     wraps = []
     above = dict(columns.cells[0])  # the last line of each cell of the row as far as it is seen
     for number, (upper, lower) in enumerate(pairs):
@@ -452,12 +449,13 @@ def _wraps(
         )
         goes_on = bool(
             free[number]
-            and fits(above, lower)
+            and fits(above, lower, number)
             and (key or gaps[number] <= MAX_WRAP_GAP)
             and (
                 (key and bool(below))  # in the middle of rows that it stands for
                 or gaps[number] < (0.0 if apart else -OVERLAPPING)
                 or (believed and tight[number])
+                or (number < head < len(rows) / 2 and True in ruled)
                 or _is_partial(upper, lower, numeric, columns.count)
             )
         )
@@ -521,8 +519,8 @@ def is_number(text: str) -> bool:
 
 def _may_wrap(
     words: Words,
-    upper: dict[tuple[int, int], Piece],
-    lower: dict[tuple[int, int], Piece],
+    upper: Cells,
+    lower: Cells,
     widths: Array,
     letter: float,
 ) -> bool:
@@ -543,8 +541,8 @@ def _may_wrap(
 
 
 def _is_partial(
-    upper: dict[tuple[int, int], Piece],
-    lower: dict[tuple[int, int], Piece],
+    upper: Cells,
+    lower: Cells,
     numeric: Bools,
     num_columns: int,
 ) -> bool:

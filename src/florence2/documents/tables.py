@@ -43,9 +43,10 @@ MAX_CELL_WORDS = 40  # in the middle cell of a grid of few; more are boxes of te
 FEW_CELLS = 4
 MAX_UNPARTED = 3  # rows of a grid that rules may have left unparted
 MIN_PROSE_ROWS = 10  # lines of a column of text that stands beside a table
+MAX_ACROSS = 0.1  # share of rows that run over all columns; more are text between two tables
 INSET = 0.15  # of a word's height, in which a rule above or below it may lie
 NEAR = 1.6  # letter heights from a table's words to its upper and lower rule
-MIN_ALONG = 0.7  # share of a table's width that a rule of it takes
+MIN_ALONG = 0.5  # share of a table's width that a rule of it takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,14 +313,18 @@ class _Page:
         """Yield tables whose columns blanks part, and whose rows blanks or rules part."""
         left = set(numbers.tolist())
         for group in _parallel(levels, self.letter):
-            for found in self._between_rules(np.array(sorted(left), np.int64), group, levels):
+            for found in self._between_rules(
+                np.array(sorted(left), np.int64), group, levels
+            ):
                 yield found
                 left.difference_update(word for own in found.words.values() for word in own)
         rows = visual_rows(self.words, np.array(sorted(left), np.int64))
         for block in blocks_of(rows):
             yield from self._block_tables(rows, block, levels)
 
-    def _between_rules(self, numbers: Ints, rules: Array, levels: Array) -> Iterator[_Found]:
+    def _between_rules(
+        self, numbers: Ints, rules: Array, levels: Array
+    ) -> Iterator[_Found]:
         """Yield the tables between parallel rules `(N, 3)`, from top to bottom."""
         if len(rules) < 2:
             return
@@ -330,8 +335,12 @@ class _Page:
         within = beside & (rules[0, 0] < middles) & (middles < rules[-1, 0])
         found = None
         if within.any():
-            rows = visual_rows(self.words, numbers[beside])
-            found = self._ruled_table(extended(rows, rules[0, 0], rules[-1, 0]), levels)
+            # Shades of rows may leave out what stands for several rows, so all is tried first.
+            for near in (numbers, numbers[beside]):
+                rows = extended(visual_rows(self.words, near), rules[0, 0], rules[-1, 0])
+                found = self._ruled_table(rows, levels)
+                if found is not None:
+                    break
         if found is not None:
             yield found
         elif len(rules) > 2:
@@ -344,6 +353,11 @@ class _Page:
         if columns is None or len(prose_columns(columns)) > 1:
             return None
         own = self._rules_of(rows, columns, levels)
+        if len(own) < 2:
+            return None
+        across = sum((0, columns.count - 1) in cells for cells in columns.cells[2:])
+        if across > max(1, MAX_ACROSS * len(rows)):
+            return None
         groups = grouped_rows(self.words, rows, columns, own, letter_of(rows))
         if not is_table(self.words, self.is_bold, columns, groups, len(own)):
             return None

@@ -103,15 +103,17 @@ def _strokes(gray: Grey, thickness: int, paper: float) -> Array:
 
 def _slide(values: NDArray[Any], size: int, pick: np.ufunc, *, back: bool = False) -> NDArray[Any]:
     """The extreme of each pixel and the `size` - 1 below it, or with `back` above it."""
-    result = values.copy()
+    result, spare = values, np.empty_like(values)
     reach = 1
     while reach < min(size, len(values)):
         step = min(reach, size - reach)
-        source = result.copy()
         if back:
-            pick(source[step:], source[:-step], out=result[step:])
+            pick(result[step:], result[:-step], out=spare[step:])
+            spare[:step] = result[:step]
         else:
-            pick(source[:-step], source[step:], out=result[:-step])
+            pick(result[:-step], result[step:], out=spare[:-step])
+            spare[-step:] = result[-step:]
+        result, spare = spare, np.empty_like(values) if result is values else result
         reach += step
     return result
 
