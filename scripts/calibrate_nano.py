@@ -51,6 +51,7 @@ SEED = 700_001  # neither that of a training nor that of the tables
 CROPS = 2  # of each photograph, so that parts of things are photographs too
 MAX_ON_PHOTOGRAPHS = 0.1  # objects a picture, so that 0.2 holds for others too
 NOT_CALIBRATED = {Task.DENSE_REGION_CAPTION}  # no description is right word for word
+MAX_ASKED = 120  # photographs that each task is asked of
 DIGITS = 6
 
 Seen = tuple[ImageSource, Result]  # a picture, and what was found in it
@@ -141,7 +142,10 @@ def with_task(
     count: int,
 ) -> AnswerDefaults:
     """Add the curves of a task where it can have some, and its threshold."""
+    if task is Task.OPEN_VOCABULARY_DETECTION:
+        count *= 2  # most of what it is asked for is absent
     records = [each for _, part in scenes_of(kit, None, task, count, SEED) for each in part]
+    pictures = pictures[:: -(-len(pictures) // MAX_ASKED)]
     questions = (
         Request(picture, task, words_for(task, kit.categories, at), None, 0.0)
         for at, picture in enumerate(pictures)
