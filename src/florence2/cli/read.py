@@ -180,6 +180,9 @@ class Document:
             with ExitStack() as stack:
                 source: str | bytes = sys.stdin.buffer.read() if self.file == "-" else self.file
                 opened = open_pages(source, self.arguments.password)
+                if self.target is not None:
+                    with writing(self.target.parent):
+                        self.target.parent.mkdir(parents=True, exist_ok=True)
                 stack.callback(opened.close)
                 options = self._options()
                 pages = self._pages(load, opened, options, stack)
@@ -225,8 +228,6 @@ class Document:
 
         kept = None
         if self.target is not None:
-            with writing(self.target.parent):
-                self.target.parent.mkdir(parents=True, exist_ok=True)
             kept = self._kept(options, stack)
         drawings = None
         if self.arguments.draw is not None:

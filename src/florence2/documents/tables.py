@@ -313,18 +313,14 @@ class _Page:
         """Yield tables whose columns blanks part, and whose rows blanks or rules part."""
         left = set(numbers.tolist())
         for group in _parallel(levels, self.letter):
-            for found in self._between_rules(
-                np.array(sorted(left), np.int64), group, levels
-            ):
+            for found in self._between_rules(np.array(sorted(left), np.int64), group, levels):
                 yield found
                 left.difference_update(word for own in found.words.values() for word in own)
         rows = visual_rows(self.words, np.array(sorted(left), np.int64))
         for block in blocks_of(rows):
             yield from self._block_tables(rows, block, levels)
 
-    def _between_rules(
-        self, numbers: Ints, rules: Array, levels: Array
-    ) -> Iterator[_Found]:
+    def _between_rules(self, numbers: Ints, rules: Array, levels: Array) -> Iterator[_Found]:
         """Yield the tables between parallel rules `(N, 3)`, from top to bottom."""
         if len(rules) < 2:
             return
