@@ -53,6 +53,7 @@ from florence2.pipelines.reading.find_lines import find_lines
 
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)
 COVERED = 0.7  # of the middle of a word, by lines: it was found
+MAX_HEIGHT = 2.2  # of such a line, in heights of the word; taller ones are several lines as one
 _PLAIN = str.maketrans(
     dict.fromkeys("‘’‚‛`´′", "'") | dict.fromkeys("“”„‟″", '"') | dict.fromkeys("‐‑‒–—―−", "-")
 )
@@ -182,12 +183,13 @@ class Losses:
 
 
 def covered(page: KnownPage, quads: Sequence[Array]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which words of a page lie in lines, by the middle of their boxes."""
+    """Which words of a page lie in lines of their own height, by the middle of their boxes."""
     assert page.quads is not None, "places of the words are known"
     height, width = page.picture.shape[:2]
-    mask = np.zeros((height, width), np.uint8)
+    heights = np.zeros((height, width), np.float32)
     for quad in quads:
-        cv2.fillConvexPoly(mask, quad.round().astype(np.int32), 1)
+        tall = float(np.linalg.norm(quad[3] - quad[0]))
+        cv2.fillConvexPoly(heights, quad.round().astype(np.int32), tall)
     shares = []
     for quad in page.quads:
         middle = quad.mean(axis=0) + (quad - quad.mean(axis=0)) / 2
@@ -195,8 +197,9 @@ def covered(page: KnownPage, quads: Sequence[Array]) -> np.ndarray[Any, np.dtype
             middle.min(axis=0).astype(int),
             middle.max(axis=0).astype(int),
         )
-        part = mask[max(0, top) : bottom + 1, max(0, left) : right + 1]
-        shares.append(float(part.mean()) if part.size else 0.0)
+        part = heights[max(0, top) : bottom + 1, max(0, left) : right + 1]
+        tall = MAX_HEIGHT * float(np.linalg.norm(quad[3] - quad[0]))
+        shares.append(float(((part > 0) & (part <= tall)).mean()) if part.size else 0.0)
     return np.array(shares) >= COVERED
 
 

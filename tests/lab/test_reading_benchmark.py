@@ -71,6 +71,8 @@ def test_losses_are_told_apart(scripts: tuple[ModuleType, ModuleType], page: Any
     found = [np.array(quad) for _, _, quad in (*lines, *doubtful)]
     told = scripts[0].covered(page, found)
     assert told.tolist() == [True, True, False]
+    merged = np.array(quad_of((30, 35, 270, 340)))  # three lines as one are none
+    assert not scripts[0].covered(page, [merged]).any()
     losses.add(page, {"lines": lines, "doubtful": doubtful})
     assert losses.true == 3
     assert losses.not_found + losses.doubtful + losses.misread == 3
