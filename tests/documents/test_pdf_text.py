@@ -337,6 +337,12 @@ def test_superscripts_stay_in_their_line() -> None:
     assert texts(raw_pdf(drawn)) == ["x2 of y"]
 
 
+@pytest.mark.parametrize(("word", "read"), [("words", "words 12."), ("km", "km12."), ("w", "w12.")])
+def test_the_number_of_a_footnote_is_no_part_of_the_word(word: str, read: str) -> None:
+    drawn = f"BT /F 20 Tf 50 300 Td ({word}) Tj 7 Ts /F 12 Tf (12) Tj 0 Ts /F 20 Tf (.) Tj ET"
+    assert texts(raw_pdf(drawn)) == [read]
+
+
 @pytest.mark.parametrize(
     ("font", "more", "bold"), [("F", "", False), ("B", "", True), ("F", "2 Tr", True)]
 )

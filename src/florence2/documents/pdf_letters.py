@@ -35,6 +35,8 @@ MAX_SHIFT = 0.5
 """Of the foot of a letter against that of the one before it, as in x², in letter sizes."""
 SAME_DIRECTION = float(np.cos(np.radians(3.0)))
 LEVEL = float(np.sin(np.radians(5.0)))
+NOTE_AFTER = 4
+"""Letters of a word, from which on a raised number behind it is a footnote's and no power."""
 CAPITAL_HEIGHT = 0.7
 MAX_STACK_STEP = 1.35
 """From one lone letter to the next below it, in letter sizes."""
@@ -363,7 +365,8 @@ def _pieces(
         either = (from_right[now] > 0) | (from_right[before] > 0)
         either |= (from_right[now] == 0) & (from_right[before] == 0)
         gaps = np.where(either, (abs(forward) - reach) / sizes, gaps)
-    shifts = abs(((places.feet[now] - places.feet[before]) * across).sum(axis=1)) / sizes
+    rises = ((places.feet[before] - places.feet[now]) * across).sum(axis=1) / sizes
+    shifts = abs(rises)
     same = (along * pens.directions[before]).sum(axis=1) >= SAME_DIRECTION
     same &= pens.are_stacked[now] == pens.are_stacked[before]
     same &= pens.are_hidden[now] == pens.are_hidden[before]
@@ -371,9 +374,25 @@ def _pieces(
     new_line |= letters.ends_line[before]
     new_word = letters.after_blank[now] | (letters.after_made_blank & pens.are_plain)[now]
     new_word |= gaps > WORD_GAP
+    new_word |= _begin_notes(letters, pens, rises, order)
     cuts = np.flatnonzero(new_line | new_word)
     lines = _cut_at_columns(cuts.tolist(), new_line[cuts].tolist(), gaps[cuts].tolist(), len(order))
     yield from _as_pieces(lines, order, pens, places, from_right)
+
+
+def _begin_notes(
+    letters: Letters, pens: Pens, rises: Array, order: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether letters are the number of a footnote behind a word: small, raised, not as in km²."""
+    texts = [letters.texts[number] for number in order.tolist()]
+    are_alpha = np.array([each.isalpha() for each in texts], np.bool_)
+    after_word = are_alpha[:-1].copy()
+    for back in range(1, NOTE_AFTER):
+        after_word[back:] &= are_alpha[: -1 - back]
+        after_word[:back] = False
+    smaller = pens.sizes[order[1:]] < 0.85 * pens.sizes[order[:-1]]
+    are_digits = np.array([each.isdigit() for each in texts[1:]], np.bool_)
+    return smaller & are_digits & (rises > 0.2) & after_word
 
 
 def _cut_at_columns(
