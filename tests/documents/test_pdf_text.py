@@ -5,6 +5,8 @@ import pytest
 from raw_pdfs import RawPage, mapped_font, raw_pdf, stream, text, to_unicode
 
 from florence2.documents.pdf import PdfFile
+from florence2.documents.pdf_letters import Letters, _has_place
+from florence2.documents.pdf_objects import Frame
 from florence2.pipelines.reading.lines import Line
 
 
@@ -379,3 +381,13 @@ def test_words_from_the_right_that_are_drawn_apart() -> None:
     )
     data = raw_pdf(page, more=[to_unicode(codes), mapped_font(10)])
     assert [line.text for line in lines(data)] == ["יט מעח 42 שלו."]
+
+
+def test_a_box_without_a_size_is_that_of_the_font() -> None:
+    """As in the PDFs of hocr-tools."""
+    flags = np.zeros(1, np.bool_)
+    tight, loose = np.array([[50.0, 90, 60, 90]]), np.array([[50.0, 80, 60, 95]])
+    one = np.ones(1, np.int64)
+    letters = Letters(["H"], one, one, tight, loose, tight[:, :2], flags, flags, flags)
+    assert _has_place(letters, Frame.of((0, 0, 600, 400), 0, 1)).all()
+    assert letters.tight.tolist() == loose.tolist()
