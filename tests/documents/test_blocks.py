@@ -9,7 +9,7 @@ import pytest
 
 from florence2.documents.blocks import blocks_of
 from florence2.documents.joining import join_lines, joined
-from florence2.documents.markers import markers_of, numbered_level
+from florence2.documents.layout.markers import markers_of, numbered_level
 from florence2.documents.structure import Block, Cell, Table
 from florence2.geometry import Box
 from florence2.pipelines.reading.lines import Line, Word, quad_of
