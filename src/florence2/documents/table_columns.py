@@ -353,9 +353,7 @@ def _without_lone(ink: Bools, strips: list[tuple[int, int]]) -> list[tuple[int, 
     return strips
 
 
-def _cells_of(
-    words: Words, row: VisualRow, edges: Array, crosses: Sequence[bool]
-) -> Cells:
+def _cells_of(words: Words, row: VisualRow, edges: Array, crosses: Sequence[bool]) -> Cells:
     """The words of a row by the columns that they fill."""
     boxes = words.boxes[list(row.words)]
     columns = np.searchsorted(edges[1:-1], (boxes[:, 0] + boxes[:, 2]) / 2)
@@ -438,7 +436,9 @@ def _wraps(
     free = np.array([not cut for cut in ruled], bool)
     tight = free & (gaps <= _tight_limit(gaps[free]))
     pairs = list(pairwise(columns.cells))
-    believed = tight.any() and np.mean([fits(*pairs[at], int(at)) for at in np.flatnonzero(tight)]) >= 0.8
+    believed = (
+        tight.any() and np.mean([fits(*pairs[at], int(at)) for at in np.flatnonzero(tight)]) >= 0.8
+    )
     wraps = []
     above = dict(columns.cells[0])  # the last line of each cell of the row as far as it is seen
     for number, (upper, lower) in enumerate(pairs):
