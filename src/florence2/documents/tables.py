@@ -43,8 +43,9 @@ MAX_CELL_WORDS = 40  # in the middle cell of a grid of few; more are boxes of te
 FEW_CELLS = 4
 MAX_UNPARTED = 3  # rows of a grid that rules may have left unparted
 MIN_PROSE_ROWS = 10  # lines of a column of text that stands beside a table
-MAX_ACROSS = 0.1  # share of rows that run over all columns; more are text between two tables
+MAX_ACROSS = 7  # words of a line over all columns; more are text between two tables
 INSET = 0.15  # of a word's height, in which a rule above or below it may lie
+LOW = 0.6  # of a word's height, below which leaders and blanks to fill in stand
 NEAR = 1.6  # letter heights from a table's words to its upper and lower rule
 MIN_ALONG = 0.5  # share of a table's width that a rule of it takes
 
@@ -180,11 +181,13 @@ class _Page:
         order = np.argsort(self.words.boxes[:, 3])
         low, top, high, bottom = self.words.boxes[order].T
         inset = INSET * (bottom - top)
+        # Leaders stand low; a rule in the middle may part rows beside a cell that spans them.
+        above = (LOW if beside else INSET) * (bottom - top)
         tallest = float((bottom - top).max())
         touch = np.zeros(len(levels), bool)
         for number, (y, start, end) in enumerate(levels):
             near = slice(np.searchsorted(bottom, y), np.searchsorted(bottom, y + tallest))
-            through = (top[near] + inset[near] < y) & (y < bottom[near] - inset[near])
+            through = (top[near] + above[near] < y) & (y < bottom[near] - inset[near])
             touch[number] = (
                 through & (low[near] < end + beside) & (start - beside < high[near])
             ).any()
@@ -200,8 +203,7 @@ class _Page:
             if not inside.any():
                 continue
             if len(grid.xs) == 2:
-                if len(grid.ys) > 2 or len(visual_rows(self.words, np.flatnonzero(inside))) > 3:
-                    framed.append((grid, inside))
+                framed.append((grid, inside))
                 continue
             found = self._gridded(grid, np.flatnonzero(inside & left))
             if found is not None:
@@ -214,6 +216,7 @@ class _Page:
             for grid, inside in framed
             if len(grid.ys) > 2
             or sum(bool(np.abs(grid.xs - other.xs).max() < self.letter) for other, _ in framed) < 2
+            and len(visual_rows(self.words, np.flatnonzero(inside))) > MAX_UNPARTED
         ]
         for grid, inside in sorted(framed, key=lambda each: int(each[1].sum())):
             numbers = np.flatnonzero(inside & left)
@@ -351,8 +354,8 @@ class _Page:
         own = self._rules_of(rows, columns, levels)
         if len(own) < 2:
             return None
-        across = sum((0, columns.count - 1) in cells for cells in columns.cells[2:])
-        if across > max(1, MAX_ACROSS * len(rows)):
+        across = [cells.get((0, columns.count - 1)) for cells in columns.cells]
+        if any(piece is not None and len(piece.words) > MAX_ACROSS for piece in across):
             return None
         groups = grouped_rows(self.words, rows, columns, own, letter_of(rows))
         if not is_table(self.words, self.is_bold, columns, groups, len(own)):
