@@ -11,7 +11,47 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from florence2.geometry import Array, Box, box_to_quad
 
 Gray = NDArray[np.uint8]
-WORDS = ["a", "an", "and", "as", "at", "be", "by", "The", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "reading", "pages", "of", "printed", "type", "Quarterly", "report", "Jaguar", "1,250.00", "(see", "below)", "17.04.2019", "No.", "42", "Équipe", "für", "naïve", "typography", "hyphen-ated", "gap;", "system:", "why?", "judge"]
+WORDS = [
+    "a",
+    "an",
+    "and",
+    "as",
+    "at",
+    "be",
+    "by",
+    "The",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "lazy",
+    "dogs",
+    "while",
+    "reading",
+    "pages",
+    "of",
+    "printed",
+    "type",
+    "Quarterly",
+    "report",
+    "Jaguar",
+    "1,250.00",
+    "(see",
+    "below)",
+    "17.04.2019",
+    "No.",
+    "42",
+    "Équipe",
+    "für",
+    "naïve",
+    "typography",
+    "hyphen-ated",
+    "gap;",
+    "system:",
+    "why?",
+    "judge",
+]
 
 
 @dataclass
