@@ -14,7 +14,10 @@ from florence2.pipelines.reading.pieces import cut_pieces
 
 MIN_COVERED = 0.9  # share of a word's box that a piece must cover for perfect eyes to read it
 MAX_LOST = 0.02
-HARD = {"six pixels": 0.09}  # letters of capitals 6 pixels high touch, and so do words
+HARD = {
+    "six pixels": 0.09,  # letters of capitals 6 pixels high touch, and so do words
+    "screen letters": 0.08,  # paper between lines is taken for a light line across three of them
+}
 
 
 def readable(page: Page) -> list[Array]:
