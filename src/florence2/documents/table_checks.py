@@ -108,7 +108,7 @@ def _is_aligned(words: Words, by_column: Sequence[Sequence[Piece]]) -> bool:
             (np.abs(edges[:, edge, None] - edges[:, edge]) <= near).mean(axis=0).max()
             for edge in range(3)
         ]
-        aligned.append(max(shares) >= MIN_ALIGNED)
+        aligned.append(bool(max(shares) >= MIN_ALIGNED))
     return sum(aligned) >= max(2, 0.6 * len(aligned))
 
 

@@ -42,7 +42,9 @@ NUMBER = re.compile(r"[-+−–~<>≤≥±(]*[$€£¥]?[\d.,:/'’%×x·−–-
 AMOUNT = re.compile(r"[-−]?[$€£¥]?\s?\d[\d.,' ]*[.,]\d\d(\s?[$€£¥A-Z]{0,3})?")
 MARKER = re.compile(r"[•‣◦▪–—*·o+-]|\(?[0-9ivxIVX]{1,4}[.)]|\(?[a-zA-Z][.)]|\[\d+\]")
 LEADER = re.compile(r"\.{4,}|(\. ?){4,}|…{2,}|_{4,}")
-CODE = re.compile(r"[;{}]$|^(#|//|/\*|\$|>>>|%|--|!)|[)\]]\s*[{:;]$|\w\(.*\)|[=!<>+*|&]=|->|::|&&")
+CODE = re.compile(
+    r"[;{}](\s|$)|^(#|//|/\*|\$|>>>|%|--|!)|[)\]]\s*[{:;]$|\w\(.*\)|[=!<>+*|&]=|->|::|&&"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,7 +327,7 @@ def _true_runs(mask: Bools) -> list[tuple[int, int]]:
 
 
 def _strips(ink: Bools, narrowest: int) -> list[tuple[int, int]]:
-    runs = _true_runs(~ink.any(axis=0))
+    runs = _true_runs(np.asarray(~ink.any(axis=0)))
     return [(a, b) for a, b in runs if b - a >= narrowest and a > 0 and b < ink.shape[1]]
 
 

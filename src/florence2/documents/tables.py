@@ -46,6 +46,7 @@ MIN_PROSE_ROWS = 10  # lines of a column of text that stands beside a table
 MAX_ACROSS = 7  # words of a line over all columns; more are text between two tables
 INSET = 0.15  # of a word's height, in which a rule above or below it may lie
 LOW = 0.6  # of a word's height, below which leaders and blanks to fill in stand
+MAX_LOOSE = 200  # level rules outside grids; more are a drawing, and part no rows
 NEAR = 1.6  # letter heights from a table's words to its upper and lower rule
 MIN_ALONG = 0.5  # share of a table's width that a rule of it takes
 
@@ -215,8 +216,10 @@ class _Page:
             (grid, inside)
             for grid, inside in framed
             if len(grid.ys) > 2
-            or sum(bool(np.abs(grid.xs - other.xs).max() < self.letter) for other, _ in framed) < 2
-            and len(visual_rows(self.words, np.flatnonzero(inside))) > MAX_UNPARTED
+            or (
+                sum(bool(np.abs(grid.xs - each.xs).max() < self.letter) for each, _ in framed) < 2
+                and len(visual_rows(self.words, np.flatnonzero(inside))) > MAX_UNPARTED
+            )
         ]
         for grid, inside in sorted(framed, key=lambda each: int(each[1].sum())):
             numbers = np.flatnonzero(inside & left)
@@ -315,7 +318,7 @@ class _Page:
     def _blank_tables(self, numbers: Ints, levels: Array) -> Iterator[_Found]:
         """Yield tables whose columns blanks part, and whose rows blanks or rules part."""
         left = set(numbers.tolist())
-        for group in _parallel(levels, self.letter):
+        for group in _parallel(levels, self.letter) if len(levels) <= MAX_LOOSE else []:
             for found in self._between_rules(np.array(sorted(left), np.int64), group, levels):
                 yield found
                 left.difference_update(word for own in found.words.values() for word in own)
@@ -432,17 +435,15 @@ class _Page:
             for column in range(columns.count):
                 if column not in taken:
                     spans[column, column] = ()
-            for (first, last), own in sorted(spans.items()):
-                words[Place(number, first, 1, last - first + 1)] = own
+            for (first, last), held in sorted(spans.items()):
+                words[Place(number, first, 1, last - first + 1)] = held
         grid = Grid(columns.edges, ys, tuple(words))
         inner = [y for y in rules if ys[0] < y < ys[-1]]
-        first = groups[0]
         below = next((y for y in inner), None)
         is_parted = below is not None and len(inner) < len(groups) - 1
         ruled_headers = (
             int(sum(top < below for top in tops)) if is_parted and below is not None else 0
         )
-        del first
         headers = header_rows(self.words, self.is_bold, grid, words)
         if 0 < ruled_headers <= max(1, len(groups) // 3):
             headers = max(headers, ruled_headers)

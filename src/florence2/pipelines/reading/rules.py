@@ -74,16 +74,17 @@ def _reach_across(boxes: Array, others: Array, axis: int, slack: float) -> Bools
     """Whether each of level (`axis` 0) or upright boxes ends at others, at both ends, `(N,)`."""
     across = 1 - axis
     middle = (boxes[:, across] + boxes[:, across + 2]) / 2
-    beside = (others[:, across] - slack <= middle[:, None]) & (
-        middle[:, None] <= others[:, across + 2] + slack
+    beside = np.asarray(
+        (others[:, across] - slack <= middle[:, None])
+        & (middle[:, None] <= others[:, across + 2] + slack)
     )
     ends = [
         (others[:, axis] - slack <= boxes[:, [end]])
         & (boxes[:, [end]] <= others[:, axis + 2] + slack)
         for end in (axis, axis + 2)
     ]
-    reach: Bools = (beside & ends[0]).any(axis=1) & (beside & ends[1]).any(axis=1)
-    return reach
+    low, high = (beside & end for end in ends)
+    return np.asarray(low.any(axis=1) & high.any(axis=1))
 
 
 def _strokes(gray: Grey, thickness: int, paper: float) -> Array:
@@ -133,6 +134,8 @@ def _runs(mask: Bools) -> Ints:
 
 def _joined(runs: Ints) -> Ints:
     """Runs with breaks of a few pixels healed where one of the neighbours is long."""
+    if not len(runs):
+        return runs
     lengths = runs[:, 2] - runs[:, 1]
     breaks = (
         (runs[1:, 0] != runs[:-1, 0])
@@ -277,7 +280,7 @@ def _edges(gray: Grey, thickness: int) -> Array:
     near = np.maximum(gray[1:], gray[:-1]) - np.minimum(gray[1:], gray[:-1]) <= MAX_ROUGHNESS
     step = np.maximum(gray[2:], gray[:-2]) - np.minimum(gray[2:], gray[:-2]) >= MIN_STEP
     runs = _joined(_runs(near[:-3] & step[1:-1] & near[3:]))
-    runs = runs[runs[:, 2] - runs[:, 1] >= MIN_RUN] + [2, 0, 0]
+    runs = runs[runs[:, 2] - runs[:, 1] >= MIN_RUN] + np.array([2, 0, 0])
     boxes = _chains(runs, gap=thickness + 3).boxes
     return boxes[(boxes[:, 2] - boxes[:, 0] >= MIN_EDGE) & _is_straight(boxes, thickness)]
 
