@@ -31,8 +31,9 @@ from florence2.tasks import Task
 MIN_SCORE = 0.6  # what fits less is more likely another part
 SURE = 0.9  # words that fit so well are not looked for among icons
 PART_COST = 0.08  # for standing in a long line
+WORD_OF_ICON = 0.75  # worth of a text where an icon is asked for: it may stand beside it
 KIND_WORTH = 0.04  # for looking like what is asked for
-MIN_ICON = 0.02  # likelihood of a name, of which an icon is at least as good as doubtful words
+MIN_ICON = 0.003  # likelihood of a name, of which an icon is at least as good as doubtful words
 MAX_CANDIDATES = 10
 SURE_PRINT = 0.85  # score of a line in which nothing is taken for an icon
 OWN_READER = 384  # pixels: smaller models were trained on pieces of lines and on single icons
@@ -127,6 +128,8 @@ class Screen:
         wanted = parse_wanted(words)
         found = self._by_words(wanted)
         best = max((each.score for each in found), default=0.0)
+        if wanted.kind == "icon":
+            found = [each._replace(score=WORD_OF_ICON * each.score) for each in found]
         if wanted.kind == "icon" or (best < SURE and wanted.kind != "field"):
             found += self._by_icon(wanted)
         found.sort(key=lambda each: -each.score)
