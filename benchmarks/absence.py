@@ -174,7 +174,7 @@ def show(group: str, numbers: dict[str, Any]) -> None:
 
 def main() -> None:
     arguments = kit_parser(__doc__, count=400).parse_args()
-    model = Florence2.load(arguments.model)
+    model = Florence2.load(arguments.model, calibration=None)
     table = {}
     for suite in build_suites(Materials(Kit(arguments.kit)), GROUPS):
         if isinstance(suite, Suite) and suite.material == HELD_OUT:

@@ -28,7 +28,7 @@ def main() -> None:
     parser = kit_parser(__doc__, count=30)
     parser.add_argument("--sizes", default="1,2,4,8,48")
     arguments = parser.parse_args()
-    model = Florence2.load(arguments.model)
+    model = Florence2.load(arguments.model, calibration=None)
     kit = Kit(arguments.kit)
     records = held_out_scenes(kit, arguments.count)
 

@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = Florence2.load(arguments.model, device="cpu")
+    model = Florence2.load(arguments.model, device="cpu", calibration=None)
     pictures = [model.encode_image(path).image_tokens for path in PICTURES]
     told = {}
     for task in QUESTIONS:

@@ -101,7 +101,7 @@ def main() -> None:
     parser = kit_parser(__doc__, count=300)
     parser.add_argument("--beams", type=int, default=1)
     arguments = parser.parse_args()
-    model = Florence2.load(arguments.model, device="cpu", precision="float32")
+    model = Florence2.load(arguments.model, device="cpu", precision="float32", calibration=None)
     options = replace(GREEDY, num_beams=arguments.beams)
     predictor = Predictor(model.engine, options)
     records = held_out_scenes(Kit(arguments.kit), arguments.count)

@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--draw", type=Path, help="folder for sheets of first answers")
     arguments = parser.parse_args()
-    model = Florence2.load(arguments.model)
+    model = Florence2.load(arguments.model, calibration=None)
     side = model.processor.image_side
     chosen = suites(Kit(arguments.kit), side)
     table: dict[str, dict[str, object]] = {}

@@ -1,6 +1,7 @@
 """Put the weights of a training run into the package, in the native layout and bfloat16.
 
 python scripts/export_nano.py RUN_FOLDER
+python scripts/calibrate_nano.py KIT.zip PHOTOGRAPHS/    # then: thresholds are of the weights
 """
 
 import argparse

@@ -22,6 +22,9 @@ class ToyTokens:
     digest: bytes
     nbytes: int = 16
 
+    def mean(self) -> NDArray[np.float32]:
+        return np.frombuffer(self.digest, np.uint8).astype(np.float32) / 255
+
 
 @dataclass(frozen=True)
 class ToyMemory:

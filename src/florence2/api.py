@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from florence2.answers.calibration import Calibration
+from florence2.answers.defaults import AnswerDefaults
 from florence2.checkpoints.sources import absolute, absolute_adapter
 from florence2.engine import Answer, EncodedImage, Engine, EngineLimits, ImageRequest, Request
 from florence2.engine.engine import NO_PICTURE
@@ -70,6 +71,7 @@ class Florence2:
         name: of the model; it stands in results, and encoded pictures of other models are refused.
         generation: how answers are searched for where a question does not say.
         calibrations: for scores, of a task each.
+        defaults: what the checkpoint leaves out where a question does not say.
         fingerprint: of the weights; needed with calibrations.
         limits: how much the engine takes on at once.
     """
@@ -82,6 +84,7 @@ class Florence2:
         name: str,
         generation: GenerationOptions | None = None,
         calibrations: Sequence[Calibration] = (),
+        defaults: AnswerDefaults | None = None,
         fingerprint: str = "",
         limits: EngineLimits | None = None,
     ):
@@ -95,6 +98,7 @@ class Florence2:
             name,
             generation=generation,
             calibrations=calibrations,
+            defaults=defaults,
             limits=limits,
         )
 
@@ -104,7 +108,7 @@ class Florence2:
         source: str = "nano",
         device: str | torch.device | None = None,
         precision: Precision | None = None,
-        calibration: str | Path | Sequence[str | Path] = (),
+        calibration: str | Path | Sequence[str | Path] | None = (),
         limits: EngineLimits | None = None,
         image_side: int | None = None,
         adapter: str | Path | None = None,
@@ -119,7 +123,9 @@ class Florence2:
             precision: `"float32"`, `"bfloat16"`, or `"int8"` (CPU only); None takes float32 on
                 the CPU and bfloat16 on CUDA. docs/speed.md tells what each costs and gains.
             calibration: files of `florence2 calibrate`, for a task each. Scores and thresholds of
-                these tasks are then calibrated; those of other tasks stay as they are.
+                these tasks are then calibrated; those of other tasks stay as the checkpoint has
+                them. None leaves out its calibrations and thresholds too, as nano has them: scores
+                are then the model's own, and all objects are kept.
             limits: how much the engine takes on at once.
             image_side: pixels to which pictures are resized; None takes the checkpoint's. Positions
                 are stretched to it; docs/speed.md tells what it costs.
@@ -133,7 +139,7 @@ class Florence2:
             ConfigError: a calibration was fitted on another model, or this machine cannot compute
                 in the precision, or the model does not take pictures of the side.
         """
-        paths = [calibration] if isinstance(calibration, str | Path) else calibration
+        paths = [calibration] if isinstance(calibration, str | Path) else calibration or ()
         calibrations = [Calibration.load(path) for path in paths]
         loaded = load_runtime(source, device, precision, image_side, adapter, tokenizer)
         if calibrations and loaded.runtime.config.image_side != loaded.trained_image_side:
@@ -147,6 +153,7 @@ class Florence2:
             name=str(source) if adapter is None else f"{source} with {adapter}",
             generation=loaded.generation,
             calibrations=calibrations,
+            defaults=None if calibration is None else loaded.answers,
             fingerprint=loaded.fingerprint,
             limits=limits,
         )
@@ -154,7 +161,7 @@ class Florence2:
             "source": absolute(source),
             "device": None if device is None else str(device),
             "precision": precision,
-            "calibration": [str(Path(path).resolve()) for path in paths],
+            "calibration": calibration and [str(Path(path).resolve()) for path in paths],
             "limits": limits,
             "image_side": image_side,
             "adapter": None if adapter is None else absolute_adapter(adapter),
@@ -225,7 +232,7 @@ class Florence2:
         text_input: str = "",
         region: Sequence[float] | None = None,
         generation: GenerationOptions | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
         min_presence: float = 0.0,
         *,
         prompt: str | None = None,
@@ -350,7 +357,7 @@ class Florence2:
         image: ImageSource | EncodedImage,
         classes: str | Sequence[str] | None = None,
         *,
-        min_score: float = 0.0,
+        min_score: float | None = None,
         min_presence: float = 0.0,
         tiles: Tiles | str | None = None,
     ) -> Boxes:
@@ -372,7 +379,7 @@ class Florence2:
         image: ImageSource | EncodedImage,
         caption: str,
         *,
-        min_score: float = 0.0,
+        min_score: float | None = None,
         min_presence: float = 0.0,
         tiles: Tiles | str | None = None,
     ) -> Boxes:
@@ -435,7 +442,7 @@ class Florence2:
         task: Task | str = Task.CAPTION,
         *,
         tiles: Tiles | str | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
     ) -> CascadeResult:
         """Caption a picture, and find the phrases of the caption."""
         return cascades.ground_caption(
@@ -447,7 +454,7 @@ class Florence2:
         image: ImageSource | EncodedImage,
         *,
         tiles: Tiles | str | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
     ) -> CascadeResult:
         """Detect objects, and describe the region of each."""
         return cascades.describe_objects(
@@ -460,7 +467,7 @@ class Florence2:
         classes: Sequence[str],
         *,
         tiles: Tiles | str | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
     ) -> CascadeResult:
         """Find the classes of a list of any length, and nothing else."""
         return cascades.detect_classes(
@@ -472,7 +479,7 @@ class Florence2:
         image: ImageSource | EncodedImage,
         *,
         tiles: Tiles | str | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
     ) -> CascadeResult:
         """Read a page line by line, in blocks and columns as people read them."""
         return cascades.ocr_layout(

@@ -235,6 +235,20 @@ class _Answered(ABC):
         return f"{picture}<table>{head}{rows}</table>" if rows else f"{picture}<p>nothing found</p>"
 
 
+class DoubtfulText(NamedTuple):
+    """A line of print that was read too doubtfully to be told.
+
+    Attributes:
+        text: what the model read.
+        score: in [0, 1], `None` where unknown.
+        quad: four corners `(x, y)` in pixels, clockwise from the upper left of the text.
+    """
+
+    text: str
+    score: float | None
+    quad: tuple[tuple[float, float], ...]
+
+
 PieceKind = Literal["words", "point", "box", "points", "tokens"]
 
 
@@ -279,6 +293,7 @@ class Text(_Answered):
         score: of the words, in [0, 1], `None` where unknown.
         pieces: the answer in order, words and places; of a task's answer only where it breaks its
             grammar, so that the fields above do not tell all of it.
+        doubtful: of pages that are read line by line the lines that scored too low.
     """
 
     kind: ClassVar[str] = "text"
@@ -287,9 +302,11 @@ class Text(_Answered):
     location_bins: tuple[int, ...] = ()
     score: float | None = None
     pieces: tuple[Piece, ...] = ()
+    doubtful: tuple[DoubtfulText, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._set("doubtful", _doubtful(self.doubtful))
         if not isinstance(self.text, str):
             raise DataError(f"text {self.text!r} is no text; give a str")
         self._set("location_bins", tuple(int(value) for value in self.location_bins))
@@ -322,6 +339,7 @@ class Text(_Answered):
             "location_bins": list(self.location_bins),
             "score": self.score,
             "pieces": [_piece_dict(piece) for piece in self.pieces],
+            **_doubtful_rows(self.doubtful),
         }
 
     @classmethod
@@ -519,6 +537,7 @@ class Quads(_Objects):
         quads: `(N, 4, 2)` pixels, clockwise from the top left corner in the model's own habit.
         labels: N texts; line breaks inside are kept.
         scores: N scores in [0, 1], any of them `None` where unknown.
+        doubtful: of pages that are read line by line the lines that scored too low.
     """
 
     kind: ClassVar[str] = "quads"
@@ -527,9 +546,11 @@ class Quads(_Objects):
     quads: Array
     labels: tuple[str, ...]
     scores: Scores | None = None
+    doubtful: tuple[DoubtfulText, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._set("doubtful", _doubtful(self.doubtful))
         self._set("quads", _frozen(self.quads, (4, 2), "quads"))
         self._check_columns(len(self.quads))
 
@@ -537,7 +558,8 @@ class Quads(_Objects):
         return [(quad,) for quad in self.quads]
 
     def _content(self) -> dict[str, Any]:
-        return {"quads": self.quads.tolist(), **self._column_lists()}
+        told = {"quads": self.quads.tolist(), **self._column_lists()}
+        return told | _doubtful_rows(self.doubtful)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -697,6 +719,23 @@ def _row_words(row: Row) -> str:
         told = [repr(label)] if label else []
     told += [f"at {where}"] if where else []
     return " ".join([*told, *([f"({score})"] if score else [])])
+
+
+def _doubtful(lines: Iterable[Any]) -> tuple[DoubtfulText, ...]:
+    """Lines in doubt as they were given, or as `to_dict` wrote them."""
+    told = (DoubtfulText(**each) if isinstance(each, Mapping) else each for each in lines)
+    found = tuple(
+        DoubtfulText(text, score, tuple((float(x), float(y)) for x, y in quad))
+        for text, score, quad in told
+    )
+    _check_scores(each.score for each in found)
+    return found
+
+
+def _doubtful_rows(lines: Sequence[DoubtfulText]) -> dict[str, Any]:
+    """Told only where there are some: other answers know none."""
+    rows = [{**each._asdict(), "quad": [list(corner) for corner in each.quad]} for each in lines]
+    return {"doubtful": rows} if rows else {}
 
 
 def as_boxes(result: Result) -> Boxes:

@@ -112,9 +112,9 @@ class Calibration:
                 )
         return replace(objects, **columns)
 
-    def save(self, path: str | Path) -> None:
-        """Write the file that `load` reads."""
-        told = {
+    def to_dict(self) -> dict[str, Any]:
+        """What a file of it holds: strings, numbers and lists only."""
+        return {
             "format": FORMAT,
             "model": self.model,
             "fingerprint": self.fingerprint,
@@ -122,8 +122,31 @@ class Calibration:
             "curves": {name: asdict(curve) for name, curve in self.curves.items()},
             "measured": dict(self.measured),
         }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """Rebuild it from its `to_dict`.
+
+        Raises:
+            ValueError: it is something else; likewise KeyError, TypeError and AttributeError.
+            DataError: a curve does not rise.
+        """
+        if told["format"] != FORMAT:
+            raise ValueError(f"its format is {told['format']!r}")
+        curves = {
+            name: Curve(*(tuple(map(float, curve[key])) for key in ("scores", "shares")))
+            for name, curve in told["curves"].items()
+        }
+        if not curves.keys() <= {*COLUMNS}:
+            raise ValueError(f"its curves are {', '.join(curves)}")
+        task = Task.parse(told["task"])
+        return cls(told["model"], told["fingerprint"], task, curves, told["measured"])
+
+    def save(self, path: str | Path) -> None:
+        """Write the file that `load` reads."""
+        text = json.dumps(self.to_dict(), indent=1) + "\n"
         try:
-            Path(path).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            Path(path).write_text(text, encoding="utf-8")
         except OSError as error:
             raise ConfigError(
                 f"calibration {str(path)!r} cannot be written ({error.strerror}); check the path"
@@ -137,17 +160,7 @@ class Calibration:
             DataError: there is no such file, or it holds something else.
         """
         try:
-            told = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-            if told["format"] != FORMAT:
-                raise ValueError(f"its format is {told['format']!r}")
-            curves = {
-                name: Curve(*(tuple(map(float, curve[key])) for key in ("scores", "shares")))
-                for name, curve in told["curves"].items()
-            }
-            if not curves.keys() <= {*COLUMNS}:
-                raise ValueError(f"its curves are {', '.join(curves)}")
-            task = Task.parse(told["task"])
-            return cls(told["model"], told["fingerprint"], task, curves, told["measured"])
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8-sig")))
         except OSError as error:
             reason: object = error.strerror
         except (ValueError, KeyError, TypeError, AttributeError) as error:

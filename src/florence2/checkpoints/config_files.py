@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from florence2.answers.compat import GENERIC_PHRASES
+from florence2.answers.defaults import AnswerDefaults
+from florence2.checkpoints.answer_settings import read_answer_settings
 from florence2.checkpoints.generation_settings import read_generation, stated_options
 from florence2.checkpoints.sources import (
+    ANSWERS,
     CONFIG,
     GENERATION,
     PREPROCESSOR,
@@ -82,11 +85,13 @@ class Settings:
     """What the JSON files of a checkpoint say, put right where they are known to be wrong.
 
     Attributes:
+        answers: of florence2.json.
         unused: sentences on generation settings that there is no option for.
     """
 
     config: Florence2Config
     generation: GenerationOptions
+    answers: AnswerDefaults
     repairs: tuple[str, ...]
     notes: tuple[str, ...]
     unused: tuple[str, ...]
@@ -129,6 +134,7 @@ def read_settings(files: CheckpointFiles, tokenizer: Tokenizer | None) -> Settin
     return Settings(
         config=config,
         generation=generation,
+        answers=read_answer_settings(files.path(ANSWERS), config.text.d_model),
         repairs=_wrong_ids(places, ids),
         notes=tuple(notes),
         unused=unused,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from florence2.answers.defaults import AnswerDefaults
 from florence2.checkpoints.config_files import read_settings
 from florence2.checkpoints.sources import (
     CONFIG,
@@ -40,6 +41,7 @@ class Checkpoint:
 
     Attributes:
         name: what the user asked for.
+        answers: what it leaves out where nobody says, for the weights of the fingerprint in it.
         adapter: folder of the adapter that was merged into the weights.
         layout: `native` or `original`, how the weights were stored.
         repairs: what was wrong in the files and put right; each was logged as a warning.
@@ -54,6 +56,7 @@ class Checkpoint:
     layout: str
     repairs: tuple[str, ...]
     pages: MappedPages
+    answers: AnswerDefaults
     adapter: Path | None = None
 
 
@@ -98,6 +101,7 @@ def load_checkpoint(
         layout=state.layout.name,
         repairs=repairs,
         pages=state.pages,
+        answers=settings.answers,
         adapter=files.adapter,
     )
 

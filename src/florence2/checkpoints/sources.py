@@ -20,6 +20,7 @@ CONFIG = "config.json"
 GENERATION = "generation_config.json"
 PREPROCESSOR = "preprocessor_config.json"
 PROCESSOR = "processor_config.json"  # where transformers 5 keeps what the former held
+ANSWERS = "florence2.json"  # of this package alone; other programs read over it
 TOKENIZER = "tokenizer.json"
 TOKENIZER_PIECES = ("vocab.json", "merges.txt", "added_tokens.json")  # instead of the former
 # The best first: safetensors carry no code and say when they are incomplete.
@@ -381,7 +382,7 @@ def wanted_files(listing: Sequence[str], adapter: bool = False) -> list[str]:
         return [name for name in (ADAPTER, *ADAPTER_WEIGHTS) if name in listing]
     if weights is None:
         raise WeightsError(f"it holds no weights: {_why_none(listing)}")
-    wanted = [CONFIG, GENERATION, PREPROCESSOR, PROCESSOR, weights]
+    wanted = [CONFIG, GENERATION, ANSWERS, PREPROCESSOR, PROCESSOR, weights]
     wanted += [TOKENIZER] if TOKENIZER in listing else TOKENIZER_PIECES
     if weights.endswith(INDEX):
         stem, suffix = weights.removesuffix(INDEX).rsplit(".", 1)

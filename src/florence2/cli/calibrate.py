@@ -54,6 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
     model = Florence2.load(
         arguments.model,
         device=arguments.device,
+        calibration=None,  # of scores that are calibrated already there is nothing to learn
         adapter=arguments.adapter,
         tokenizer=arguments.tokenizer,
     )

@@ -128,6 +128,7 @@ def load_predictor(
         arguments.model,
         arguments.device,
         arguments.precision,
+        calibration=None,  # what the model found, all of it
         image_side=arguments.side,
         adapter=arguments.adapter,
         tokenizer=arguments.tokenizer,

@@ -27,6 +27,7 @@ exit codes: 0 done; 1 a mistake of ours; 2 what you can mend, said in one senten
 # Each command is a module with `add_arguments(parser)` and `main(arguments) -> exit code`.
 COMMANDS = {
     "run": "ask about pictures",
+    "read": "read documents: PDFs, scans, screens, to Markdown, JSON and more",
     "train": "fine-tune a model on your own pictures, or run a recipe",
     "data": "explain a dataset: what it would teach, what is lost and why; or convert it",
     "eval": "measure a model on a dataset of your own",

@@ -69,7 +69,7 @@ class TaskJob:
     text: str
     regions: Sequence[Region]
     tiles: Tiles | None
-    min_score: float
+    min_score: float | None
     min_presence: float
     prompt: str | None = None
 
@@ -101,6 +101,10 @@ class TaskJob:
     def lines_each(self) -> int:
         """Lines that `lines` yields for a picture."""
         return max(1, len(self.regions))
+
+    @property
+    def reads_text(self) -> bool:
+        return self.task is not None and self.task.reads_text
 
     @property
     def asked(self) -> dict[str, str]:
@@ -218,9 +222,13 @@ class CascadeJob:
     name: str
     classes: Sequence[str]
     tiles: Tiles | None
-    min_score: float
+    min_score: float | None
     lines_each: ClassVar[int] = 1
     regions: ClassVar[Sequence[Region]] = ()
+
+    @property
+    def reads_text(self) -> bool:
+        return self.name == "layout"
 
     @property
     def asked(self) -> dict[str, str]:

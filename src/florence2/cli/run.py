@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from florence2.checkpoints.sources import NANO
 from florence2.cli.answers_file import AnswersFile, check_output
 from florence2.cli.common import MODEL_FLAGS, add_flag
 from florence2.cli.edge import json_line, readable
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     from florence2.data.sources import NamedPicture, Pages
     from florence2.generation.options import GenerationOptions
 
+ABOUT_NANO = (
+    "answered by nano, the small model in the package, which is made for print, screens and"
+    " drawings: of a photograph it knows next to nothing and leaves out what it doubts (--min-score"
+    " 0 shows it); for photographs give --model base"
+)
 FEW = 3  # pictures that are asked about without a progress bar
 
 # The word on the command line, and the value of `GenerationOptions.grammar`.
@@ -88,7 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="large pictures in full detail: auto, columns and rows as 4x3, or off (default)",
     )
     for flag in MODEL_FLAGS:
-        add_flag(parser, flag)
+        # The model is NANO by default, too; but who names it need not be told what it is.
+        add_flag(parser, flag, **({"default": None} if flag == "--model" else {}))
     parser.add_argument(
         "--pages",
         metavar="P",
@@ -117,7 +124,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON lines on a terminal too")
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer in tokens")
     parser.add_argument(
-        "--min-score", type=float, default=0.0, metavar="P", help="leave out objects below (0 to 1)"
+        "--min-score",
+        type=float,
+        metavar="P",
+        help="leave out objects below (0 to 1; default: nano's own thresholds, 0 for other models)",
     )
     parser.add_argument(
         "--min-presence",
@@ -140,10 +150,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow repetition and end loops, in place of the published ban of repeated 3-grams",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress on stderr, nor what nano is"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from florence2.answers.calibration import Calibration
     from florence2.data.downloads import Downloads
     from florence2.data.sources import Pages, open_pictures
 
@@ -156,9 +169,13 @@ def main(arguments: argparse.Namespace) -> int:
         raise ConfigError("standard input (-) can be read once; give - once")
     if arguments.output is not None:
         check_output(arguments.output)
+    if arguments.calibration is not None:
+        question.check_calibration(Calibration.load(arguments.calibration))
     model = load(arguments)
-    for calibration in model.engine.calibrations.values():
-        question.check_calibration(calibration)
+    if arguments.model is arguments.adapter is None and not (
+        arguments.quiet or question.reads_text
+    ):
+        print(f"florence2: {ABOUT_NANO}", file=sys.stderr)
     options = generation_options(model.generation, arguments)
     with ExitStack() as stack:
         answers = None
@@ -334,7 +351,7 @@ def load(arguments: argparse.Namespace) -> "Florence2":
         set_threads(arguments.threads)
         calibrations = [] if arguments.calibration is None else [arguments.calibration]
         return Florence2.load(
-            arguments.model,
+            arguments.model or NANO,
             arguments.device,
             arguments.precision,
             calibration=calibrations,

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, overload
 
 from florence2.answers.calibration import Calibration
+from florence2.answers.defaults import AnswerDefaults, scaled
 from florence2.engine.fork import give_up, survive_fork
 from florence2.engine.image_cache import ImageCache
 from florence2.engine.jobs import Job
@@ -72,6 +73,7 @@ class Engine:
         name: of the model; encoded pictures of other models are refused.
         generation: how answers are searched for where a request does not say.
         calibrations: for scores; one for each task at most.
+        defaults: of the checkpoint, for tasks without one of these calibrations.
         limits: how much to take on at once.
     """
 
@@ -83,12 +85,16 @@ class Engine:
         *,
         generation: GenerationOptions | None = None,
         calibrations: Sequence[Calibration] = (),
+        defaults: AnswerDefaults | None = None,
         limits: EngineLimits | None = None,
     ) -> None:
         self._runtime: Runtime | None = runtime
         self.processor, self.name = processor, name
         self.generation = generation or GenerationOptions()
-        self.calibrations = {each.task: each for each in calibrations}
+        self.defaults = (defaults or AnswerDefaults()).without([each.task for each in calibrations])
+        self.calibrations = {
+            each.task: each for each in (*self.defaults.calibrations, *calibrations)
+        }
         self.limits = limits or EngineLimits()
         self._jobs: dict[int, Job] = {}
         self._make()
@@ -219,6 +225,13 @@ class Engine:
         finally:
             for future in futures:
                 future.cancel()
+
+    def min_score(self, request: Request) -> float:
+        """The confidence threshold of a request, or else of the checkpoint for its task."""
+        if request.min_score is not None:
+            return request.min_score
+        task = request.parsed_task
+        return 0.0 if task is None else self.defaults.min_scores.get(task, 0.0)
 
     def _submit(
         self, request: AnyRequest, on_tokens: OnTokens | None = None, *, must: bool = False
@@ -352,12 +365,14 @@ class Engine:
         return False
 
     def _answer(self, job: Job, request: Request, result: Result) -> Answer:
-        """Apply calibration and confidence threshold."""
-        task = request.parsed_task
+        """Apply calibration, familiarity and confidence threshold."""
+        task, defaults = request.parsed_task, self.defaults
         if task is not None and (calibration := self.calibrations.get(task)):
             result = calibration.apply(result, task)
-        if request.min_score and not isinstance(result, Text):
-            result = result.with_min_score(request.min_score)
+        if defaults.familiarity is not None and defaults.is_scaled(task):
+            result = scaled(result, defaults.familiarity(job.encoded.image_tokens.mean()))
+        if (least := self.min_score(request)) and not isinstance(result, Text):
+            result = result.with_min_score(least)
         return Answer(result, job.timings, job.encoded)
 
     # -- presence: rounds of requests that follow from an answer -----------------------------

@@ -48,7 +48,7 @@ class Request:
         text_input: words for tasks that need them.
         region: `x_min, y_min, x_max, y_max` in pixels of the picture, for region tasks.
         min_score: confidence threshold: objects of a lower score are left out; those without a
-            score stay, and so do texts.
+            score stay, and so do texts. None takes the checkpoint's own, 0 keeps everything.
         prompt: words of a checkpoint's own, sent in place of the task's sentence. The result is
             then the answer as it was written, a `Text`; or with a task, what that task would read.
             No grammar is kept unless `generation` asks for it.
@@ -61,15 +61,15 @@ class Request:
     task: Task | str | None = None
     text_input: str = ""
     region: Sequence[float] | None = None
-    min_score: float = 0.0
+    min_score: float | None = None
     prompt: str | None = None
     min_presence: float = 0.0
     generation: GenerationOptions | None = None
 
     def __post_init__(self) -> None:
         for name in ("min_score", "min_presence"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                given = getattr(self, name)
+            given = getattr(self, name)
+            if given is not None and not 0.0 <= given <= 1.0:
                 raise ConfigError(f"{name} must be a number from 0 to 1; got {given!r}")
 
     @property

@@ -79,6 +79,7 @@ class Predictor:
             record.task,
             record.text_input,
             record.region,
+            0.0,  # all that was found is measured
             prompt=record.prompt,
             generation=options,
         )

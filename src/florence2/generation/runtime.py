@@ -27,6 +27,10 @@ class ImageTokens(Protocol):
     def nbytes(self) -> int:
         """Memory that it holds."""
 
+    def mean(self) -> NDArray[np.float32]:
+        """The mean over the tokens, `(D,)`: what kind of picture it is."""
+        ...
+
 
 class PromptMemory(Protocol):
     """What the decoder needs of a picture and a prompt: output of the text encoder; opaque."""

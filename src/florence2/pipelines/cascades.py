@@ -74,7 +74,7 @@ def ground_caption(
     *,
     tiles: Tiles | None = None,
     generation: GenerationOptions | None = None,
-    min_score: float = 0.0,
+    min_score: float | None = None,
 ) -> CascadeResult:
     """Caption a picture, and find the phrases of the caption.
 
@@ -99,7 +99,7 @@ def describe_objects(
     *,
     tiles: Tiles | None = None,
     generation: GenerationOptions | None = None,
-    min_score: float = 0.0,
+    min_score: float | None = None,
 ) -> CascadeResult:
     """Detect objects, and describe the region of each that has an area.
 
@@ -127,7 +127,7 @@ def detect_classes(
     per_question: int = 1,
     tiles: Tiles | None = None,
     generation: GenerationOptions | None = None,
-    min_score: float = 0.0,
+    min_score: float | None = None,
 ) -> CascadeResult:
     """Find the classes of a list of any length, and nothing else.
 
@@ -157,7 +157,7 @@ def ocr_layout(
     *,
     tiles: Tiles | None = None,
     generation: GenerationOptions | None = None,
-    min_score: float = 0.0,
+    min_score: float | None = None,
 ) -> CascadeResult:
     """Read a page line by line, and put the lines into blocks and columns as people read them."""
     asking = _Asking(engine, image, tiles, generation)
@@ -183,10 +183,12 @@ class _Asking:
             engine.submit(ImageRequest(image)).result() if tiles is None else open_picture(image)
         )
 
-    def ask(self, task: Task | str, text_input: str = "", min_score: float = 0.0) -> Result:
+    def ask(self, task: Task | str, text_input: str = "", min_score: float | None = None) -> Result:
         return self.ask_all(task, [text_input], min_score)[0]
 
-    def ask_all(self, task: Task | str, texts: Sequence[str], min_score: float) -> list[Result]:
+    def ask_all(
+        self, task: Task | str, texts: Sequence[str], min_score: float | None
+    ) -> list[Result]:
         """Ask one task with several texts, in batches."""
         requests = [
             Request(self.image, task, text, min_score=min_score, generation=self.generation)

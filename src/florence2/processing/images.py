@@ -12,6 +12,7 @@ JPEG at a reduced size would be faster but moves pixel values, hence location to
 import logging
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -104,7 +105,7 @@ def open_image(source: ImageSource) -> Image.Image:
             raise ImageError(f"{name} is empty; give the bytes of a picture file")
         return _decode(BytesIO(data), name)
     if isinstance(source, (str, Path)):
-        return _decode(source, _checked_path(str(source)))
+        return _decode(source, checked_path(str(source)))
     raise ImageError(
         f"a picture cannot be a {type(source).__name__}; give a path, the bytes of a file, a "
         "Pillow image or a uint8 NumPy array"
@@ -126,15 +127,7 @@ def read_pages(
         ImageError: the file or a page cannot be read, or there is none of those wanted.
     """
     any_wanted = False
-    if isinstance(source, bytes):
-        name = f"image of {len(source):,} bytes"
-        file: str | Path | BytesIO = BytesIO(source)
-    else:
-        name, file = _checked_path(str(source)), source
-    with _opened(file, name) as opened:
-        total = 1
-        if opened.format not in _FORMATS_WITH_ONE_PICTURE:
-            total = _read(lambda: int(getattr(opened, "n_frames", 1)), name)
+    with _paged(source) as (opened, name, total):
         for number in filter(wanted, range(1, total + 1)):
             any_wanted = True
             of = name if total == 1 else f"page {number} of {name}"
@@ -146,6 +139,33 @@ def read_pages(
     if not any_wanted:
         pages = f"{total} pages" if total > 1 else "one page"
         raise ImageError(f"{name} has {pages}, and none of those asked for; pages count from 1")
+
+
+def count_pages(source: str | Path | bytes) -> int:
+    """Return how many pages or frames a file has, without decoding any.
+
+    Raises:
+        ImageError: it is no picture, or damaged.
+    """
+    with _paged(source) as (_, _, total):
+        return total
+
+
+@contextmanager
+def _paged(source: str | Path | bytes) -> Iterator[tuple[Image.Image, str, int]]:
+    """Open a file at its first page; its name for messages, and how many pages it has."""
+    if isinstance(source, bytes):
+        name = f"image of {len(source):,} bytes"
+        if not source:
+            raise ImageError(f"{name} is empty; give the bytes of a picture file")
+        file: str | Path | BytesIO = BytesIO(source)
+    else:
+        name, file = checked_path(str(source)), source
+    with _opened(file, name) as opened:
+        total = 1
+        if opened.format not in _FORMATS_WITH_ONE_PICTURE:
+            total = _read(lambda: int(getattr(opened, "n_frames", 1)), name)
+        yield opened, name, total
 
 
 def preprocess(image: Image.Image, side: int) -> NDArray[np.float32]:
@@ -168,11 +188,11 @@ def preprocess(image: Image.Image, side: int) -> NDArray[np.float32]:
     return array
 
 
-def _checked_path(path: str) -> str:
-    """Refuse a path that is no file with anything in it; return the picture's name for messages."""
-    name = f"image {shortened(path)!r}"
+def checked_path(path: str, kind: str = "image", wanted: str = "picture") -> str:
+    """Refuse a path that is no file with anything in it; return the file's name for messages."""
+    name = f"{kind} {shortened(path)!r}"
     if path.startswith(("http:", "https:", "data:")):
-        raise ImageError(f"{name} is a web address; download it, or pass the bytes of the picture")
+        raise ImageError(f"{name} is a web address; download it, or pass the bytes of the {wanted}")
     try:
         found = Path(path).stat()
     except FileNotFoundError as error:
@@ -180,10 +200,10 @@ def _checked_path(path: str) -> str:
     except (OSError, ValueError) as error:  # a name too long, a null byte, a closed folder
         raise ImageError(f"{name} cannot be read ({_reason(error)}); check the path") from error
     if not stat.S_ISREG(found.st_mode):
-        kind = "folder" if stat.S_ISDIR(found.st_mode) else "device"
-        raise ImageError(f"{name} is a {kind}; give the path of a picture file")
+        found_kind = "folder" if stat.S_ISDIR(found.st_mode) else "device"
+        raise ImageError(f"{name} is a {found_kind}; give the path of a {wanted} file")
     if found.st_size == 0:
-        raise ImageError(f"{name} is an empty file; give a picture file")
+        raise ImageError(f"{name} is an empty file; give a {wanted} file")
     return name
 
 
@@ -257,6 +277,8 @@ def _finish(image: Image.Image, name: str) -> Image.Image:
     if step is not None:
         rgb = rgb.transpose(step)
         rgb.info.clear()  # or the next reader would turn it again
+    if (dpi := image.info.get("dpi")) is not None:
+        rgb.info.setdefault("dpi", dpi)
     return rgb
 
 

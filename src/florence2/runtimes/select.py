@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from florence2.answers.defaults import AnswerDefaults
 from florence2.checkpoints.loading import load_checkpoint
+from florence2.checkpoints.sources import ANSWERS
 from florence2.errors import ConfigError
 from florence2.generation.options import GenerationOptions
 from florence2.processing.tokenizer import Tokenizer
@@ -21,12 +24,15 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class LoadedRuntime:
     """A checkpoint that is ready to answer.
 
     Attributes:
+        answers: what it leaves out where nobody says.
         fingerprint: see `weights_fingerprint`.
         trained_image_side: of the checkpoint; pictures may be resized to another side.
     """
@@ -34,6 +40,7 @@ class LoadedRuntime:
     runtime: TorchRuntime
     tokenizer: Tokenizer
     generation: GenerationOptions
+    answers: AnswerDefaults
     fingerprint: str
     trained_image_side: int
 
@@ -68,7 +75,17 @@ def load_runtime(
     if image_side is not None:
         set_image_side(loaded.model, image_side)
     runtime = select_runtime(loaded.model, precision, loaded.pages.release)
-    return LoadedRuntime(runtime, loaded.tokenizer, loaded.generation, fingerprint, trained_side)
+    # Measured with these weights on pictures of this side, and true of no others.
+    answers = loaded.answers
+    if answers.fingerprint != fingerprint or image_side not in (None, trained_side):
+        if answers.fingerprint != fingerprint and answers.fingerprint and loaded.adapter is None:
+            logger.warning(
+                "checkpoint %s: %s was made for other weights and is not used", loaded.name, ANSWERS
+            )
+        answers = AnswerDefaults()
+    return LoadedRuntime(
+        runtime, loaded.tokenizer, loaded.generation, answers, fingerprint, trained_side
+    )
 
 
 def select_runtime(

@@ -148,12 +148,24 @@ def caption_parts(caption: str) -> list[str]:
     return re.split(r", | and ", caption.partition(" on ")[0])
 
 
-def _scenes(kit: Kit, split: Split, task: Task, vocabulary: Kit, count: int) -> list[Record]:
+def scenes_of(
+    kit: Kit, test_styles: Kit | None, task: Task, count: int, seed: int = SEED
+) -> Iterator[tuple[str, list[Record]]]:
+    """Yield each material that scenes are made of with `count` records of a task."""
+    yield SEEN, _scenes(kit, "train", task, kit, count, seed)
+    yield HELD_OUT, _scenes(kit, "val", task, kit, count, seed)
+    if test_styles is not None:
+        yield TEST_STYLES, _scenes(test_styles, "val", task, kit, count, seed)
+
+
+def _scenes(
+    kit: Kit, split: Split, task: Task, vocabulary: Kit, count: int, seed: int = SEED
+) -> list[Record]:
     """Make records of scenes; one that has nothing to ask about is passed over."""
     records: list[Record] = []
     index = 0
     while len(records) < count:
-        made = scene(kit, SEED, index, side=SCENE_SIDE, split=split, options=SCENES)
+        made = scene(kit, seed, index, side=SCENE_SIDE, split=split, options=SCENES)
         records += scene_records(made, (task,), vocabulary=vocabulary.categories)
         index += 1
     return records

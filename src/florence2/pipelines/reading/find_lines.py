@@ -1,6 +1,6 @@
 """Lines of print on a page, found by their ink alone.
 
-The page is looked at in several sizes, each half of the one before: in each, letters of 5 to 28
+The page is looked at in several sizes, each half of the one before: in each, letters of 4 to 28
 pixels are found, so that a headline is found where it is small, and so that letters of separate
 dots or broken strokes are found where those run together.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from florence2.geometry import Array, box_area, box_to_quad
@@ -17,10 +18,9 @@ from florence2.pipelines.reading.ink import (
     Components,
     Gray,
     Ints,
-    Runs,
     Surroundings,
-    boxes_of,
     components_of,
+    enclosing_boxes,
     joined,
     runs_of,
     surroundings_of,
@@ -29,11 +29,13 @@ from florence2.pipelines.reading.ink import (
 )
 
 MAX_PIXELS = 9_000_000  # of the largest size that is looked at
-MIN_LETTER, MAX_LETTER = 5, 28  # pixels that letters are high in a size
+MIN_LETTER, MAX_LETTER = 4, 28  # pixels that letters are high in a size
 MAX_WORD = 20.0  # heights that connected ink is wide
 MIN_SURE = 0.1  # share of the ink of a letter that is surely ink
 MAX_LETTER_GAP = 0.7  # between letters that are surely of one line, in letter heights
-MAX_WORD_GAP = 1.0  # between words of one line, likewise
+MAX_WORD_GAP = 1.2  # between words of one line, likewise
+MAX_MARK = 0.6  # letter heights: lower ink beside letters is a point, an accent, a hyphen
+MAX_CLUTTER = 0.6  # ink that is no line around a line, in the ink of the line
 MAX_TALL = 1.75  # letter heights: taller ink hangs together over two lines
 MAX_SKEW = 6.0  # degrees
 MIN_SKEW = 0.2  # degrees; less is not worth turning a page for
@@ -62,6 +64,9 @@ class _Candidates:
     letter_heights: Array
     is_light: Bools
     worth: Array  # more is better
+
+
+_NOTHING = _Candidates(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.bool_), np.zeros(0))
 
 
 def find_lines(gray: Gray) -> tuple[FoundLine, ...]:
@@ -173,110 +178,146 @@ def _sides(boxes: Ints) -> tuple[Ints, Ints]:
 
 
 def _linked(
-    runs: Runs, label: Ints, boxes: Ints, heights: Array, max_gap: float, max_ratio: float
-) -> tuple[Ints, int]:
-    """Join what stands side by side: things with boxes and letter heights, given by their runs."""
-    same_row = runs.row[1:] == runs.row[:-1]
-    one, other = label[:-1], label[1:]
-    gap = runs.start[1:] - runs.end[:-1]
-    near = same_row & (one != other)
-    one, other, gap = one[near], other[near], gap[near]
+    components: Components, group: Ints, heights: Array, max_gap: float, max_ratio: float
+) -> Ints:
+    """Join groups of components that stand side by side.
+
+    Args:
+        group: of each component, -1 for none.
+        heights: of the letters of each group.
+        max_gap: between neighbours, in heights of the higher.
+        max_ratio: of the heights of neighbours.
+    """
+    runs = components.runs
+    of_run = group[components.label]
+    used = of_run >= 0
+    label, row, start, end = of_run[used], runs.row[used], runs.start[used], runs.end[used]
+    near = (row[1:] == row[:-1]) & (label[1:] != label[:-1])
+    one, other = label[:-1][near], label[1:][near]
+    gap = start[1:][near] - end[:-1][near]
     low, high = np.minimum(heights[one], heights[other]), np.maximum(heights[one], heights[other])
-    tops, bottoms = boxes[:, 1], boxes[:, 3]
+    tops, bottoms = _boxes(components, group, len(heights))[:, 1::2].T
     common = np.minimum(bottoms[one], bottoms[other]) - np.maximum(tops[one], tops[other])
     lower = np.minimum((bottoms - tops)[one], (bottoms - tops)[other])
-    ok = (gap <= max_gap * high) & (high <= max_ratio * low) & (common >= 0.5 * lower)
-    return joined(len(boxes), one[ok], other[ok])
+    fit = (gap <= max_gap * high) & (high <= max_ratio * low) & (common >= 0.5 * lower)
+    joined_groups, _ = joined(len(heights), one[fit], other[fit])
+    return np.where(group >= 0, joined_groups[group], -1)
 
 
-def _grouped_heights(group: Ints, heights: Array, count: int) -> Array:
-    """The height of which three quarters of each group are not above."""
+def _boxes(components: Components, group: Ints, count: int) -> Ints:
+    """Boxes `(count, 4)` around the components of each group."""
+    used = group >= 0
+    return enclosing_boxes(components.boxes[used], group[used], count)
+
+
+def _letter_heights(components: Components, group: Ints, is_letter: Bools) -> Array:
+    """Of each group the height that three quarters of its letters do not exceed."""
+    heights, group = _sides(components.boxes[is_letter])[1], group[is_letter]
     order = np.lexsort((heights, group))
-    sizes = np.bincount(group, minlength=count)
-    ends = np.cumsum(sizes)
-    place = ends - sizes + (0.75 * (sizes - 1)).round().astype(np.intp)
-    found: Array = heights[order[np.minimum(place, len(order) - 1)]].astype(np.float64)
+    sizes = np.bincount(group)
+    place = np.cumsum(sizes) - sizes + np.rint(0.75 * (sizes - 1)).astype(np.intp)
+    found: Array = heights[order[place]].astype(np.float64)
     return found
 
 
-def _relabelled(components: Components, chosen: Bools) -> tuple[Runs, Ints, Ints]:
-    """Runs of chosen components, their numbers among the chosen, and the boxes of those."""
-    number = np.cumsum(chosen) - 1
-    of_chosen = chosen[components.label]
-    label = number[components.label[of_chosen]]
-    return components.runs.select(of_chosen), label, components.boxes[chosen]
+def _words(components: Components, is_letter: Bools) -> tuple[Ints, Array]:
+    """Letters that stand close to each other: the word of each component, and letter heights."""
+    alone = np.where(is_letter, np.cumsum(is_letter) - 1, -1)
+    heights = _sides(components.boxes[is_letter])[1].astype(np.float64)
+    words = _linked(components, alone, heights, MAX_LETTER_GAP, 3.0)
+    return words, _letter_heights(components, words, is_letter)
+
+
+def _owners(boxes: Ints, letter_heights: Array, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Of each pixel the word or line that a point or an accent there would belong to, -1 for none.
+
+    What is nearer owns it, and of two that are as near the one with the higher letters.
+    """
+    owner = np.full(shape, -1, np.int32)
+    order = np.argsort(letter_heights, kind="stable")
+    for up, aside in ((0.6, 0.6), (0.3, 0.6), (0.0, 0.6), (0.0, 0.0)):
+        grown = boxes + np.rint(np.outer(letter_heights, (-aside, -up, aside, up))).astype(np.intp)
+        np.maximum(grown, 0, out=grown)
+        for number in order:
+            x_min, y_min, x_max, y_max = grown[number]
+            owner[y_min:y_max, x_min:x_max] = number
+    return owner
 
 
 def _candidates(surroundings: Surroundings, is_light: bool, scale: int) -> _Candidates:
-    """Lines of letters of 5 to 28 pixels."""
+    """Lines of letters of 4 to 28 pixels."""
     components, is_letter = _letters(surroundings, is_light)
-    nothing = _Candidates(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.bool_), np.zeros(0))
     if not is_letter.any():
-        return nothing
+        return _NOTHING
+    words, letter_heights = _words(components, is_letter)
     # Ink that hangs together over two lines must not join them.
-    runs, label, boxes = _relabelled(components, is_letter)
-    heights = _sides(boxes)[1].astype(np.float64)
-    group, count = _linked(runs, label, boxes, heights, MAX_LETTER_GAP, 3.0)
-    typical = _grouped_heights(group, heights, count)[group]
-    tall = heights > MAX_TALL * typical
-    is_letter[np.flatnonzero(is_letter)[tall]] = False
-    if not is_letter.any():
-        return nothing
-    runs, label, boxes = _relabelled(components, is_letter)
-    heights = _sides(boxes)[1].astype(np.float64)
-    group, count = _linked(runs, label, boxes, heights, MAX_LETTER_GAP, 3.0)
-    typical = _grouped_heights(group, heights, count)
-    words = boxes_of(runs, group[label], count)
-    line, num_lines = _linked(runs, group[label], words, typical, MAX_WORD_GAP, 1.7)
-    of_letter = line[group]
-    letter_heights = _grouped_heights(of_letter, heights, num_lines)
-    lines = boxes_of(runs, of_letter[label], num_lines)
-    shape = surroundings.gray.shape
-    return _judged(components, is_letter, of_letter, lines, letter_heights, is_light, scale, shape)
+    heights = _sides(components.boxes)[1]
+    is_letter &= heights <= MAX_TALL * letter_heights[words]
+    words, letter_heights = _words(components, is_letter)
+    is_letter = is_letter & ~_are_marks(components, words, letter_heights, surroundings.gray.shape)
+    words, letter_heights = _words(components, is_letter)
+    words = _with_marks(components, words, letter_heights, surroundings.gray.shape)
+    lines = _linked(components, words, letter_heights, MAX_WORD_GAP, 1.7)
+    letter_heights = _letter_heights(components, lines, is_letter)
+    return _judged(components, lines, letter_heights, is_letter, surroundings, is_light, scale)
+
+
+def _are_marks(
+    components: Components, words: Ints, letter_heights: Array, shape: tuple[int, ...]
+) -> Bools:
+    """Tell which components are no letters but points, hyphens, quotes of letters near them."""
+    boxes = _boxes(components, words, len(letter_heights))
+    owner = _owners(boxes, letter_heights, shape)
+    x, y = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
+    near = owner[y, x]
+    few = np.bincount(words[words >= 0], minlength=len(boxes)) <= 3
+    is_mark = few & (letter_heights <= MAX_MARK * letter_heights[near])
+    of_mark: Bools = (words >= 0) & is_mark[words]
+    return of_mark
+
+
+def _with_marks(
+    components: Components, words: Ints, letter_heights: Array, shape: tuple[int, ...]
+) -> Ints:
+    """Give points, accents, hyphens to the words that they stand at."""
+    owner = _owners(_boxes(components, words, len(letter_heights)), letter_heights, shape)
+    boxes, (widths, heights) = components.boxes, _sides(components.boxes)
+    near = owner[(boxes[:, 1] + boxes[:, 3]) // 2, (boxes[:, 0] + boxes[:, 2]) // 2]
+    size = letter_heights[near]
+    is_mark = (words < 0) & (near >= 0) & (heights <= MAX_MARK * size) & (widths <= 1.5 * size)
+    is_mark &= components.area >= np.maximum(2, 0.006 * size * size)
+    return np.where(is_mark, near, words)
 
 
 def _judged(
     components: Components,
-    is_letter: Bools,
-    of_letter: Ints,
     lines: Ints,
     letter_heights: Array,
+    is_letter: Bools,
+    surroundings: Surroundings,
     is_light: bool,
     scale: int,
-    shape: tuple[int, ...],
 ) -> _Candidates:
-    """Lengthen lines by points and accents, and tell how much each looks like print."""
-    count = len(lines)
-    owner = np.zeros(shape, np.int32)
-    for up, aside in ((0.6, 0.6), (0.3, 0.6), (0.0, 0.6), (0.0, 0.0)):
-        for number, (box, height) in enumerate(zip(lines, letter_heights, strict=True), 1):
-            x, y = int(aside * height), int(up * height)
-            owner[max(0, box[1] - y) : box[3] + y, max(0, box[0] - x) : box[2] + x] = number
-    runs, label = components.runs, components.label
-    strange = ~is_letter[label]
+    """Keep what looks like print, and tell how much it does."""
+    count = len(letter_heights)
+    boxes = _boxes(components, lines, count)
+    owner = _owners(boxes, letter_heights, surroundings.gray.shape)
+    runs = components.runs
+    strange = lines[components.label] < 0
     near = owner[runs.row[strange], (runs.start[strange] + runs.end[strange]) // 2]
-    lengths = (runs.end - runs.start)[strange]
-    clutter = np.bincount(near, lengths, count + 1)[1:]
+    clutter = np.bincount(near + 1, (runs.end - runs.start)[strange], count + 1)[1:]
+    of_letter = lines[is_letter]
     ink = np.bincount(of_letter, components.area[is_letter], count)
-    # Points and accents.
-    widths, heights = _sides(components.boxes)
-    centre = (components.boxes[:, :2] + components.boxes[:, 2:]) // 2
-    at = owner[centre[:, 1], centre[:, 0]] - 1
-    fitting = ~is_letter & (at >= 0)
-    size = letter_heights[np.maximum(at, 0)]
-    fitting &= (heights <= 0.6 * size) & (widths <= 1.5 * size)
-    fitting &= components.area >= np.maximum(2, 0.006 * size * size)
-    lines = lines.copy()
-    for side, pick in ((0, np.minimum), (1, np.minimum), (2, np.maximum), (3, np.maximum)):
-        pick.at(lines[:, side], at[fitting], components.boxes[fitting, side])
+    widths, heights = (side[is_letter] for side in _sides(components.boxes))
     num_letters = np.bincount(of_letter, minlength=count)
-    letter_widths = np.bincount(of_letter, widths[is_letter], count)
-    fine = (letter_heights <= MAX_LETTER * 1.2) & (clutter <= 0.6 * ink)
+    letter_widths = np.bincount(of_letter, widths, count)
+    fine = (letter_heights <= MAX_LETTER) & (clutter <= MAX_CLUTTER * ink)
     fine &= (num_letters > 1) | (letter_widths >= 0.2 * letter_heights)
-    letter_like = np.minimum(widths[is_letter], 1.5 * heights[is_letter])
+    letter_like = np.minimum(widths, 1.5 * heights)
     worth = np.bincount(of_letter, letter_like, count) / letter_heights * (1 - 0.5 * clutter / ink)
+    grown = boxes + np.array([-0.7, -0.7, 0.7, 0.7])
     return _Candidates(
-        lines[fine].astype(np.float64) * scale,
+        grown[fine] * scale,
         letter_heights[fine] * scale,
         np.full(int(fine.sum()), is_light),
         worth[fine],
@@ -285,10 +326,11 @@ def _judged(
 
 def _chosen(candidates: list[_Candidates]) -> _Candidates:
     """Of what lies on each other the best."""
-    boxes = np.concatenate([np.zeros((0, 4)), *(each.boxes for each in candidates)])
-    heights = np.concatenate([np.zeros(0), *(each.letter_heights for each in candidates)])
-    light = np.concatenate([np.zeros(0, np.bool_), *(each.is_light for each in candidates)])
-    worth = np.concatenate([np.zeros(0), *(each.worth for each in candidates)])
+    candidates = [_NOTHING, *candidates]
+    boxes = np.concatenate([each.boxes for each in candidates])
+    heights = np.concatenate([each.letter_heights for each in candidates])
+    light = np.concatenate([each.is_light for each in candidates])
+    worth = np.concatenate([each.worth for each in candidates])
     areas = box_area(boxes)
     kept: list[int] = []
     for number in np.argsort(-worth, kind="stable"):

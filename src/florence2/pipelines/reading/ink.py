@@ -175,22 +175,22 @@ def components_of(runs: Runs, width: int) -> Components:
     behind = np.searchsorted(starts, ends + stride, side="right")
     upper, lower = _ranges(first, behind)
     label, count = joined(len(runs), upper, lower)
-    boxes = boxes_of(runs, label, count)
+    boxes = enclosing_boxes(
+        np.stack([runs.start, runs.row, runs.end, runs.row + 1], 1), label, count
+    )
     lengths = runs.end - runs.start
     area = np.bincount(label, lengths, count).astype(np.intp)
     return Components(runs, label, boxes, area, np.bincount(label, minlength=count))
 
 
-def boxes_of(runs: Runs, label: Ints, count: int) -> Ints:
-    """Boxes `(count, 4)` around the runs of each label."""
-    boxes = np.empty((count, 4), np.intp)
-    boxes[:, :2] = np.iinfo(np.intp).max
-    boxes[:, 2:] = 0
-    np.minimum.at(boxes[:, 0], label, runs.start)
-    np.minimum.at(boxes[:, 1], label, runs.row)
-    np.maximum.at(boxes[:, 2], label, runs.end)
-    np.maximum.at(boxes[:, 3], label, runs.row + 1)
-    return boxes
+def enclosing_boxes(boxes: Ints, group: Ints, count: int) -> Ints:
+    """Boxes `(count, 4)` around the boxes of each group."""
+    found = np.empty((count, 4), np.intp)
+    found[:, :2] = np.iinfo(np.intp).max
+    found[:, 2:] = 0
+    for side, pick in enumerate((np.minimum, np.minimum, np.maximum, np.maximum)):
+        pick.at(found[:, side], group, boxes[:, side])
+    return found
 
 
 def _ranges(first: Ints, behind: Ints) -> tuple[Ints, Ints]:

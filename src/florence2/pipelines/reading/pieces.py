@@ -6,7 +6,6 @@ from itertools import pairwise
 from math import ceil, inf
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from florence2.geometry import Array
@@ -16,13 +15,14 @@ from florence2.pipelines.reading.lines import Line, Word
 from florence2.pipelines.tiling.text_lines import weighted_mean
 
 MARGIN = 0.2  # around a piece, in heights of the line
+SLACK = 0.05  # heights that the quad of a piece reaches into blanks: ink fades out there
 BLUR = 1 / 50  # heights: letters as sharp as screens show them are read worse
 CUT_OFF = (1, 99)  # percentiles that become black and white
-PROFILE_HEIGHT = 32  # pixels that a line is high where its blanks are looked for, at most
-CORE = (0.12, 0.88)  # share of the height that is looked at: lines of italics leave blanks there
-MAX_DIRT = 0.03  # of the height: as much ink may stand in a column of a blank
-BLANK_RANGE = (0.15, 0.55)  # letter heights: wider parts words, narrower does not
+PROFILE_HEIGHT = 24, 32  # pixels that a line is high where its blanks are looked for
+CORE = (0.06, 1.0)  # share of the height that is looked at: lines of italics leave blanks there
+BLANK_RANGE = (0.2, 0.65)  # letter heights: wider parts words, narrower does not
 USUAL_BLANK = 0.28  # letter heights: parts words if the gaps of a line do not tell
+MIN_RATIO = 1.8  # of the mean widths of blanks and of gaps between letters, else they do not tell
 CUT_IN_WORD, CUT_IN_LETTER = 2.0, 4.0  # what a cut there costs, in pieces
 
 
@@ -73,7 +73,9 @@ def cut_pieces(gray: Gray, line: FoundLine, max_aspect: float = 4.0) -> tuple[Pi
     pieces = []
     for (start, end), after_blank in ends:
         inside = [each for each in gaps if each.is_blank and start < each.start < each.end < end]
-        left, right = along * (start / width), along * (end / width)
+        low, high = _between(start, end, gaps)
+        low, high = max(low, start - SLACK * height - 1), min(high, end + SLACK * height + 1)
+        left, right = along * (max(0.0, low) / width), along * (min(width, high) / width)
         corner = line.quad[0]
         quad = np.array(
             [corner + left, corner + right, corner + right + down, corner + left + down]
@@ -125,11 +127,14 @@ def _level_strip(gray: Gray, line: FoundLine) -> tuple[Gray, int]:
 
 def _gaps(strip: Gray, margin: int, letter_height: float) -> list[_Gap]:
     """Columns without ink between letters, in pixels of the strip without its margin."""
-    factor = max(1, ceil(len(strip) / PROFILE_HEIGHT))
-    small = np.asarray(Image.fromarray(strip).reduce(factor)) if factor > 1 else strip
+    factor = len(strip) / min(max(len(strip), PROFILE_HEIGHT[0]), PROFILE_HEIGHT[1])
+    small = strip
+    if factor != 1:
+        size = max(1, round(strip.shape[1] / factor)), max(1, round(len(strip) / factor))
+        small = np.asarray(Image.fromarray(strip).resize(size, Image.Resampling.BILINEAR))
     ink = _without_underlines(surroundings_of(small).ink(is_light=False))
     rows = slice(int(CORE[0] * len(ink)), max(1, ceil(CORE[1] * len(ink))))
-    is_empty = ink[rows].sum(axis=0) <= MAX_DIRT * len(ink)
+    is_empty = ~_without_specks(ink[rows]).any(axis=0)
     steps = np.diff(np.concatenate([[0], is_empty.view(np.int8), [0]]))
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     spans = [
@@ -139,6 +144,16 @@ def _gaps(strip: Gray, margin: int, letter_height: float) -> list[_Gap]:
     ]
     least = _least_blank(np.array([end - start for start, end in spans]), letter_height)
     return [_Gap(start, end, end - start >= least) for start, end in spans]
+
+
+def _without_specks(ink: Bools) -> Bools:
+    """Take away pixels without ink above, below and beside them."""
+    around = np.zeros_like(ink)
+    around[1:] = ink[:-1]
+    around[:-1] |= ink[1:]
+    around[:, 1:] |= ink[:, :-1]
+    around[:, :-1] |= ink[:, 1:]
+    return ink & around
 
 
 def _without_underlines(ink: Bools) -> Bools:
@@ -155,16 +170,20 @@ def _without_underlines(ink: Bools) -> Bools:
     return kept
 
 
-def _least_blank(widths: NDArray[np.float64], letter_height: float) -> float:
-    """The width from which a gap parts words: where the widths of a line leave a space."""
+def _least_blank(widths: Array, letter_height: float) -> float:
+    """The width from which a gap parts words: what tells the gaps of a line apart best (Otsu)."""
     low, high = (share * letter_height for share in BLANK_RANGE)
-    usual = USUAL_BLANK * letter_height
-    around = np.sort(np.concatenate([[low, high], widths[(widths > low) & (widths < high)]]))
-    steps = np.diff(around)
-    widest = int(steps.argmax())
-    if steps[widest] < 0.12 * letter_height or around[widest] <= usual < around[widest + 1]:
-        return usual
-    return float(around[widest] + around[widest + 1]) / 2
+    widths = np.sort(np.minimum(widths, 1.5 * high))
+    num_narrow = np.arange(1, len(widths))
+    sums = np.cumsum(widths)
+    narrow = sums[:-1] / num_narrow
+    wide = (sums[-1:] - sums[:-1]) / num_narrow[::-1]
+    apart = num_narrow * num_narrow[::-1] * (wide - narrow) ** 2
+    apart[wide < MIN_RATIO * narrow] = 0
+    if not apart.any():
+        return USUAL_BLANK * letter_height
+    best = int(apart.argmax())
+    return min(max(float(widths[best] + widths[best + 1]) / 2, low), high)
 
 
 def _cuts(
@@ -225,11 +244,17 @@ def _within(
     return sorted(between, key=lambda each: each[0].start)
 
 
+def _between(start: float, end: float, gaps: Sequence[_Gap]) -> tuple[float, float]:
+    """Where the ink before a piece ends, and where that behind it starts."""
+    before = [each.start for each in gaps if each.end == start]
+    behind = [each.end for each in gaps if each.start == end]
+    return min([start, *before]), max([end, *behind])
+
+
 def _with_margins(strip: Gray, start: float, end: float, gaps: Sequence[_Gap], margin: int) -> Gray:
     """The columns of a piece with a margin, which ends where the neighbours' ink starts."""
     width = strip.shape[1] - 2 * margin
-    before = max([each.start for each in gaps if each.end == start] or [start], default=start)
-    behind = min([each.end for each in gaps if each.start == end] or [end], default=end)
+    before, behind = _between(start, end, gaps)
     low = start - margin if start <= 0 else max(before, start - margin)
     high = end + margin if end >= width else min(behind, end + margin)
     first, last = round(margin + low), max(round(margin + high), round(margin + low) + 1)

@@ -1,13 +1,13 @@
 """Read print of any size: find its lines by their ink, cut them into pieces that fit the model,
 read the pieces side by side, and put together what they say.
 
-A model that was trained on such pieces (`ReadingSettings.rows`) sees a few of them at once, one
+A model that was trained on such pieces (`ReadingDefaults.rows`) sees a few of them at once, one
 below the other, and writes a line for each. Any other is shown whole lines in their own shape, and
 asked where what it reads stands.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import exp, fsum
 from typing import NamedTuple, TypeVar
 
@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from florence2.answers.confidence import ScoredText
+from florence2.answers.defaults import ReadingDefaults
 from florence2.answers.tokens import PADDING
 from florence2.engine import CompletionRequest, Engine, ImageRequest, Request
-from florence2.errors import ConfigError
 from florence2.generation.options import Generated
 from florence2.geometry import Size
 from florence2.pipelines.ask import results_of
@@ -32,34 +32,8 @@ from florence2.tasks import Task
 T = TypeVar("T")
 
 BATCH_SIZE = 64  # pictures of pieces that are on their way at once
-MAX_ASPECT = 4.0  # width of a piece that a model trained on pieces reads, in its heights
 TOKENS_OF_ROW = 48  # longest reading of a piece, in tokens
 ROW_HEIGHT = 64  # pixels of a line in a picture for models that were not trained on pieces
-OWN_MIN_SCORE = 0.0  # of lines of a checkpoint that says nothing about reading
-
-
-@dataclass(frozen=True)
-class ReadingSettings:
-    """How a checkpoint reads best.
-
-    Attributes:
-        rows: pieces of lines that it was trained to read in one picture, one below the other; 0
-            for a model that was not trained on pieces.
-        min_score: lines of a lower score are more likely wrong than right.
-        max_aspect: of a piece: its width in heights of the line.
-    """
-
-    rows: int = 0
-    min_score: float = OWN_MIN_SCORE
-    max_aspect: float = MAX_ASPECT
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.rows <= 8:
-            raise ConfigError(f"rows must be 0 to 8; got {self.rows!r}")
-        if not 0.0 <= self.min_score <= 1.0:
-            raise ConfigError(f"min_score must be a number from 0 to 1; got {self.min_score!r}")
-        if not 1.0 <= self.max_aspect <= 32.0:
-            raise ConfigError(f"max_aspect must be 1 to 32; got {self.max_aspect!r}")
 
 
 class Reading(NamedTuple):
@@ -72,18 +46,19 @@ class Reading(NamedTuple):
 def read_lines(
     engine: Engine,
     picture: Image.Image,
-    settings: ReadingSettings,
     *,
+    settings: ReadingDefaults | None = None,
     min_score: float | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> ReadLines:
     """Read all print on a picture of any size.
 
     Args:
-        settings: of the checkpoint.
+        settings: how to read; None for the checkpoint's own way.
         min_score: lines of a lower score are doubtful; None for the checkpoint's own threshold.
         batch_size: pictures of pieces that are asked side by side.
     """
+    settings = settings or engine.defaults.reading
     grey = np.asarray(picture.convert("L"))
     found = find_lines(grey)
     side = engine.processor.image_side
@@ -124,7 +99,7 @@ def line_read(line: FoundLine, pieces: Sequence[Piece], readings: Iterator[Readi
 
 
 def _read_stacks(
-    engine: Engine, pieces: Sequence[Grey], settings: ReadingSettings, batch_size: int
+    engine: Engine, pieces: Sequence[Grey], settings: ReadingDefaults, batch_size: int
 ) -> list[Reading]:
     """Read pieces a few at once; those of a picture that was read as more or fewer, alone."""
     stacks = list(_groups(range(len(pieces)), settings.rows))
@@ -193,7 +168,7 @@ def _joined(rows: Sequence[Reading]) -> Reading:
 
 
 def _read_rows(
-    engine: Engine, pieces: Sequence[Grey], settings: ReadingSettings, batch_size: int
+    engine: Engine, pieces: Sequence[Grey], settings: ReadingDefaults, batch_size: int
 ) -> list[Reading]:
     """Read pieces as the rows of pages, each in its own shape, by where the words stand."""
     side = engine.processor.image_side

@@ -5,8 +5,9 @@ What a task does with a large picture:
     od, dense_region_caption, region_proposal,          every tile and the whole picture; what
     open_vocabulary_detection, phrase grounding,        both saw is kept once (NMS across tiles)
     referring_expression_segmentation                   then every object is verified in a crop
-    ocr, ocr_with_region                                every tile; lines are joined and put in
-                                                        reading order
+    ocr, ocr_with_region                                its lines, found by their ink, where that is
+                                                        the better way (`suits_pieces`); else every
+                                                        tile: lines are joined, in reading order
     caption, detailed_caption, more_detailed_caption    the whole picture, no tiles
     region_to_...                                       a window around the region
 """
@@ -22,6 +23,7 @@ from florence2.engine import Answer, Engine, Request, StageTimer
 from florence2.errors import TaskError
 from florence2.geometry import PixelBox
 from florence2.pipelines.ask import BATCH_SIZE, open_picture, results_of
+from florence2.pipelines.reading.answer import answer_read, suits_pieces
 from florence2.pipelines.reading.order import read_in_order
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tile, Tiles, cut
@@ -76,6 +78,9 @@ def run_tiled(
     if task is Task.OCR and request.prompt is None:  # a prompt is asked with its own task alone
         no_objects = False
     parts = [] if no_objects else cut(picture.size, engine.processor.image_side, tiles)
+    is_page = task in (Task.OCR, Task.OCR_WITH_REGION) and request.prompt is None
+    if is_page and tiles.grid is None and suits_pieces(engine, picture):
+        return answer_read(engine, picture, task, request.min_score)
     places = [each for each in parts if not _plain(picture.crop(each.box))]
     if len(parts) < 2 or not places:
         return engine.answer([replace(request, image=picture)])[0].result
@@ -97,7 +102,7 @@ def run_tiled(
         side = engine.processor.image_side
         merged = verify_objects(merged, known, ask, native_side=side, any_label=any_label)
     assert not isinstance(merged, Text), "texts are not merged"
-    kept = merged.with_min_score(request.min_score)
+    kept = merged.with_min_score(engine.min_score(request))
     if not isinstance(kept, Quads):
         return kept
     lines, _ = read_in_order(kept)

@@ -71,6 +71,10 @@ class TorchImageTokens:
     def nbytes(self) -> int:
         return self.tokens_1ID.nbytes
 
+    def mean(self) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = self.tokens_1ID[0].float().mean(dim=0).cpu().numpy()
+        return mean
+
 
 @dataclass(frozen=True, eq=False)
 class _EncodedBatch:

@@ -1,0 +1,1 @@
+"""Documents as files: one module a format, and a table of them in `registry`."""
