@@ -76,8 +76,8 @@ FRAMEWORKS = (
         *("foundation-sites", "6.9.0", "dist/css/foundation.min.css"),
         classes={
             "button": "button hollow secondary", "main": "button", "table": "hover",
-            "card": "card card-section", "tabs": "tabs", "tab": "tabs-title", "menu": "menu vertical",
-            "bar": "top-bar",
+            "card": "card card-section", "tabs": "tabs", "tab": "tabs-title",
+            "menu": "menu vertical", "bar": "top-bar",
         },
     ),
     Framework(
@@ -92,36 +92,43 @@ ICON_SETS = (
     ("ionicons", "8.1.0", "dist/svg"),
 )
 # fmt: off
-LINKS = ("Products", "Pricing", "Company", "Blog", "Careers", "Support", "Documentation", "Contact",
-         "Partners", "Community", "Events", "Downloads", "Security", "Terms of use", "Privacy",
-         "Features", "Customers", "Learn more", "Release notes", "Changelog", "Forgot password?",
-         "Create an account", "View all", "Read the guide", "Status page", "Cookie settings")
-BUTTONS = ("Sign in", "Save changes", "Cancel", "Add to basket", "Checkout", "Export", "New project",
-           "Invite members", "Subscribe", "Upload a file", "Start free trial", "Duplicate", "Archive",
-           "Publish", "Preview", "Discard", "Apply filters", "Reset", "Try again", "Show more",
-           "Get started", "Book a table", "Run report", "Compare", "Approve", "Reject", "OK", "Next")
+LINKS = ("Products", "Pricing", "Company", "Blog", "Careers", "Support", "Documentation",
+         "Contact", "Partners", "Community", "Events", "Downloads", "Security", "Terms of use",
+         "Privacy", "Features", "Customers", "Learn more", "Release notes", "Changelog",
+         "Forgot password?", "Create an account", "View all", "Read the guide", "Status page",
+         "Cookie settings")
+BUTTONS = ("Sign in", "Save changes", "Cancel", "Add to basket", "Checkout", "Export",
+           "New project", "Invite members", "Subscribe", "Upload a file", "Start free trial",
+           "Duplicate", "Archive", "Publish", "Preview", "Discard", "Apply filters", "Reset",
+           "Try again", "Show more", "Get started", "Book a table", "Run report", "Compare",
+           "Approve", "Reject", "OK", "Next")
 TABS = ("Overview", "Activity", "Members", "Billing", "Integrations", "Reviews", "Shipping",
         "Specifications", "History", "Permissions", "Insights", "Branches", "Logs")
-MENU = ("Dashboard", "Inbox", "Orders", "Invoices", "Reports", "Team", "Calendar view", "Templates",
-        "Drafts", "Trash bin", "Appearance", "Notifications", "API keys", "Sign out", "Backups",
-        "Favourites", "Recent files", "Shared with me", "Analytics", "Customers list", "Tasks")
-FIELDS = ("Full name", "Email address", "Password", "Company name", "Street", "Postal code", "City",
-          "Phone number", "Subject", "Website", "Job title", "Country", "Card number", "Coupon code",
-          "Date of birth", "Quantity", "Username", "Delivery note")
+MENU = ("Dashboard", "Inbox", "Orders", "Invoices", "Reports", "Team", "Calendar view",
+        "Templates", "Drafts", "Trash bin", "Appearance", "Notifications", "API keys",
+        "Sign out", "Backups", "Favourites", "Recent files", "Shared with me", "Analytics",
+        "Customers list", "Tasks")
+FIELDS = ("Full name", "Email address", "Password", "Company name", "Street", "Postal code",
+          "City", "Phone number", "Subject", "Website", "Job title", "Country", "Card number",
+          "Coupon code", "Date of birth", "Quantity", "Username", "Delivery note")
 CHECKS = ("Remember me", "Send me updates", "I accept the terms", "Dark theme", "Gift wrapping",
           "Two-factor login", "Public profile", "Weekly digest", "Express delivery")
-COLUMNS = ("Customer", "Order", "Amount", "Status", "Date", "Owner", "Priority", "Region", "Stock")
-PEOPLE = ("Ada Kowalski", "Lena Fischer", "Marco Rossi", "Joan Whitfield", "Ivo Novak", "Mei Tanaka",
-          "Olga Petrova", "Sam Okafor", "Nils Bergström", "Clara Dubois", "Peter Maddox", "Rosa Vega",
-          "Tariq Aziz", "Emily Stone", "Hugo Lind", "Anna Keller")
-STATES = ("Paid", "Pending", "Shipped", "Refunded", "Cancelled", "On hold", "Delivered", "Failed")
-HEADINGS = ("Account settings", "Latest orders", "Your workspace", "Welcome back", "Project details",
-            "Payment method", "Search results", "Team members", "Getting started", "What is new")
+COLUMNS = ("Customer", "Order", "Amount", "Status", "Date", "Owner", "Priority", "Region",
+           "Stock")
+PEOPLE = ("Ada Kowalski", "Lena Fischer", "Marco Rossi", "Joan Whitfield", "Ivo Novak",
+          "Mei Tanaka", "Olga Petrova", "Sam Okafor", "Nils Bergström", "Clara Dubois",
+          "Peter Maddox", "Rosa Vega", "Tariq Aziz", "Emily Stone", "Hugo Lind", "Anna Keller")
+STATES = ("Paid", "Pending", "Shipped", "Refunded", "Cancelled", "On hold", "Delivered",
+          "Failed")
+HEADINGS = ("Account settings", "Latest orders", "Your workspace", "Welcome back",
+            "Project details", "Payment method", "Search results", "Team members",
+            "Getting started", "What is new")
 # fmt: on
 _STRUCTURE = """
 body { margin: 0; padding: 0; font-size: %gpx; %s }
 .x-bar { display: flex; align-items: center; gap: 1.2em; padding: .6em 1.2em; flex-wrap: nowrap }
-.x-bar > .x-gap { flex: 1 } .x-row { display: flex; gap: .6em; align-items: center; flex-wrap: wrap }
+.x-bar > .x-gap { flex: 1 }
+.x-row { display: flex; gap: .6em; align-items: center; flex-wrap: wrap }
 .x-cols { display: flex; gap: 1.6em; padding: 1em 1.2em; align-items: flex-start }
 .x-side { width: 15em; flex: none } .x-main { flex: 1; min-width: 0 }
 .x-form { display: grid; grid-template-columns: 1fr 1fr; gap: .4em 1.4em; max-width: 46em }
@@ -139,8 +146,8 @@ h1, h2, h3 { margin: .5em 0 } table { width: 100%% } table td, table th { font-s
 _MEASURE = r"""
 (async () => {
   await Promise.all([...document.fonts].map(font => font.load()));
-  const inside = ({left, top, right, bottom}) => right > left && bottom > top && left >= 0 && top >= 0
-    && right <= innerWidth && bottom <= innerHeight;
+  const inside = ({left, top, right, bottom}) => right > left && bottom > top
+    && left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
   const box = ({left, top, right, bottom}) => [left, top, right, bottom];
   const words = [], range = document.createRange();
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -160,8 +167,9 @@ _MEASURE = r"""
   for (const element of document.querySelectorAll("[data-words], [data-icon]")) {
     const around = element.getBoundingClientRect();
     if (!inside(around)) continue;
+    const told = element.dataset;
     for (const key of ["words", "icon"])
-      if (element.dataset[key]) asked.push([key, element.dataset[key], element.dataset.kind, box(around)]);
+      if (told[key]) asked.push([key, told[key], told.kind, box(around)]);
   }
   const parts = [];
   for (const element of document.querySelectorAll("[data-part]")) {
@@ -350,7 +358,8 @@ class _Author:
         )
 
     def _link(self, text: str, kind: str = "link", classes: str = "") -> str:
-        return f'<a href="#"{classes} data-kind="{kind}" data-words="{escape(text)}">{escape(text)}</a>'
+        marks = f'data-kind="{kind}" data-words="{escape(text)}"'
+        return f'<a href="#"{classes} {marks}>{escape(text)}</a>'
 
     def _bar(self) -> str:
         links = "".join(self._link(text) for text in self._new(LINKS, int(self.rng.integers(3, 6))))
@@ -358,7 +367,7 @@ class _Author:
             self._icon_button() if self._chance(0.6) else self._icon()
             for _ in range(int(self.rng.integers(2, 5)))
         )
-        button = self._button(*self._new(BUTTONS, 1), main=True) if self._chance(0.6) else ""
+        button = self._button(self._new(BUTTONS, 1)[0], main=True) if self._chance(0.6) else ""
         brand = f"<b>{escape(self._any(self.kit.phrases).split()[0].title())}</b>"
         classes = self.framework.classes.get("bar", "") if self._chance(0.5) else ""
         return (
@@ -418,7 +427,8 @@ class _Author:
     def _cards(self) -> str:
         cards = "".join(
             f"<article{self._class('card')}><p>{escape(self._any(self.kit.phrases))}</p>"
-            f"<div>{self._button(text)}&nbsp; {self._icon() if self._chance(0.5) else ''}</div></article>"
+            f"<div>{self._button(text)}&nbsp; {self._icon() if self._chance(0.5) else ''}</div>"
+            "</article>"
             for text in self._new(BUTTONS, 3)
         )
         return f"<div class=x-cards>{cards}</div>"

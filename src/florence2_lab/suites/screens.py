@@ -6,15 +6,16 @@ A point is right if it lies in the box of the element that was asked for, as Scr
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from florence2.answers.defaults import ReadingDefaults
 from florence2.engine import Engine
 from florence2.evaluation.text import common_words
 from florence2.geometry import Box
 from florence2.pipelines.pointing.locate import Screen, click_point
-from florence2.pipelines.reading.run import ReadingSettings
 from florence2_lab.suites.screen_pages import LETTERS, ScreenPage, Target
 
 SEED = 900_001
@@ -52,6 +53,15 @@ class Counts:
     def word_f1(self) -> float | None:
         return 2 * self.common / (self.told + self.true) if self.told + self.true else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return numbers only."""
+        points = {
+            name: {"right": each.right, "all": each.all}
+            for name, each in sorted(self.points.items())
+        }
+        words = {"common": self.common, "told": self.told, "true": self.true, "f1": self.word_f1}
+        return {"points": points, "empty": self.empty, "words": words}
+
 
 @dataclass(frozen=True)
 class Question:
@@ -64,7 +74,7 @@ class Question:
 
 
 def questions_of(page: ScreenPage) -> Iterator[Question]:
-    """What the page's parts are asked by; every third text with the kind of its part, fields always.
+    """What parts of a page are asked by; a third of the texts with the kind of part, fields always.
 
     Icons are asked by their names with "icon" behind every second of them, where the name alone
     is no word of the page.
@@ -89,7 +99,7 @@ def _is_said(number: int, target: Target) -> bool:
 def measure_screens(
     engine: Engine,
     pages: Iterable[ScreenPage],
-    settings: ReadingSettings | None = None,
+    settings: ReadingDefaults | None = None,
     drawings: Path | None = None,
 ) -> Counts:
     """Ask about every page, and count.
@@ -115,6 +125,18 @@ def measure_screens(
             drawings.mkdir(parents=True, exist_ok=True)
             _drawn(page, asked, points, rights).save(drawings / f"{number:03}.png")
     return counts
+
+
+def markdown(counts: Counts) -> str:
+    """A table of what was counted."""
+    rows = [
+        f"| point to click, {name} | {each.share:.2f} | {each.all} |"
+        for name, each in sorted(counts.points.items())
+        if each.share is not None
+    ]
+    if counts.word_f1 is not None:
+        rows.append(f"| words of 12 to 16 px letters, F1 | {counts.word_f1:.2f} | {counts.true} |")
+    return "\n".join(("| what | value | of |", "|---|---|---|", *rows))
 
 
 def _inside(point: tuple[float, float] | None, question: Question) -> bool:

@@ -8,25 +8,27 @@ texts that fit, and a field that is asked by its label is the frame beside or be
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, cast
 
 import numpy as np
-from PIL import Image
 
+from florence2.answers.defaults import ReadingDefaults
 from florence2.engine import EncodedImage, Engine, Request
 from florence2.errors import ConfigError, TaskError
 from florence2.geometry import Array, Box, enclosing_box
 from florence2.pipelines.ask import open_picture, results_of
 from florence2.pipelines.pointing.icons import SeenIcons
-from florence2.pipelines.pointing.shapes import distinct, frame_boxes, icon_boxes
+from florence2.pipelines.pointing.shapes import frame_boxes, icon_boxes
 from florence2.pipelines.pointing.wording import Wanted, best_span, folded, parse_wanted
 from florence2.pipelines.reading.lines import Line, ReadLines
-from florence2.pipelines.reading.run import ReadingSettings, read_lines
+from florence2.pipelines.reading.run import read_lines
 from florence2.processing.images import ImageSource
 from florence2.results import Boxes, Mixed
 from florence2.tasks import Task
+
+Point = tuple[float, float]  # x, y in pixels
 
 MIN_SCORE = 0.6  # what fits less is more likely another part
 SURE = 0.9  # words that fit so well are not looked for among icons
@@ -36,7 +38,6 @@ KIND_WORTH = 0.04  # for looking like what is asked for
 MIN_ICON = 0.003  # likelihood of a name, of which an icon is at least as good as doubtful words
 MAX_CANDIDATES = 10
 SURE_PRINT = 0.85  # score of a line in which nothing is taken for an icon
-OWN_READER = 384  # pixels: smaller models were trained on pieces of lines and on single icons
 
 
 class Candidate(NamedTuple):
@@ -61,30 +62,31 @@ class Screen:
     Args:
         engine: of any checkpoint.
         image: a picture in the size of the screen.
-        settings: how the checkpoint reads; None for what its input side tells.
+        settings: how to read; None for the checkpoint's own way.
     """
 
     def __init__(
         self,
         engine: Engine,
         image: ImageSource | EncodedImage,
-        settings: ReadingSettings | None = None,
+        settings: ReadingDefaults | None = None,
     ) -> None:
         self.engine = engine
         self.picture = open_picture(image)
-        is_small = engine.processor.image_side < OWN_READER
-        self.settings = settings or ReadingSettings(rows=1 if is_small else 0)
+        self.settings = settings or engine.defaults.reading
 
     @cached_property
     def reading(self) -> ReadLines:
         """All print on the screen."""
-        return read_lines(self.engine, self.picture, self.settings)
+        return read_lines(self.engine, self.picture, settings=self.settings)
 
     @cached_property
     def prints(self) -> tuple[_Print, ...]:
         """Every line that was read, doubtful ones too: the question tells which was meant."""
         lines = (*self.reading.lines, *self.reading.doubtful)
-        return tuple(_Print(line, tuple(folded(word.text) for word in line.words)) for line in lines)
+        return tuple(
+            _Print(line, tuple(folded(word.text) for word in line.words)) for line in lines
+        )
 
     @cached_property
     def frames(self) -> Array:
@@ -207,7 +209,7 @@ class Screen:
 
     def _by_icon(self, wanted: Wanted) -> list[Candidate]:
         name = wanted.core or wanted.text
-        if not self.settings.rows:
+        if not self.settings.rows:  # not trained on pieces of lines, so neither on single icons
             return self._icons_asked(name)
         scores = self.icons.scores(name)
         order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
@@ -270,14 +272,14 @@ def locate(
     image: ImageSource | EncodedImage,
     words: str,
     *,
-    settings: ReadingSettings | None = None,
+    settings: ReadingDefaults | None = None,
     min_score: float = MIN_SCORE,
 ) -> Boxes:
     """Find the part of a screenshot that words name; see `Screen.locate`."""
     return Screen(engine, image, settings).locate(words, min_score=min_score)
 
 
-def click_point(found: Boxes) -> tuple[float, float] | None:
+def click_point(found: Boxes) -> Point | None:
     """The middle of the first box, in pixels; None where nothing was found."""
     if not len(found.xyxy):
         return None

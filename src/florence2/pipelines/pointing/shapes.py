@@ -30,7 +30,7 @@ SLACK = 4  # pixels that the ends of upper and lower edge may be apart
 
 
 def icon_boxes(gray: Gray) -> Array:
-    """Boxes of compact shapes on even ground that may be icons; most are letters on a page of print.
+    """Boxes of compact shapes on even ground: icons, and letters where there is print.
 
     Edges are followed, not ink: it does not matter which of two colours is the ground.
     """
@@ -54,7 +54,8 @@ def _edges(gray: NDArray[np.int16]) -> Bools:
 
 def _without_level_rules(mask: Bools) -> Bools:
     """Take away level strokes longer than those of icons."""
-    return without_upright_rules(np.ascontiguousarray(mask.T)).T
+    without: Bools = without_upright_rules(np.ascontiguousarray(mask.T)).T
+    return without
 
 
 def _compact(edges: Bools, reach: int) -> Array:
@@ -65,7 +66,8 @@ def _compact(edges: Bools, reach: int) -> Array:
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     longer, shorter = np.maximum(width, height), np.minimum(width, height)
     fits = (longer >= ICON_SIDES[0]) & (longer <= ICON_SIDES[1]) & (shorter >= 2)
-    return boxes[fits & (longer <= MAX_ICON_ASPECT * shorter)].astype(np.float64)
+    compact = boxes[fits & (longer <= MAX_ICON_ASPECT * shorter)]
+    return np.asarray(compact, np.float64)
 
 
 def _grown(ink: Bools, reach: int) -> Bools:
