@@ -1,10 +1,7 @@
 """Pages of print made with Pillow, whose words and places are known."""
 
 import io
-<<<<<<< HEAD
-=======
 import re
->>>>>>> finder
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,56 +12,12 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from florence2.geometry import Array, Box, box_to_quad
 
 Gray = NDArray[np.uint8]
-<<<<<<< HEAD
-WORDS = [
-    "a",
-    "an",
-    "and",
-    "as",
-    "at",
-    "be",
-    "by",
-    "The",
-    "quick",
-    "brown",
-    "fox",
-    "jumps",
-    "over",
-    "lazy",
-    "dogs",
-    "while",
-    "reading",
-    "pages",
-    "of",
-    "printed",
-    "type",
-    "Quarterly",
-    "report",
-    "Jaguar",
-    "1,250.00",
-    "(see",
-    "below)",
-    "17.04.2019",
-    "No.",
-    "42",
-    "Équipe",
-    "für",
-    "naïve",
-    "typography",
-    "hyphen-ated",
-    "gap;",
-    "system:",
-    "why?",
-    "judge",
-]
-=======
 WORDS = re.split(
     r"\s",
     "a an and as at be by The quick brown fox jumps over lazy dogs while reading pages of "
     "printed type Quarterly report Jaguar 1,250.00 (see below) 17.04.2019 No. 42 Équipe für "
     "naïve typography hyphen-ated gap; system: why? judge",
 )
->>>>>>> finder
 
 
 @dataclass
