@@ -69,6 +69,33 @@ def test_flags_are_frozen() -> None:
                 "--sheet",
             ]
         ),
+        "read": sorted(
+            [
+                *common,
+                "--adapter",
+                "--beams",
+                "--chunks",
+                "--device",
+                "--dpi",
+                "--draw",
+                "--figures",
+                "--furniture",
+                "--jobs",
+                "--min-score",
+                "--model",
+                "--ocr",
+                "--output",
+                "--page-breaks",
+                "--pages",
+                "--password",
+                "--precision",
+                "--quiet",
+                "--side",
+                "--threads",
+                "--to",
+                "--tokenizer",
+            ]
+        ),
         "train": sorted(
             [
                 *common,
@@ -219,7 +246,8 @@ def test_cascades_print_and_draw_what_they_found(
     cascade: str,
     tiles: str,
 ) -> None:
-    text = ["--text", "car, dog, bus, cat, bee"] if cascade == "classes" else []
+    words = {"classes": "car, dog, bus, cat, bee", "locate": "Sign in"}
+    text = ["--text", words[cascade]] if cascade in words else []
     flags = ["--cascade", cascade, "--tiles", tiles, "--draw", tmp_path, *text]
     code, lines, stderr = run(capsys, "run", picture, *flags, *short)
     assert (code, stderr) == (0, "")
