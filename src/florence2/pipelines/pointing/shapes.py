@@ -104,17 +104,20 @@ def frame_boxes(gray: Gray) -> Array:
     upper, lower = upper[order], lower[order]
     left, right = np.minimum(start[upper], start[lower]), np.maximum(end[upper], end[lower])
     boxes = np.stack([left, row[upper] + 1, right, row[lower] + 1], axis=1).astype(np.float64)
-    return _without_gaps(distinct(boxes, 0.85))
+    return _elementary(distinct(boxes, 0.85))
 
 
-def _without_gaps(boxes: Array) -> Array:
-    """Frames without the gaps between two of them, one below the other."""
+def _elementary(boxes: Array) -> Array:
+    """Frames without those of several in a column, and without the gaps between two of them."""
     near = np.abs(boxes[:, None] - boxes[None]) <= SLACK
     aligned = near[..., 0] & near[..., 2]
-    starts_at_end = aligned & (np.abs(boxes[:, None, 1] - boxes[None, :, 3]) <= SLACK)
-    ends_at_start = aligned & (np.abs(boxes[:, None, 3] - boxes[None, :, 1]) <= SLACK)
+    top, bottom = boxes[:, 1], boxes[:, 3]
+    holds = aligned & (top[:, None] <= top + 2) & (bottom[:, None] >= bottom - 2)
+    holds &= (bottom - top)[:, None] > (bottom - top) + 2 * SLACK
+    starts_at_end = aligned & (np.abs(top[:, None] - bottom) <= SLACK)
+    ends_at_start = aligned & (np.abs(bottom[:, None] - top) <= SLACK)
     is_gap = starts_at_end.any(axis=1) & ends_at_start.any(axis=1)
-    return boxes[~is_gap]
+    return boxes[~is_gap & ~holds.any(axis=1)]
 
 
 def distinct(boxes: Array, same: float) -> Array:
