@@ -123,7 +123,9 @@ def test_the_point_is_in_the_part_that_is_named(screen: Screen, words: str, want
     assert all(0.0 <= (score or 0.0) <= 1.0 for score in found.scores)
 
 
-@pytest.mark.parametrize("words", ["Kerosene", "anchor icon", "umbrella", "Billing address field"])
+@pytest.mark.parametrize(
+    "words", ["Kerosene", "anchor icon", "umbrella", "Billing address field", "worn"]
+)
 def test_what_is_not_there_is_not_pointed_at(screen: Screen, words: str) -> None:
     found = screen.locate(words)
     assert click_point(found) is None and found.image_size == SIZE
