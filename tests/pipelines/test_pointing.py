@@ -1,5 +1,6 @@
 """The point to click: on screens drawn here, with eyes that read without fault."""
 
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,9 +173,15 @@ def test_tiny_pictures_have_no_parts(size: tuple[int, int]) -> None:
     assert icon_boxes(gray).shape == frame_boxes(gray).shape == (0, 4)
 
 
-def test_noise_is_looked_at_in_bounded_time() -> None:
-    gray = np.random.default_rng(1).integers(0, 256, (600, 800), np.uint8)
-    assert len(icon_boxes(gray)) <= 400 and len(frame_boxes(gray)) <= 1500
+def test_noise_and_stripes_are_looked_at_in_bounded_memory() -> None:
+    stripes = np.zeros((1200, 900), np.uint8)
+    stripes[::2, 100:800] = 255
+    for gray in (np.random.default_rng(1).integers(0, 256, (600, 800), np.uint8), stripes):
+        tracemalloc.start()
+        assert len(icon_boxes(gray)) <= 400 and len(frame_boxes(gray)) <= 1500
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 300e6
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ JOINED = (0, 1, 2)  # pixels that parts of one icon are grown by, to hang togeth
 MIN_STEP = 14  # grey levels from a pixel to the next
 SAME_BOX = 0.75  # IoU
 MAX_ICONS = 400
+MAX_COMPARED = 1500  # boxes, each with all others: 18 MB
 
 FRAME_WIDTHS = 24, 1200  # pixels; narrower edges are strokes of letters
 FRAME_HEIGHTS = 14, 80
@@ -38,7 +39,9 @@ def icon_boxes(gray: Gray) -> Array:
     # What underlines a text may touch the icon beside it.
     apart = without_upright_rules(_without_level_rules(edges))
     found = [_compact(mask, reach) for mask in (edges, apart) for reach in JOINED]
-    return distinct(np.concatenate(found), SAME_BOX)[:MAX_ICONS]
+    boxes = np.unique(np.concatenate(found), axis=0)
+    large_first = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).max(axis=1), kind="stable")
+    return distinct(boxes[large_first[:MAX_COMPARED]], SAME_BOX)[:MAX_ICONS]
 
 
 def _edges(gray: NDArray[np.int16]) -> Bools:
@@ -100,7 +103,7 @@ def frame_boxes(gray: Gray) -> Array:
     pairs &= np.abs(start[None, :] - start[:, None]) <= SLACK
     pairs &= np.abs(end[None, :] - end[:, None]) <= SLACK
     upper, lower = np.nonzero(pairs)
-    order = np.argsort(height[upper, lower], kind="stable")
+    order = np.argsort(height[upper, lower], kind="stable")[:MAX_COMPARED]
     upper, lower = upper[order], lower[order]
     left, right = np.minimum(start[upper], start[lower]), np.maximum(end[upper], end[lower])
     boxes = np.stack([left, row[upper] + 1, right, row[lower] + 1], axis=1).astype(np.float64)
