@@ -34,6 +34,7 @@ MIN_SCORE = 0.6  # what fits less is more likely another part
 SURE = 0.9  # words that fit so well are not looked for among icons
 PART_COST = 0.08  # for standing in a long line
 WORD_OF_ICON = 0.75  # worth of a text where an icon is asked for: it may stand beside it
+DOUBT_COST = 0.6  # for not being quite the words, there: running text has words of every kind
 KIND_WORTH = 0.04  # for looking like what is asked for
 MIN_ICON = 0.003  # likelihood of a name, of which an icon is at least as good as doubtful words
 MAX_CANDIDATES = 10
@@ -155,7 +156,8 @@ class Screen:
             part = each.line.words[first:end]
             box = enclosing_box(np.array([word.box for word in part])).tolist()
             share = sum(map(len, each.words[first:end])) / sum(map(len, each.words))
-            score = likeness - PART_COST * (1.0 - share) + self._worth(wanted.kind, each, box)
+            cost = PART_COST + DOUBT_COST * (1.0 - likeness)
+            score = likeness - cost * (1.0 - share) + self._worth(wanted.kind, each, box)
             label = " ".join(word.text for word in part)
             found.append(Candidate(score, tuple(box), label))
         if wanted.kind == "field":

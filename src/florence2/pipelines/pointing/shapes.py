@@ -21,6 +21,7 @@ JOINED = (0, 1, 2)  # pixels that parts of one icon are grown by, to hang togeth
 MIN_STEP = 14  # grey levels from a pixel to the next
 SAME_BOX = 0.75  # IoU
 MAX_ICONS = 400
+MAX_COMPARED = 1500  # boxes, each with all others: 18 MB
 
 FRAME_WIDTHS = 24, 1200  # pixels; narrower edges are strokes of letters
 FRAME_HEIGHTS = 14, 80
@@ -38,7 +39,9 @@ def icon_boxes(gray: Gray) -> Array:
     # What underlines a text may touch the icon beside it.
     apart = without_upright_rules(_without_level_rules(edges))
     found = [_compact(mask, reach) for mask in (edges, apart) for reach in JOINED]
-    return distinct(np.concatenate(found), SAME_BOX)[:MAX_ICONS]
+    boxes = np.unique(np.concatenate(found), axis=0)
+    large_first = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).max(axis=1), kind="stable")
+    return distinct(boxes[large_first[:MAX_COMPARED]], SAME_BOX)[:MAX_ICONS]
 
 
 def _edges(gray: NDArray[np.int16]) -> Bools:
@@ -100,21 +103,24 @@ def frame_boxes(gray: Gray) -> Array:
     pairs &= np.abs(start[None, :] - start[:, None]) <= SLACK
     pairs &= np.abs(end[None, :] - end[:, None]) <= SLACK
     upper, lower = np.nonzero(pairs)
-    order = np.argsort(height[upper, lower], kind="stable")
+    order = np.argsort(height[upper, lower], kind="stable")[:MAX_COMPARED]
     upper, lower = upper[order], lower[order]
     left, right = np.minimum(start[upper], start[lower]), np.maximum(end[upper], end[lower])
     boxes = np.stack([left, row[upper] + 1, right, row[lower] + 1], axis=1).astype(np.float64)
-    return _without_gaps(distinct(boxes, 0.85))
+    return _elementary(distinct(boxes, 0.85))
 
 
-def _without_gaps(boxes: Array) -> Array:
-    """Frames without the gaps between two of them, one below the other."""
+def _elementary(boxes: Array) -> Array:
+    """Frames without those of several in a column, and without the gaps between two of them."""
     near = np.abs(boxes[:, None] - boxes[None]) <= SLACK
     aligned = near[..., 0] & near[..., 2]
-    starts_at_end = aligned & (np.abs(boxes[:, None, 1] - boxes[None, :, 3]) <= SLACK)
-    ends_at_start = aligned & (np.abs(boxes[:, None, 3] - boxes[None, :, 1]) <= SLACK)
+    top, bottom = boxes[:, 1], boxes[:, 3]
+    holds = aligned & (top[:, None] <= top + 2) & (bottom[:, None] >= bottom - 2)
+    holds &= (bottom - top)[:, None] > (bottom - top) + 2 * SLACK
+    starts_at_end = aligned & (np.abs(top[:, None] - bottom) <= SLACK)
+    ends_at_start = aligned & (np.abs(bottom[:, None] - top) <= SLACK)
     is_gap = starts_at_end.any(axis=1) & ends_at_start.any(axis=1)
-    return boxes[~is_gap]
+    return boxes[~is_gap & ~holds.any(axis=1)]
 
 
 def distinct(boxes: Array, same: float) -> Array:

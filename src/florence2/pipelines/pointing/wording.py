@@ -6,22 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LOOK_ALIKE = 0.4  # what it costs to read one of a group for another; 1 otherwise
-_GROUPS = (
-    "0oq",
-    "1li!|jt",
-    "5s",
-    "2z",
-    "8b",
-    "6g",
-    "rn",
-    "vuy",
-    "ce",
-    "ft",
-    "mn",
-    "hb",
-    "ij",
-    "ao",
-)
+_GROUPS = ["0oq", "1lijt", "5s", "2z", "8b", "6g", "rn", "mn", "vuy", "ce", "ft", "hb", "ao"]
 _ALIKE = frozenset((one, other) for group in _GROUPS for one in group for other in group)
 # What people call parts of a screen, by what the part is.
 KINDS = {
@@ -30,6 +15,9 @@ KINDS = {
     "box": "field", "textbox": "field", "dropdown": "field", "select": "field",
     "checkbox": "label", "label": "label", "icon": "icon", "symbol": "icon", "logo": "icon",
 }  # fmt: skip
+_FIRST_HALVES = {("menu", "menu"), ("radio", "button"), ("check", "field"), ("drop", "field")} | {
+    (word, "field") for word in ("text", "input", "select", "combo", "entry")
+}
 _ORDERS = re.compile(
     r"^(?:please\s+)?(?:(?:click|press|tap|select|choose|open|hit|find|locate)\s+)(?:on\s+)?", re.I
 )
@@ -41,7 +29,8 @@ class Wanted:
 
     Attributes:
         text: all the words, folded.
-        core: without those that only say what kind of part it is; empty if nothing is left.
+        core: without those that give an order or only say what kind of part it is; empty if
+            nothing is left.
         kind: "button", "link", "tab", "menu", "field", "label", "icon", or empty.
     """
 
@@ -65,18 +54,17 @@ def parse_wanted(words: str) -> Wanted:
     """Tell what a question names from what it says about the kind of part.
 
     >>> parse_wanted("the 'Sign in' button")
-    Wanted(text='sign in button', core='sign in', kind='button')
+    Wanted(text='the sign in button', core='sign in', kind='button')
     """
-    asked = _ORDERS.sub("", words.strip())
-    every = folded(re.sub(r"^(?:the|an?)\s+", "", asked, flags=re.I)).split()
-    core, kind = list(every), ""
-    while core and core[-1] in KINDS:
-        kind = kind or KINDS[core.pop()]
-        if core and core[-1] == "menu" and kind == "menu":
+    named = re.sub(r"^(?:the|an?)\s+", "", _ORDERS.sub("", words.strip()), flags=re.I)
+    core, kind = folded(named).split(), ""
+    if core and core[-1] in KINDS:  # once: a "link icon" shows a link
+        kind = KINDS[core.pop()]
+        if core and (core[-1], kind) in _FIRST_HALVES:
             core.pop()
-        if core and core[-1] in ("text", "input", "drop", "check", "radio") and kind == "field":
-            core.pop()
-    return Wanted(" ".join(every), " ".join(core), kind)
+        if len(core) > 1 and kind == "button" and core[-1] == "icon":
+            kind = KINDS[core.pop()]
+    return Wanted(folded(words), " ".join(core), kind)
 
 
 def similarity(read: str, wanted: str) -> float:
