@@ -12,7 +12,11 @@ They are made once and kept in PAGES/; `--seed` and `--count` choose them.
 Words are what stands between blanks, in compatibility form (NFKC) with plain quotes and dashes;
 those without a letter or digit, such as bullets and dots that lead to a page number, do not count.
 Words of a page are compared as multisets, wherever they stand, all pages of a kind together;
+<<<<<<< HEAD
 "letters" is F1 without punctuation at their ends. CER is edits for each true character of a page's text in
+=======
+"letters" is F1 without punctuation at their ends. CER is edits for each true character of a page in
+>>>>>>> bench
 reading order, so that a text in another order counts as wrong.
 
 Every reader has a process of its own and `--threads`; they read each page in turn. Seconds a page
@@ -231,8 +235,10 @@ class Reader:
         assert self._process.stdout is not None, "it is a pipe"
         line = self._process.stdout.readline()
         if not line:
-            told = self._process.stderr.read()[-300:] if self._process.stderr else "see above"
-            raise DataError(f"{self._name} ended before it answered: {told}")
+            _, told = self._process.communicate()
+            raise DataError(
+                f"{self._name} ended before it answered: {(told or 'see above')[-300:]}"
+            )
         answer: dict[str, Any] = json.loads(line)
         return answer
 
