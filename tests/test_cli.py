@@ -69,6 +69,33 @@ def test_flags_are_frozen() -> None:
                 "--sheet",
             ]
         ),
+        "read": sorted(
+            [
+                *common,
+                "--adapter",
+                "--beams",
+                "--chunks",
+                "--device",
+                "--dpi",
+                "--draw",
+                "--figures",
+                "--furniture",
+                "--jobs",
+                "--min-score",
+                "--model",
+                "--ocr",
+                "--output",
+                "--page-breaks",
+                "--pages",
+                "--password",
+                "--precision",
+                "--quiet",
+                "--side",
+                "--threads",
+                "--to",
+                "--tokenizer",
+            ]
+        ),
         "train": sorted(
             [
                 *common,
@@ -219,7 +246,12 @@ def test_cascades_print_and_draw_what_they_found(
     cascade: str,
     tiles: str,
 ) -> None:
-    text = ["--text", "car, dog, bus, cat, bee"] if cascade == "classes" else []
+<<<<<<< HEAD
+    words = {"classes": "car, dog, bus, cat, bee", "locate": "Sign in"}
+    text = ["--text", words[cascade]] if cascade in words else []
+=======
+    text = ["--text", "car, dog, bus, cat, bee"] if cascade in ("classes", "locate") else []
+>>>>>>> screens
     flags = ["--cascade", cascade, "--tiles", tiles, "--draw", tmp_path, *text]
     code, lines, stderr = run(capsys, "run", picture, *flags, *short)
     assert (code, stderr) == (0, "")
@@ -323,6 +355,7 @@ def test_bad_files_of_regions_are_one_line(
         pytest.param(["--task", "od", "--tiles", "4by3"], "4x3", id="tiles"),
         pytest.param(["--cascade", "classes", "--text", " , "], "needs names", id="no classes"),
         pytest.param(["--cascade", "layout", "--text", "x"], "takes no text", id="words of a chain"),
+        pytest.param(["--cascade", "locate"], "needs words of what to click", id="nothing to click"),
         pytest.param(["--cascade", "ground", "--region", "1,2,3,4"], "leave --region and", id="region of a chain"),
     ],
 )  # fmt: skip

@@ -35,6 +35,7 @@ from florence2.generation.options import GenerationOptions
 from florence2.generation.runtime import Runtime
 from florence2.pipelines import cascades
 from florence2.pipelines.cascades import CascadeResult
+from florence2.pipelines.pointing.locate import MIN_SCORE, locate
 from florence2.pipelines.presence import presence
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tiles
@@ -433,6 +434,25 @@ class Florence2:
     def propose_regions(self, image: ImageSource | EncodedImage) -> Boxes:
         """Find regions worth looking at, without labels."""
         return cast(Boxes, self.run(image, Task.REGION_PROPOSAL))
+
+    def locate(
+        self,
+        image: ImageSource | EncodedImage,
+        words: str,
+        *,
+        min_score: float = MIN_SCORE,
+    ) -> Boxes:
+        """Find what to click on a screenshot: by its words, or by what its icon shows.
+
+        The best comes first; the point to click is the middle of its box (`click_point` of
+        `florence2.pipelines.pointing.locate`). docs/screens.md tells how well it works.
+
+        Args:
+            words: "Sign in", "Save button", "E-mail field", "search icon", "trash".
+            min_score: what fits less is left out; often that is everything.
+        """
+        found = locate(self.engine, image, words, min_score=min_score)
+        return found if isinstance(image, EncodedImage) else replace(found, picture=image)
 
     # -- chains of questions ----------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import pytest
 
 from florence2.documents.blocks import blocks_of
 from florence2.documents.joining import join_lines, joined
-from florence2.documents.markers import markers_of, numbered_level
+from florence2.documents.layout.markers import markers_of, numbered_level
 from florence2.documents.structure import Block, Cell, Table
 from florence2.geometry import Box
 from florence2.pipelines.reading.lines import Line, Word, quad_of
@@ -223,6 +223,36 @@ def address_and_code() -> Pages:
     ]
 
 
+def reference() -> Pages:
+    """Two columns of rows, each a meaning and a command."""
+    lines: list[Line] = []
+    truth = []
+    for x in (30, 320):
+        rows = [(f"{PROSE[n]} the {PROSE[n + 9]} of it all", f"cmd_{n}(x)") for n in range(12)]
+        for n, (meaning, command) in enumerate(rows):
+            top = 60 + (13.0 + x / 400) * n
+            lines += [line(meaning, x, top), line(command, x + 170, top)]
+        truth.append(("paragraph", 0, "\n".join(" ".join(row) for row in rows)))
+    return lines, truth
+
+
+def aligned_code() -> Pages:
+    """Blanks that stand one under the other in code are no gutter."""
+    rows = [
+        ("set line style number {{type", "| lt} <type of the line> or none}"),
+        ("    and then the colour {{rgb", "| lc} <name of a colour>}"),
+        ("    and then the width {{wide", "| lw} <so many points>}"),
+        ("    and then the points {{dot", "| pt} <kind of point> or none}"),
+    ]
+    lines = set_text(prose(60), 50, 60)
+    top = below(lines, 12)
+    for row, (left, right) in enumerate(rows):
+        x = 50 + LETTER * (len(left) - len(left.lstrip()))
+        lines += [line(left.strip(), x, top + 13 * row), line(right, 200, top + 13 * row)]
+    text = "\n".join(f"{left.strip()} {right}" for left, right in rows)
+    return lines, [("paragraph", 0, prose(60)), ("paragraph", 0, text)]
+
+
 PAGES: dict[str, Callable[[], Pages]] = {
     "article": article,
     "indented first lines": indented,
@@ -234,6 +264,8 @@ PAGES: dict[str, Callable[[], Pages]] = {
     "lists": items,
     "contents": contents,
     "address and code": address_and_code,
+    "reference card": reference,
+    "code with blanks": aligned_code,
 }
 
 

@@ -21,7 +21,7 @@ def pictures(page: RawPage | str, *more: str | bytes) -> tuple[Box, ...]:
         return opened.pictures()
 
 
-FRAME = [(99, 99, 301, 101), (99, 99, 101, 201), (99, 199, 301, 201), (299, 99, 301, 201)]
+FRAME = [(100, 99, 300, 101), (99, 100, 101, 200), (100, 199, 300, 201), (299, 100, 301, 200)]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import pytest
 from raw_pdfs import RawPage, mapped_font, raw_pdf, stream, text, to_unicode
 
 from florence2.documents.pdf import PdfFile
+from florence2.documents.pdf_letters import Letters, _has_place
+from florence2.documents.pdf_objects import Frame
 from florence2.pipelines.reading.lines import Line
 
 
@@ -302,6 +304,21 @@ def test_columns_and_cells_are_lines_of_their_own() -> None:
     assert texts(raw_pdf(drawn)) == ["Name of it", "Size", "an ant", "3 mm"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "read"),
+    [
+        ("", ["Name Size"]),
+        ("82 350 m 82 250 l S", ["Name", "Size"]),
+        ("82 290 m 82 250 l S", ["Name Size"]),
+        ("50 295 m 150 295 l S", ["Name Size"]),
+    ],
+)
+def test_sides_of_cells_part_lines(rule: str, read: list[str]) -> None:
+    found = lines(raw_pdf(text(50, 300, "Name Size", size=10, more="4 Tw") + rule))
+    assert [line.text for line in found] == read
+    assert found[-1].box[2] == pytest.approx(found[-1].words[-1].box[2])
+
+
 def test_wide_blanks_of_a_line_set_to_its_width_part_words_only() -> None:
     drawn = text(50, 300, "set to the full width", size=10, more="8 Tw")
     assert texts(raw_pdf(drawn)) == ["set to the full width"]
@@ -320,6 +337,12 @@ def test_words_of_a_line_that_are_drawn_in_any_order(order: tuple[int, ...]) -> 
 def test_superscripts_stay_in_their_line() -> None:
     drawn = text(50, 300, "x") + text(60, 307, "2", size=12) + text(75, 300, "of y")
     assert texts(raw_pdf(drawn)) == ["x2 of y"]
+
+
+@pytest.mark.parametrize(("word", "read"), [("words", "words 12."), ("km", "km12."), ("w", "w12.")])
+def test_the_number_of_a_footnote_is_no_part_of_the_word(word: str, read: str) -> None:
+    drawn = f"BT /F 20 Tf 50 300 Td ({word}) Tj 7 Ts /F 12 Tf (12) Tj 0 Ts /F 20 Tf (.) Tj ET"
+    assert texts(raw_pdf(drawn)) == [read]
 
 
 @pytest.mark.parametrize(
@@ -346,3 +369,25 @@ def test_text_of_nested_forms_is_where_it_is_drawn() -> None:
     assert line.font_size == pytest.approx(40)
     assert line.box[0] == pytest.approx(100 + 20 + 20, abs=3)
     assert line.box[3] == pytest.approx(400 - (50 + 30 + 20), abs=12)
+
+
+def test_words_from_the_right_that_are_drawn_apart() -> None:
+    """Each by itself, from the left; a number among them, the full stop behind the last."""
+    codes = {65 + number: letter for number, letter in enumerate("שלומעחיט")}
+    drawn = [(".", 50), ("CBA", 56), ("42", 105), ("FED", 135), ("HG", 185)]
+    page = RawPage(
+        "".join(text(x, 300, word, font="F" if word in (".", "42") else "X") for word, x in drawn),
+        fonts="/X 11 0 R",
+    )
+    data = raw_pdf(page, more=[to_unicode(codes), mapped_font(10)])
+    assert [line.text for line in lines(data)] == ["יט מעח 42 שלו."]
+
+
+def test_a_box_without_a_size_is_that_of_the_font() -> None:
+    """As in the PDFs of hocr-tools."""
+    flags = np.zeros(1, np.bool_)
+    tight, loose = np.array([[50.0, 90, 60, 90]]), np.array([[50.0, 80, 60, 95]])
+    one = np.ones(1, np.int64)
+    letters = Letters(["H"], one, one, tight, loose, tight[:, :2], flags, flags, flags)
+    assert _has_place(letters, Frame.of((0, 0, 600, 400), 0, 1)).all()
+    assert letters.tight.tolist() == loose.tolist()

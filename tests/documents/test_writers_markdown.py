@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -55,7 +57,7 @@ def parsed(markdown: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", ["paragraph", "heading", "caption", "list item"])
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(text=TEXTS | WORDS)
 @example(text="- - -")
 @example(text="a\n===")
@@ -65,6 +67,7 @@ def parsed(markdown: str) -> list[tuple[str, str]]:
 @example(text="    code ")
 @example(text="*a* _b_ ~~c~~ `d` <b>e</b> &amp; \\* [f](g)")
 @example(text="C #")
+@example(text="*\n*")
 def test_the_text_of_a_block_returns(kind: str, text: str) -> None:
     given_block = Block(kind, (0, 0, 9, 9), text=text, level=2, marker="-")  # type: ignore[arg-type]
     expected = text_of(given_block)
@@ -73,7 +76,7 @@ def test_the_text_of_a_block_returns(kind: str, text: str) -> None:
     assert found == ([(name, expected)] if expected else [])
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(
     rows=st.integers(1, 3).flatmap(
         lambda width: st.lists(
@@ -87,7 +90,7 @@ def test_cells_of_a_table_return(rows: list[list[str]]) -> None:
     assert [text for _, text in found] == [printable(text) for row in rows for text in row]
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(first=TEXTS | WORDS, second=TEXTS | WORDS)
 @example(first="a *b", second="c*")
 @example(first="a `b", second="c`")
@@ -138,7 +141,7 @@ def numbered(markdown: str) -> list[tuple[str, str]]:
     return found
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(items=ITEMS)
 def test_lists_keep_their_numbers_and_their_texts(items: list[tuple[int, str, str]]) -> None:
     blocks = [
@@ -170,6 +173,15 @@ def test_lists_keep_their_numbers_and_their_texts(items: list[tuple[int, str, st
 )
 def test_ordinary_prose_is_not_escaped(text: str) -> None:
     assert escape_text(text) == text
+
+
+def test_the_page_on_reading_shows_what_is_escaped() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reading.md").read_text(encoding="utf-8")
+    table = page.split("| on the page | written |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `(.+)` \| (?:`(.+)`|the same) \|$", table, re.MULTILINE)
+    assert len(rows) == 5
+    for text, shown in rows:
+        assert escape_text(text) == (shown or text)
 
 
 class Cells(HTMLParser):

@@ -41,6 +41,21 @@ def test_a_title_comes_first_and_a_footer_last() -> None:
     assert blocks == (0, 1, 1, 1, 2, 2, 2, 3)
 
 
+def test_a_title_close_above_two_columns_does_not_mix_their_lines() -> None:
+    ordered, _ = read_in_order(page(title=(60, 60, 860, 35), **two_columns(5)))
+    assert list(ordered.labels) == ["title", *COLUMNS]
+
+
+def test_names_and_prices_side_by_side_are_read_row_by_row() -> None:
+    rows = [(f"name {row}", f"{row}.50") for row in range(4)]
+    sides = [
+        {name: (60, 100 + 30 * row, 200, 20), price: (700, 100 + 30 * row, 60, 20)}
+        for row, (name, price) in enumerate(rows)
+    ]
+    ordered, _ = read_in_order(page(**{k: v for side in reversed(sides) for k, v in side.items()}))
+    assert list(ordered.labels) == [text for row in rows for text in row]
+
+
 def test_what_a_wide_line_parts_is_read_above_it_first() -> None:
     above = two_columns(5)
     below = {f"low {name}": (x, y + 300, w, h) for name, (x, y, w, h) in above.items()}

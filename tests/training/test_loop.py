@@ -379,3 +379,17 @@ def test_a_stage_ends_with_its_time_at_the_lowest_rate() -> None:
     assert stage.learning_rate_at(500, 1.0) == pytest.approx(5e-4)  # whichever is nearer its end
     assert not stage.is_over(999, 9.9)
     assert stage.is_over(1000, 0.0) and stage.is_over(1, 10.0)
+
+
+def test_the_time_of_a_stage_counts_over_its_sessions(tmp_path: Path) -> None:
+    """The schedule of a stage that ends by time goes on where it was, and does not begin anew."""
+    recipe = resumable_recipe()
+    trainer = Trainer(new_model(), recipe, tmp_path)
+    run_until(trainer, 6)
+    trainer.elapsed_s = 123.0
+    trainer.save()
+    resumed = Trainer(new_model(), recipe, tmp_path)
+    assert resumed.elapsed_s == 123.0
+    stage = replace(recipe.stages[resumed.stage_index], seconds=100.0)
+    resumed._run_stage(stage)  # its time is over: no step is taken
+    assert resumed.step == 6

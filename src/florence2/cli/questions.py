@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from florence2.errors import DataError, Florence2Error, TaskError
+from florence2.pipelines.pointing.wording import folded
 from florence2.pipelines.tiling.grid import Tiles
 from florence2.tasks import Task, parse_optional, task_name, without_placeholder
 
@@ -35,6 +36,7 @@ CASCADES = {
     "describe": "objects, then what each looks like",
     "classes": "the classes in --text, any number of them, divided by commas",
     "layout": "lines, blocks and columns of a page in the order of reading",
+    "locate": "the point to click on a screenshot for the words in --text",
 }
 
 
@@ -281,6 +283,10 @@ class CascadeJob:
                 return partial(cascades.describe_objects, **how)  # type: ignore[arg-type]
             case "classes":
                 return partial(cascades.detect_classes, classes=self.classes, **how)  # type: ignore[arg-type]
+            case "locate":
+                # A screen is always looked at in full detail, so there is nothing to cut.
+                words, least = self.classes[0], self.min_score
+                return partial(cascades.locate_part, words=words, min_score=least or None)
         return partial(cascades.ocr_layout, **how)  # type: ignore[arg-type]
 
 
@@ -332,6 +338,13 @@ def parse_question(arguments: argparse.Namespace) -> TaskJob | CascadeJob:
         raise TaskError(
             f"cascade {arguments.cascade!r} takes no region; leave --region and --regions out"
         )
+    if arguments.cascade == "locate":
+        if not folded(arguments.text):
+            raise TaskError(
+                "cascade 'locate' needs words of what to click; got --text"
+                f" {arguments.text!r}; give for example --text 'Sign in'"
+            )
+        return CascadeJob(arguments.cascade, [arguments.text], tiles, arguments.min_score)
     classes = [name for name in map(str.strip, arguments.text.split(",")) if name]
     if bool(classes) != (arguments.cascade == "classes"):
         needs = "needs names divided by commas" if not classes else "takes no text; leave it out"

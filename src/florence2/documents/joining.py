@@ -1,6 +1,5 @@
 """Text that goes on over the end of a line: hyphens, and where none belongs."""
 
-import re
 from collections.abc import Iterable
 
 SOFT_HYPHEN = "\u00ad"
@@ -15,8 +14,6 @@ COMPOUND_PREFIXES = frozenset(
     ]
 )
 _SUSPENDED = frozenset(("and", "or", "nor", "to", "und", "oder", "bis", "et", "ou", "y", "e"))
-_LAST = re.compile(r"\S*$")
-_FIRST = re.compile(r"\S*")
 
 
 def joined(first: str, second: str) -> str:
@@ -39,26 +36,21 @@ def joined(first: str, second: str) -> str:
         return first + second
     if first.endswith(SOFT_HYPHEN):
         return first.rstrip(SOFT_HYPHEN) + second
-    end = _whole(_LAST, first)
+    end = first[first.rfind(" ") + 1 :]
     if len(end) > 1 and first[-1] in _DASHES and end[-2] not in _DASHES:
         return first + second
     if len(end) < 2 or first[-1] not in _HYPHENS or not end[-2].isalnum():
         return f"{first} {second}"
-    word = _whole(_FIRST, second)
+    word = second.split(maxsplit=1)[0] if second.strip() else ""
     if word.rstrip(",.").casefold() in _SUSPENDED:
         return f"{first} {second}"
     return first[:-1] + second if _is_divided(end[:-1], word) else first + second
 
 
-def _whole(pattern: re.Pattern[str], text: str) -> str:
-    match = pattern.search(text)
-    return match.group() if match else ""
-
-
 def _is_divided(start: str, rest: str) -> bool:
     """Whether a hyphen between two parts is there for the end of the line alone."""
     start = start.lstrip("\"'([{“‘«„")
-    if not (rest[0].islower() and start[-1:].isalpha()):
+    if not (rest[:1].islower() and start[-1:].isalpha()):
         return False
     if not start.isalpha() or any(hyphen in rest.rstrip(_HYPHENS) for hyphen in _HYPHENS):
         return False

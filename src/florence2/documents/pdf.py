@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from florence2.documents.pdf_letters import Letters, lines_of, read_letters, read_pens
+from florence2.documents.pdf_letters import Letters, cut_at_rules, lines_of, read_letters, read_pens
 from florence2.documents.pdf_objects import (
     MIN_PICTURE_SIDE,
     TEXT,
@@ -42,6 +42,8 @@ from florence2.processing.images import checked_path
 
 MAX_RENDERED_PIXELS = 50_000_000
 """Of a page; 150 MB, an A4 page at 700 dpi."""
+PAGES_BEFORE_ANEW = 200
+"""PDFium keeps what it has read of a file; it is opened anew after as many pages."""
 MIN_UNIT, MAX_UNIT = 1e-3, 1e5  # of UserUnit; others are taken as 1
 _HEAD_BYTES = 1024  # a PDF says so within these
 _MAX_DICTIONARY = 4096  # bytes
@@ -73,24 +75,26 @@ class PdfFile:
             if isinstance(source, bytes)
             else checked_path(str(source), "document", "PDF")
         )
-        self._document = self._opened(password)
-        self._document.init_forms()  # or filled fields are not drawn
+        self._document = self._opened()
         self.num_pages = len(self._document)
+        self._num_loaded, self._num_open = 0, 0
 
-    def _opened(self, password: str | None) -> Any:
+    def _opened(self) -> Any:
         head = _head(self.source, self.name)
         if b"%PDF" not in head:
             raise ImageError(f"{self.name} is no PDF; give a PDF, or a picture of a page")
         source = self.source if isinstance(self.source, bytes) else Path(self.source).absolute()
         try:
-            return library().PdfDocument(source, password=password)
+            document = library().PdfDocument(source, password=self._password)
+            document.init_forms()  # or filled fields are not drawn
+            return document
         except library().PdfiumError as error:
             if error.err_code == _PASSWORD:
                 raise ImageError(
                     f"{self.name} is encrypted"
                     + (
                         ", and the password does not open it; give the right --password"
-                        if password
+                        if self._password
                         else "; give its --password"
                     )
                 ) from error
@@ -131,6 +135,10 @@ class PdfFile:
 
     def load(self, index: int) -> Any:
         """A page as PDFium has it; what fields and notes say is part of its text then."""
+        if self._num_loaded >= PAGES_BEFORE_ANEW and not self._num_open:
+            self._document.close()
+            self._document = self._opened()
+            self._num_loaded = 0
         try:
             page = self._document.get_page(index)
             if _has_fields(page):
@@ -141,7 +149,14 @@ class PdfFile:
             raise ImageError(
                 f"page {index + 1:,} of {self.name} is damaged and left out"
             ) from error
+        self._num_loaded += 1
+        self._num_open += 1
         return page
+
+    def unload(self, page: Any) -> None:
+        """Close a page that was loaded."""
+        page.close()
+        self._num_open -= 1
 
     @cached_property
     def has_layers(self) -> bool:
@@ -155,7 +170,7 @@ class PdfFile:
         with _bytes_of(self.source) as data:
             packed = list(_OBJECT_STREAM.finditer(data))
             if packed and data.find(b"/Encrypt") >= 0:  # only PDFium can unpack what is in there
-                with self._opened(self._password) as copy:  # whose objects do not stay in memory
+                with self._opened() as copy:  # whose objects do not stay in memory
                     copy.save(finder)
                 return finder.found
             finder.look(data)
@@ -219,7 +234,9 @@ class PdfPage:
 
     def close(self) -> None:
         """Close the page; what was read of it stays."""
-        self._page.close()
+        if self._page is not None:
+            self._file.unload(self._page)
+            self._page = None
 
     def lines(self) -> tuple[Line, ...]:
         """Lines of text that can be seen, or that stand hidden behind a picture, in file order.
@@ -231,7 +248,7 @@ class PdfPage:
 
     def rules(self) -> Array:
         """Level and upright rules, boxes `(N, 4)`: thin rectangles, lines, sides of frames."""
-        return rule_boxes(self._objects, self.frame)
+        return self._rules
 
     def pictures(self) -> tuple[Box, ...]:
         """Boxes of pictures on the page, those cut into strips put together, in file order."""
@@ -283,6 +300,10 @@ class PdfPage:
         return placed_objects(address_of(self._page.raw))
 
     @cached_property
+    def _rules(self) -> Array:
+        return rule_boxes(self._objects, self.frame)
+
+    @cached_property
     def _picture_boxes(self) -> Array:
         return picture_boxes(self._objects, self.frame)
 
@@ -304,7 +325,7 @@ class PdfPage:
             drawn = None
             if not pens.are_plain.all():
                 drawn = {placed.handle: number for number, placed in enumerate(self._objects)}
-            return lines_of(letters, pens, drawn)
+            return cut_at_rules(lines_of(letters, pens, drawn), self._rules)
         finally:
             text_page.close()
 

@@ -35,6 +35,8 @@ MAX_SHIFT = 0.5
 """Of the foot of a letter against that of the one before it, as in x², in letter sizes."""
 SAME_DIRECTION = float(np.cos(np.radians(3.0)))
 LEVEL = float(np.sin(np.radians(5.0)))
+NOTE_AFTER = 4
+"""Letters of a word, from which on a raised number behind it is a footnote's and no power."""
 CAPITAL_HEIGHT = 0.7
 MAX_STACK_STEP = 1.35
 """From one lone letter to the next below it, in letter sizes."""
@@ -336,12 +338,19 @@ def lines_of(letters: Letters, pens: Pens, drawn: dict[int, int] | None = None) 
         ranks = np.array([drawn.get(handle, 0) for handle in letters.objects[turned].tolist()])
         order[turned] = turned[np.argsort(ranks, kind="stable")]
     places = _places(letters, pens)
-    pieces = _joined(list(_pieces(letters, pens, places, order)))
+    from_right = np.array([_runs_from_right(text) for text in letters.texts], np.intp)
+    pieces = _joined(list(_pieces(letters, pens, places, order, from_right)))
+    if (from_right > 0).any():
+        pieces = [_in_logical_order(piece, letters.texts, from_right, places) for piece in pieces]
     return tuple(_as_lines(_in_reading_order(pieces), letters, pens, places))
 
 
 def _pieces(
-    letters: Letters, pens: Pens, places: _Places, order: NDArray[np.intp]
+    letters: Letters,
+    pens: Pens,
+    places: _Places,
+    order: NDArray[np.intp],
+    from_right: NDArray[np.intp],
 ) -> Iterator[_Piece]:
     """Cut letters in an order where a line or a column ends."""
     now, before = order[1:], order[:-1]
@@ -352,12 +361,12 @@ def _pieces(
     reach = places.halves[now, 0] + places.halves[before, 0]
     forward = (step * along).sum(axis=1)
     gaps = (forward - reach) / sizes
-    from_right = np.array([_runs_from_right(text) for text in letters.texts], np.intp)
     if (from_right > 0).any():
         either = (from_right[now] > 0) | (from_right[before] > 0)
         either |= (from_right[now] == 0) & (from_right[before] == 0)
         gaps = np.where(either, (abs(forward) - reach) / sizes, gaps)
-    shifts = abs(((places.feet[now] - places.feet[before]) * across).sum(axis=1)) / sizes
+    rises = ((places.feet[before] - places.feet[now]) * across).sum(axis=1) / sizes
+    shifts = abs(rises)
     same = (along * pens.directions[before]).sum(axis=1) >= SAME_DIRECTION
     same &= pens.are_stacked[now] == pens.are_stacked[before]
     same &= pens.are_hidden[now] == pens.are_hidden[before]
@@ -365,9 +374,25 @@ def _pieces(
     new_line |= letters.ends_line[before]
     new_word = letters.after_blank[now] | (letters.after_made_blank & pens.are_plain)[now]
     new_word |= gaps > WORD_GAP
+    new_word |= _begin_notes(letters, pens, rises, order)
     cuts = np.flatnonzero(new_line | new_word)
     lines = _cut_at_columns(cuts.tolist(), new_line[cuts].tolist(), gaps[cuts].tolist(), len(order))
     yield from _as_pieces(lines, order, pens, places, from_right)
+
+
+def _begin_notes(
+    letters: Letters, pens: Pens, rises: Array, order: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether letters are the number of a footnote behind a word: small, raised, not as in km²."""
+    texts = [letters.texts[number] for number in order.tolist()]
+    are_alpha = np.array([each.isalpha() for each in texts], np.bool_)
+    after_word = are_alpha[:-1].copy()
+    for back in range(1, NOTE_AFTER):
+        after_word[back:] &= are_alpha[: -1 - back]
+        after_word[:back] = False
+    smaller = pens.sizes[order[1:]] < 0.85 * pens.sizes[order[:-1]]
+    are_digits = np.array([each.isdigit() for each in texts[1:]], np.bool_)
+    return smaller & are_digits & (rises > 0.2) & after_word
 
 
 def _cut_at_columns(
@@ -439,6 +464,52 @@ def _as_pieces(
             is_stacked=bool(pens.are_stacked[leaders[number]]),
             is_from_right=sides[number] > 0,
         )
+
+
+def _in_logical_order(
+    piece: _Piece, texts: Sequence[str], from_right: NDArray[np.intp], places: _Places
+) -> _Piece:
+    """Words, and letters in them, as they are read, by where they stand.
+
+    PDFium puts letters of scripts from the right into that order, but not their words, nor the
+    full stop behind them.
+    """
+    numbers_ = np.concatenate(piece.words)
+    sides = from_right[numbers_]
+    if not (sides > 0).any():
+        return piece
+    along = dict(zip(numbers_.tolist(), places.centres[numbers_] @ piece.direction, strict=True))
+
+    def side(part: Sequence[int]) -> int:
+        """1 and -1 as `_runs_from_right`; numbers are written from the left."""
+        kinds = [-1 if texts[each][0].isdigit() else int(from_right[each]) for each in part]
+        return 1 if 1 in kinds else min(kinds)
+
+    def ordered(parts: Sequence[Sequence[int]], is_from_right: bool) -> Iterator[Sequence[int]]:
+        """Parts from where reading begins, with runs of the other side turned around."""
+        first = -1 if is_from_right else 1
+        seen = sorted(parts, key=lambda part: first * along[part[0]])
+        kinds, at = list(map(side, seen)), 0
+        while at < len(seen):
+            end = at + 1
+            if kinds[at] == first:
+                stop = next((n for n in range(end, len(seen)) if kinds[n] == -first), len(seen))
+                end = max(n for n in range(at, stop) if kinds[n] == first) + 1
+            yield from reversed(seen[at:end])
+            at = end
+
+    words = []
+    for word in ordered([word.tolist() for word in piece.words], sum(sides) > 0):
+        if side(word) == 1:
+            units: list[list[int]] = []  # letters with the marks on them
+            for letter in word:
+                if units and unicodedata.combining(texts[letter][0]):
+                    units[-1].append(letter)
+                else:
+                    units.append([letter])
+            word = [each for unit in ordered(units, True) for each in unit]
+        words.append(np.array(word, np.intp))
+    return replace(piece, words=tuple(words))
 
 
 def _middle(values: list[float]) -> float:
@@ -543,7 +614,8 @@ def _as_lines(
             for each in range(ends[number], ends[number + 1])
         )
         line = range(bounds[ends[number]], bounds[ends[number + 1]])
-        tall = [heights[each] for each in line if texts[each] in _TALL]
+        # Boxes of hidden letters are not those of ink.
+        tall = [heights[each] for each in line if texts[each] in _TALL and not piece.is_hidden]
         source: Source = "hidden text layer" if piece.is_hidden else "text layer"
         yield Line(
             text=" ".join(word.text for word in found),
@@ -582,3 +654,42 @@ def _quads(
     turned[stacked] = np.roll(turned[stacked], 1, axis=1)
     quads: Array = turned
     return quads
+
+
+def cut_at_rules(lines: tuple[Line, ...], rules: Array) -> tuple[Line, ...]:
+    """Cut level lines between words where an upright rule, the side of a cell, parts them.
+
+    Args:
+        rules: boxes `(N, 4)`.
+    """
+    sides = rules[(rules[:, 3] - rules[:, 1]) > (rules[:, 2] - rules[:, 0])]
+    if not len(sides):
+        return lines
+    return tuple(part for line in lines for part in _parts(line, sides))
+
+
+def _parts(line: Line, sides: Array) -> Iterator[Line]:
+    middle = (line.box[1] + line.box[3]) / 2
+    near = sides[(sides[:, 1] <= middle) & (middle <= sides[:, 3])]
+    places = (near[:, 0] + near[:, 2]) / 2
+    if not len(places) or len(line.words) < 2 or abs(line.angle) > 1:
+        yield line
+        return
+    begin = 0
+    for number, (before, after) in enumerate(pairwise(line.words), start=1):
+        low, high = sorted([before.box[0::2], after.box[0::2]])
+        if ((places >= low[1] - 1) & (places <= high[0] + 1)).any():
+            yield _part(line, begin, number)
+            begin = number
+    yield _part(line, begin, len(line.words))
+
+
+def _part(line: Line, begin: int, end: int) -> Line:
+    words = line.words[begin:end]
+    if len(words) == len(line.words):
+        return line
+    corners = np.concatenate([word.quad for word in words])
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    return replace(
+        line, text=" ".join(word.text for word in words), quad=box_to_quad(box), words=words
+    )

@@ -59,21 +59,21 @@ def is_table(
         return False
     if not _is_dense(columns, groups, len(own)) or not _is_aligned(words, own):
         return False
-    if is_ruled:
-        return True
     rows = [
         " ".join(text_of(words, piece) for _, piece in sorted(cells.items()))
         for cells in columns.cells
     ]
     if np.mean([bool(LEADER.search(row)) for row in rows]) > MAX_LEADERS:
         return False
+    if len(own) <= 3 and not has_header and _are_page_numbers(texts[-1]):
+        return False
+    if is_ruled:
+        return True
     if np.mean([bool(CODE.search(row)) for row in rows]) > MAX_CODE:
         return False
-    if len(prose_columns(columns)) > 1 or has_header:
-        return has_header and len(prose_columns(columns)) < 2
-    if len(own) <= 3 and _are_page_numbers(texts[-1]):
+    if len(prose_columns(columns)) > 1:
         return False
-    return len(own) > 2 or not _is_pairs(texts)
+    return has_header or len(own) > 2 or not _is_pairs(texts)
 
 
 def _by_column(columns: Columns) -> list[list[Piece]]:
@@ -108,7 +108,7 @@ def _is_aligned(words: Words, by_column: Sequence[Sequence[Piece]]) -> bool:
             (np.abs(edges[:, edge, None] - edges[:, edge]) <= near).mean(axis=0).max()
             for edge in range(3)
         ]
-        aligned.append(max(shares) >= MIN_ALIGNED)
+        aligned.append(bool(max(shares) >= MIN_ALIGNED))
     return sum(aligned) >= max(2, 0.6 * len(aligned))
 
 

@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 SAME_ROW = 0.35  # between the middles of words in one visual row
 WIDE_BLANK = 0.6  # between words that are not one piece of text
 SPACE = 0.38  # at most, between words that surely are
+MIN_SPACES = 5  # blanks from which the usual one is known, a count
 MIN_STRIP = 0.42  # of a blank strip between columns
 MIN_STRIP_OF_FEW = 0.8  # where there are fewer rows than 4
 MAX_LEADING = 2.2  # between visual rows of one block
@@ -41,7 +42,9 @@ NUMBER = re.compile(r"[-+−–~<>≤≥±(]*[$€£¥]?[\d.,:/'’%×x·−–-
 AMOUNT = re.compile(r"[-−]?[$€£¥]?\s?\d[\d.,' ]*[.,]\d\d(\s?[$€£¥A-Z]{0,3})?")
 MARKER = re.compile(r"[•‣◦▪–—*·o+-]|\(?[0-9ivxIVX]{1,4}[.)]|\(?[a-zA-Z][.)]|\[\d+\]")
 LEADER = re.compile(r"\.{4,}|(\. ?){4,}|…{2,}|_{4,}")
-CODE = re.compile(r"[;{}]$|^(#|//|/\*|\$|>>>|%|--|!)|[)\]]\s*[{:;]$|\w\(.*\)|[=!<>+*|&]=|->|::|&&")
+CODE = re.compile(
+    r"[;{}](\s|$)|^(#|//|/\*|\$|>>>|%|--|!)|[)\]]\s*[{:;]$|\w\(.*\)|[=!<>+*|&]=|->|::|&&"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,12 +248,14 @@ def columns_of(words: Words, rows: Sequence[VisualRow], letter: float) -> Column
     low = min(row.pieces[0].low for row in rows)
     high = max(piece.high for row in rows for piece in row.pieces)
     bins = letter / BINS
+    space = _usual_space(words, rows)
     ink = np.zeros((len(rows), max(int(np.ceil((high - low) / bins)), 1)), bool)
     for number, row in enumerate(rows):
         boxes = words.boxes[list(row.words)]
-        for piece in pieces_of(np.array(row.words), boxes, SPACE * letter):
+        for piece in pieces_of(np.array(row.words), boxes, max(SPACE * letter, 1.2 * space)):
             ink[number, int((piece.low - low) / bins) : int(np.ceil((piece.high - low) / bins))] = 1
     narrowest = (MIN_STRIP if len(several) >= 4 else MIN_STRIP_OF_FEW) * letter
+    narrowest = max(narrowest, 1.6 * space)
     strips = _strips(ink, max(int(narrowest / bins), 2))
     # Headings over several columns cross the strips between them; so do wide remarks.
     crossed = int(max(MAX_CROSSED * len(rows), 1 if len(rows) >= 4 else 0))
@@ -266,6 +271,18 @@ def columns_of(words: Words, rows: Sequence[VisualRow], letter: float) -> Column
         crosses = [bool(ink[number, start:end].all()) for start, end in strips]
         cells.append(_cells_of(words, row, edges, crosses))
     return Columns(edges, tuple(cells))
+
+
+def _usual_space(words: Words, rows: Sequence[VisualRow]) -> float:
+    """The middle blank between words of a piece, 0 if there are few; wide in typewriter letters."""
+    gaps = np.concatenate(
+        [
+            words.boxes[list(piece.words[1:]), 0] - words.boxes[list(piece.words[:-1]), 2]
+            for row in rows
+            for piece in row.pieces
+        ]
+    )
+    return float(np.median(gaps)) if len(gaps) >= MIN_SPACES else 0.0
 
 
 def widened(
@@ -310,7 +327,7 @@ def _true_runs(mask: Bools) -> list[tuple[int, int]]:
 
 
 def _strips(ink: Bools, narrowest: int) -> list[tuple[int, int]]:
-    runs = _true_runs(~ink.any(axis=0))
+    runs = _true_runs(np.asarray(~ink.any(axis=0)))
     return [(a, b) for a, b in runs if b - a >= narrowest and a > 0 and b < ink.shape[1]]
 
 

@@ -155,17 +155,17 @@ def find_grids(levels: Array, uprights: Array, letter: float) -> list[tuple[Grid
 
 def _hanging_together(meet: Bools) -> list[tuple[Ints, Ints]]:
     """Rows and columns of a matrix that true places join, as sets that share none."""
-    left = meet.any(axis=1)
+    left = np.asarray(meet.any(axis=1))
     found = []
     while left.any():
-        rows = np.zeros(len(left), bool)
+        rows = np.zeros(len(left), np.bool_)
         rows[left.argmax()] = True
-        columns = np.zeros(meet.shape[1], bool)
+        columns = np.zeros(meet.shape[1], np.bool_)
         edge = np.flatnonzero(rows)
         while len(edge):
-            new = meet[edge].any(axis=0) & ~columns
+            new: Bools = meet[edge].any(axis=0) & ~columns
             columns |= new
-            reached = meet[:, new].any(axis=1) & ~rows
+            reached: Bools = meet[:, new].any(axis=1) & ~rows
             rows |= reached
             edge = np.flatnonzero(reached)
         left &= ~rows

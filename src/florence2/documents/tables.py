@@ -43,8 +43,10 @@ MAX_CELL_WORDS = 40  # in the middle cell of a grid of few; more are boxes of te
 FEW_CELLS = 4
 MAX_UNPARTED = 3  # rows of a grid that rules may have left unparted
 MIN_PROSE_ROWS = 10  # lines of a column of text that stands beside a table
-MAX_ACROSS = 0.1  # share of rows that run over all columns; more are text between two tables
+MAX_ACROSS = 7  # words of a line over all columns; more are text between two tables
 INSET = 0.15  # of a word's height, in which a rule above or below it may lie
+LOW = 0.6  # of a word's height, below which leaders and blanks to fill in stand
+MAX_LOOSE = 200  # level rules outside grids; more are a drawing, and part no rows
 NEAR = 1.6  # letter heights from a table's words to its upper and lower rule
 MIN_ALONG = 0.5  # share of a table's width that a rule of it takes
 
@@ -180,11 +182,13 @@ class _Page:
         order = np.argsort(self.words.boxes[:, 3])
         low, top, high, bottom = self.words.boxes[order].T
         inset = INSET * (bottom - top)
+        # Leaders stand low; a rule in the middle may part rows beside a cell that spans them.
+        above = (LOW if beside else INSET) * (bottom - top)
         tallest = float((bottom - top).max())
         touch = np.zeros(len(levels), bool)
         for number, (y, start, end) in enumerate(levels):
             near = slice(np.searchsorted(bottom, y), np.searchsorted(bottom, y + tallest))
-            through = (top[near] + inset[near] < y) & (y < bottom[near] - inset[near])
+            through = (top[near] + above[near] < y) & (y < bottom[near] - inset[near])
             touch[number] = (
                 through & (low[near] < end + beside) & (start - beside < high[near])
             ).any()
@@ -200,8 +204,7 @@ class _Page:
             if not inside.any():
                 continue
             if len(grid.xs) == 2:
-                if len(grid.ys) > 2 or len(visual_rows(self.words, np.flatnonzero(inside))) > 3:
-                    framed.append((grid, inside))
+                framed.append((grid, inside))
                 continue
             found = self._gridded(grid, np.flatnonzero(inside & left))
             if found is not None:
@@ -213,7 +216,10 @@ class _Page:
             (grid, inside)
             for grid, inside in framed
             if len(grid.ys) > 2
-            or sum(bool(np.abs(grid.xs - other.xs).max() < self.letter) for other, _ in framed) < 2
+            or (
+                sum(bool(np.abs(grid.xs - each.xs).max() < self.letter) for each, _ in framed) < 2
+                and len(visual_rows(self.words, np.flatnonzero(inside))) > MAX_UNPARTED
+            )
         ]
         for grid, inside in sorted(framed, key=lambda each: int(each[1].sum())):
             numbers = np.flatnonzero(inside & left)
@@ -312,7 +318,7 @@ class _Page:
     def _blank_tables(self, numbers: Ints, levels: Array) -> Iterator[_Found]:
         """Yield tables whose columns blanks part, and whose rows blanks or rules part."""
         left = set(numbers.tolist())
-        for group in _parallel(levels, self.letter):
+        for group in _parallel(levels, self.letter) if len(levels) <= MAX_LOOSE else []:
             for found in self._between_rules(np.array(sorted(left), np.int64), group, levels):
                 yield found
                 left.difference_update(word for own in found.words.values() for word in own)
@@ -351,8 +357,8 @@ class _Page:
         own = self._rules_of(rows, columns, levels)
         if len(own) < 2:
             return None
-        across = sum((0, columns.count - 1) in cells for cells in columns.cells[2:])
-        if across > max(1, MAX_ACROSS * len(rows)):
+        across = [cells.get((0, columns.count - 1)) for cells in columns.cells]
+        if any(piece is not None and len(piece.words) > MAX_ACROSS for piece in across):
             return None
         groups = grouped_rows(self.words, rows, columns, own, letter_of(rows))
         if not is_table(self.words, self.is_bold, columns, groups, len(own)):
@@ -429,17 +435,15 @@ class _Page:
             for column in range(columns.count):
                 if column not in taken:
                     spans[column, column] = ()
-            for (first, last), own in sorted(spans.items()):
-                words[Place(number, first, 1, last - first + 1)] = own
+            for (first, last), held in sorted(spans.items()):
+                words[Place(number, first, 1, last - first + 1)] = held
         grid = Grid(columns.edges, ys, tuple(words))
         inner = [y for y in rules if ys[0] < y < ys[-1]]
-        first = groups[0]
         below = next((y for y in inner), None)
         is_parted = below is not None and len(inner) < len(groups) - 1
         ruled_headers = (
             int(sum(top < below for top in tops)) if is_parted and below is not None else 0
         )
-        del first
         headers = header_rows(self.words, self.is_bold, grid, words)
         if 0 < ruled_headers <= max(1, len(groups) // 3):
             headers = max(headers, ruled_headers)

@@ -4,6 +4,7 @@ ground_caption     caption the picture, then find the phrases of the caption
 describe_objects   detect objects, then describe each of their regions
 detect_classes     find the classes of a list of any length, a few in each question
 ocr_layout         read the lines of a page, then put them into blocks in the order of reading
+locate_part        read a screenshot, look at its icons, then tell where to click
 
 All of them encode a picture once, or ask it through tiles, and return `CascadeResult`.
 """
@@ -19,6 +20,7 @@ from florence2.errors import ConfigError, TaskError
 from florence2.generation.options import GenerationOptions
 from florence2.geometry import box_area, box_iou
 from florence2.pipelines.ask import open_picture, results_of
+from florence2.pipelines.pointing.locate import MIN_SCORE, Point, click_point, locate
 from florence2.pipelines.reading.order import read_in_order
 from florence2.pipelines.regions import run_regions
 from florence2.pipelines.tiling.grid import Tiles
@@ -48,12 +50,14 @@ class CascadeResult:
         text: the caption that was grounded, or all that a page says, with its score.
         descriptions: one for each object, where they were asked for.
         blocks: for each line the number of its block, where there are lines.
+        point: `(x, y)` in pixels, where to click for the first of the objects.
     """
 
     objects: Boxes | Quads
     text: Text | None = None
     descriptions: tuple[Text, ...] = ()
     blocks: tuple[int, ...] = ()
+    point: Point | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return lists, strings and numbers only, without what does not apply."""
@@ -64,6 +68,8 @@ class CascadeResult:
             content["descriptions"] = [each.to_dict() for each in self.descriptions]
         if self.blocks:
             content["blocks"] = list(self.blocks)
+        if self.point is not None:
+            content["point"] = list(self.point)
         return content
 
 
@@ -164,6 +170,22 @@ def ocr_layout(
     lines = cast(Quads, asking.ask(Task.OCR_WITH_REGION, min_score=min_score))
     ordered, blocks = read_in_order(lines)
     return CascadeResult(ordered, text_of(ordered, blocks), blocks=blocks)
+
+
+def locate_part(
+    engine: Engine,
+    image: ImageSource | EncodedImage,
+    words: str,
+    *,
+    min_score: float | None = None,
+) -> CascadeResult:
+    """Find the part of a screenshot that words name; see `pointing.locate.Screen.locate`.
+
+    Args:
+        min_score: parts of a lower score are left out; None for the usual threshold.
+    """
+    found = locate(engine, image, words, min_score=MIN_SCORE if min_score is None else min_score)
+    return CascadeResult(found, point=click_point(found))
 
 
 class _Asking:

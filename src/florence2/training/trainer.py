@@ -61,7 +61,7 @@ class Trainer:
         self.seconds = 0.0  # of training so far, over all sessions
         self.log = RunLog(self.folder / LOG)
         check_matplotlib()
-        self.elapsed_s = 0.0  # since the first step of the stage
+        self.elapsed_s = 0.0  # of the stage, over all sessions, as its schedule counts
         self.folder.mkdir(parents=True, exist_ok=True)
         state = read_checkpoint(self.folder)
         if state is None and weights is not None:
@@ -81,7 +81,7 @@ class Trainer:
         while self.stage_index < len(self.recipe.stages):
             self._run_stage(self.recipe.stages[self.stage_index])
             self.stage_index += 1
-            self.step = 0
+            self.step, self.elapsed_s = 0, 0.0
             self.save()
         self.learner.finish()
 
@@ -104,12 +104,13 @@ class Trainer:
         learner.metrics.start_clock()
         with self._bar(stage) as bar:
             started: float | None = None
-            last = self.step == stage.steps
+            before_s = self.elapsed_s
+            last = stage.is_over(self.step, before_s)
             while not last:
                 with learner.metrics.watch.lap("data", waits=True):
                     batch = [next(pieces) for _ in range(recipe.gradient_accumulation)]
                 started = started or time.monotonic()  # the first batch waits for its makers
-                self.elapsed_s = time.monotonic() - started
+                self.elapsed_s = before_s + time.monotonic() - started
                 learner.take_step(stage, (self.stage_index, self.step), batch, self.elapsed_s)
                 self.step += 1
                 last = stage.is_over(self.step, self.elapsed_s)
@@ -174,6 +175,7 @@ class Trainer:
                 "stage": self._stage_name(),
                 "step": self.step,
                 "seconds": self.seconds,
+                "stage_seconds": self.elapsed_s,
                 "log_bytes": self.log.sync(),
             }
             write_checkpoint(state, self.folder, self.recipe.checkpoint_part_bytes)
@@ -183,6 +185,7 @@ class Trainer:
     def _resume(self, state: Mapping[str, Any]) -> None:
         self.stage_index, self.step = state["stage_index"], state["step"]
         self.seconds = state["seconds"]
+        self.elapsed_s = state.get("stage_seconds", 0.0)  # runs of before 0.5 did not tell
         if state["stage"] != self._stage_name():
             raise ConfigError(
                 f"the run stands in stage {state['stage']!r}, but the recipe has"

@@ -9,6 +9,7 @@ from florence2.cli.main import parser_of, run_command
 COMMANDS = {
     "worlds": "make exactly annotated pictures: build, preview or export them",
     "eval": "measure a model on pictures that no training has drawn",
+    "screens": "measure the point to click on web pages that no training has seen",
     "photographs": "measure what a model leaves out, of photographs and of scenes",
 }
 

@@ -1,8 +1,8 @@
 """Tables with known cells on pages that Chromium lays out, and how many cells are found.
 
-Half of the tables have rules (grids, rows, head and foot only, frames, columns, dotted, double, pale),
+Half of the tables have rules (grids, rows, head and foot only, frames, columns, dotted, double),
 half have none (blanks or shaded rows part their cells). They stand among headings, paragraphs,
-lists and captions. Words come from the page itself, exact or worsened as a model's reading would be;
+lists and captions. Words come from the page itself, exact or worsened as those that a model reads;
 rules are found on the picture. `python -m florence2_lab.suites.tables` prints the shares.
 """
 
@@ -16,11 +16,7 @@ import numpy as np
 from PIL import Image
 
 from florence2.documents.structure import Cell, Table
-
-try:
-    from florence2.documents.tables import find_tables
-except ImportError:
-    pass
+from florence2.documents.tables import find_tables
 from florence2.geometry import Array, Box, box_iou
 from florence2.pipelines.reading.lines import Line, Word, quad_of
 from florence2.pipelines.reading.rules import find_rules
@@ -33,11 +29,12 @@ NOISE_ANGLE = 1.0  # degrees
 MAX_JITTER = 0.08  # of a word's box, in its height
 DROPPED = 0.01  # share of words
 
-WORDS = (
+TEXT = (
     "river copper annual delta harbour method filter engine result margin yellow garden velocity "
     "north table signal depth window output lemon carbon stone total paper winter market second "
     "region a of the in and for with by on to is light valve theory number common station bridge"
-).split()
+)
+WORDS = TEXT.split()
 UNITS = ("kg", "mm", "%", "s", "kWh", "m²")
 RULED = {
     "grid": "border-collapse:collapse|border:1px solid #000",
@@ -142,7 +139,7 @@ def _share(right: dict[str, list[int]], styles: dict[str, str]) -> float:
 
 
 def right_cells(cells: Sequence[Cell], table: Table) -> int:
-    """Count the true cells that stand at their place, rows and columns counted from either's start."""
+    """Count the true cells that stand at their place, but for a row or column before the first."""
     places: dict[str, list[tuple[int, int]]] = {}
     for cell in table.cells:
         places.setdefault("".join(cell.text.split()), []).append((cell.row, cell.column))
@@ -255,7 +252,8 @@ _WORDS_OF_PAGE = """
       range.setStart(node, part.index);
       range.setEnd(node, part.index + part[0].length);
       const r = range.getClientRects()[0];
-      words.push({text: part[0], box: [r.left, r.top, r.right, r.bottom], block: block.number, bold});
+      const box = [r.left, r.top, r.right, r.bottom];
+      words.push({text: part[0], box, block: block.number, bold});
     }
   }
   const tables = [...document.querySelectorAll('table')].map(table => {

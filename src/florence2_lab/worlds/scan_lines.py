@@ -90,6 +90,7 @@ PRINT = frozenset(
 )
 PRINT_SHARE = 0.5
 SCREEN_SHARE = 0.25  # of lines as screens show them
+NOTHING_SHARE = 0.08  # of what a reader takes for a line and is none: its text is empty
 LABELS = (
     *("INVOICE NO", "ORDER NO", "REF NO", "SERVICE CHARGE", "THANK YOU", "GOODS SOLD"),
     *[
@@ -178,7 +179,7 @@ class ScanLine:
     """A picture of a piece of a line, and what it says."""
 
     image: Pixels  # (H, W, 3) RGB
-    text: str
+    text: str  # nothing for what is no line
     source: str  # "scan/train/0/17"
 
 
@@ -194,6 +195,8 @@ def scan_line(kit: Kit, seed: int, index: int, *, split: Split = "train") -> Sca
     plain = tuple(each for each in fonts if each.family in PRINT) or fonts
     for attempt in range(TRIES):
         rng = np.random.default_rng([seed, index, STREAM[split], attempt])
+        if rng.random() < NOTHING_SHARE:
+            return ScanLine(_nothing(rng, kit), "", f"scan/{split}/{seed}/{index}")
         font = _pick(rng, plain if rng.random() < PRINT_SHARE else fonts)
         text = printed_text(rng, kit, int(rng.integers(3, MAX_CHARS + 1)))
         text = text.upper() if font.capitals_only else text
@@ -427,6 +430,38 @@ def _print(rng: np.random.Generator, kit: Kit, font: Font, text: str) -> Pixels:
         ink[row : row + max(1, int(capital / 12))] = 1.0
     ink = _turned(rng, _worn_ink(rng, ink, capital))
     return _scanned(rng, ink, capital)
+
+
+def _nothing(rng: np.random.Generator, kit: Kit) -> Pixels:
+    """What ink may be beside letters: parts of pictures, strokes, dirt, halves of rules."""
+    height = int(rng.integers(8, 44))
+    width = max(8, int(height * np.exp(rng.uniform(np.log(0.4), np.log(4.0)))))
+    ink = np.zeros((height, width), np.float32)
+    kind = int(rng.integers(5))
+    if kind == 0 and kit.textures:
+        grey = kit.texture(kit.textures[int(rng.integers(len(kit.textures)))])
+        y, x = (
+            int(rng.integers(max(1, a - b))) for a, b in zip(grey.shape, ink.shape, strict=True)
+        )
+        ink = _share(cv2.resize(grey[y : y + height, x : x + width], (width, height)))
+    elif kind == 1:  # leaves, hair, gravel
+        ink = _field(ink.shape, height * rng.uniform(0.1, 0.6), rng.standard_normal)
+        ink = np.clip(rng.uniform(0.5, 3) * ink + rng.uniform(-0.5, 0.5), 0, 1)
+    elif kind == 2:  # strokes of a drawing
+        for _ in range(int(rng.integers(1, 6))):
+            points = (rng.random((int(rng.integers(2, 5)), 2)) * (width, height)).astype(np.int32)
+            thick = int(rng.integers(1, max(2, height // 6)))
+            cv2.polylines(ink, [points], False, float(rng.uniform(0.4, 1)), thick, cv2.LINE_AA)
+    elif kind == 3:  # specks
+        for _ in range(int(rng.integers(1, 12))):
+            centre = int(rng.integers(width)), int(rng.integers(height))
+            radius = int(rng.integers(1, max(2, height // 8)))
+            cv2.circle(ink, centre, radius, float(rng.uniform(0.3, 1)), -1, cv2.LINE_AA)
+    else:  # edges of frames and shades
+        x, y = int(rng.integers(width)), int(rng.integers(height))
+        ink[y:, x:] = rng.uniform(0.2, 1)
+        ink[: max(1, height // 10)] += rng.uniform(0, 1) * (rng.random() < 0.5)
+    return _scanned(rng, np.clip(np.asarray(ink, np.float32), 0, 1), float(height) / 1.6)
 
 
 def _set(

@@ -43,6 +43,11 @@ def test_pictures_are_pieces_of_a_line_with_ink(kit: Kit) -> None:
     assert sorted(contrasts)[5] > 25  # faint print is rare, blank pieces rarer
 
 
+def test_some_pieces_are_no_print(kit: Kit) -> None:
+    texts = [scan_line(kit, 2, index).text for index in range(200)]
+    assert 4 <= texts.count("") <= 40
+
+
 def test_held_out_fonts_are_needed_for_held_out_pieces(kit: Kit) -> None:
     families = {split: {font.family for font in kit.fonts_of(split)} for split in ("train", "val")}
     if not families["val"]:

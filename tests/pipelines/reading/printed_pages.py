@@ -1,6 +1,7 @@
 """Pages of print made with Pillow, whose words and places are known."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,12 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from florence2.geometry import Array, Box, box_to_quad
 
 Gray = NDArray[np.uint8]
-WORDS = ["a", "an", "and", "as", "at", "be", "by", "The", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "reading", "pages", "of", "printed", "type", "Quarterly", "report", "Jaguar", "1,250.00", "(see", "below)", "17.04.2019", "No.", "42", "Équipe", "für", "naïve", "typography", "hyphen-ated", "gap;", "system:", "why?", "judge"]
+WORDS = re.split(
+    r"\s",
+    "a an and as at be by The quick brown fox jumps over lazy dogs while reading pages of "
+    "printed type Quarterly report Jaguar 1,250.00 (see below) 17.04.2019 No. 42 Équipe für "
+    "naïve typography hyphen-ated gap; system: why? judge",
+)
 
 
 @dataclass
@@ -172,8 +178,10 @@ def _dots(gray: Gray) -> Gray:
     return np.where(ink & (away < 1.5), 30, 250).astype(np.uint8)
 
 
-def _column(change: Callable[[Gray], Gray] | None = None, **style: object) -> Page:
-    page = Page().fill(np.random.default_rng(5), (50, 40, 850, 660), **style)  # type: ignore[arg-type]
+def _column(change: Callable[[Gray], Gray] | None = None, size: int = 22, **style: object) -> Page:
+    """A column of at most 22 lines."""
+    box = (50, 40, 850, min(660, 40 + 31 * size))
+    page = Page().fill(np.random.default_rng(5), box, size, **style)  # type: ignore[arg-type]
     return page.changed(change) if change else page
 
 

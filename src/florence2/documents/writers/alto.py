@@ -36,7 +36,8 @@ def write_alto(pages: Iterable[Page], file: TextIO, options: WriterOptions) -> N
 
     Every word is a `String` with `WC`, its score cut to two decimals; 1.00 for words of a text
     layer. A word divided at a line's end stands in two strings as printed: readers differ in
-    what they make of `HYP` and `SUBS_CONTENT`. Turned blocks have a `ROTATION`, counter-clockwise.
+    what they make of `HYP` and `SUBS_CONTENT`. Figures are left out: alto-xml reads no page that
+    holds one. Turned blocks have a `ROTATION`, counter-clockwise.
     Headers and footers are always written. Follows `dpi`, `unit`, `name`, `alto_version`.
     """
     space = f"http://www.loc.gov/standards/alto/ns-v{options.alto_version}#"
@@ -79,17 +80,15 @@ def _page(page: Page, options: WriterOptions, ids: _Ids) -> Iterator[str]:
     )
     yield f"\t<PrintSpace {_place((0, 0, found.width, found.height))}>"
     for block in found.blocks:
-        for line in _block(block, ids):
-            yield f"\t\t{line}"
+        if block.lines:
+            for line in _block(block, ids):
+                yield f"\t\t{line}"
     yield "\t</PrintSpace>"
     yield "</Page>"
 
 
 def _block(block: PixelBlock, ids: _Ids) -> Iterator[str]:
     place = _place(block.box)
-    if not block.lines:
-        yield f"<Illustration {ids.next('illustration')} {place}/>"
-        return
     angles = {round(line.angle) for line in block.lines}
     angle = angles.pop() if len(angles) == 1 else 0
     rotation = f' ROTATION="{-angle % 360}"' if abs(angle) >= UPRIGHT else ""

@@ -112,9 +112,23 @@ def _roles(text: str, start: int, end: int) -> tuple[bool, bool]:
     Versions of CommonMark differ in whether symbols such as the euro are punctuation: what one of
     them takes for a mark is one.
     """
-    before, after = text[start - 1 : start] or "\n", text[end : end + 1] or "\n"
-    roles = [_roles_if(text[start], before, after, kinds) for kinds in ("P", "PS")]
+    roles = [
+        _roles_if(text[start], before, after, kinds)
+        for before in _seen(text, start - 1)
+        for after in _seen(text, end)
+        for kinds in ("P", "PS")
+    ]
     return any(opens for opens, _ in roles), any(closes for _, closes in roles)
+
+
+def _seen(text: str, at: int) -> str:
+    """What may stand at a place once it is written: white space at ends of lines, or a mark."""
+    if not 0 <= at < len(text):
+        return "\n&"
+    line = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+    within = text[line[0] : at], text[at : line[1] if line[1] >= 0 else None]
+    is_at_end = text[at].isspace() and not all(part.strip() for part in within)
+    return "\n&" if is_at_end else text[at]
 
 
 def _roles_if(sign: str, before: str, after: str, kinds: str) -> tuple[bool, bool]:

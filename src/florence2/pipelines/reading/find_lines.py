@@ -35,7 +35,14 @@ MIN_SURE = 0.1  # share of the ink of a letter that is surely ink
 MAX_LETTER_GAP = 0.7  # between letters that are surely of one line, in letter heights
 MAX_WORD_GAP = 1.2  # between words of one line, likewise
 MAX_MARK = 0.6  # letter heights: lower ink beside letters is a point, an accent, a hyphen
-MAX_CLUTTER = 0.6  # ink that is no line around a line, in the ink of the line
+MAX_CLUTTER = 0.2  # ink that is no line around a line, in the ink of the line
+MAX_VARIATION = 0.34  # of the heights and of the contrast of the letters of a line, in their mean
+MAX_STROKE_VARIATION = 0.5  # of the widths of their strokes, likewise
+MIN_ON_BASE = 0.4  # share of the letters of a line that stand on one base line
+SHORT, MAX_SHORT_VARIATION, MIN_SHORT_ON_BASE = 5, 0.28, 0.5  # for lines of so few letters
+FEW_LETTERS = 2  # a line of so few is print only where there is more print than such lines
+MAX_FEW = 2  # such lines of other heights within 9 letter heights, without other print
+MIN_ALONE = 6  # pixels that such letters are high
 MAX_TALL = 1.75  # letter heights: taller ink hangs together over two lines
 MAX_SKEW = 6.0  # degrees
 MIN_SKEW = 0.2  # degrees; less is not worth turning a page for
@@ -63,10 +70,23 @@ class _Candidates:
     boxes: Array  # (N, 4), pixels of the level page
     letter_heights: Array
     is_light: Bools
+    num_letters: Ints
     worth: Array  # more is better
 
+    def select(self, rows: Bools | list[int]) -> "_Candidates":
+        """Those candidates that are marked or numbered."""
+        return _Candidates(
+            self.boxes[rows],
+            self.letter_heights[rows],
+            self.is_light[rows],
+            self.num_letters[rows],
+            self.worth[rows],
+        )
 
-_NOTHING = _Candidates(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.bool_), np.zeros(0))
+
+_NOTHING = _Candidates(
+    np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.intp), np.zeros(0)
+)
 
 
 def find_lines(gray: Gray) -> tuple[FoundLine, ...]:
@@ -87,7 +107,7 @@ def find_lines(gray: Gray) -> tuple[FoundLine, ...]:
         picture = picture.reduce(factor)
     angle = page_skew(np.asarray(picture))
     level = _turned(picture, angle)
-    found = _chosen(list(_in_all_sizes(level)))
+    found = _without_strays(_chosen(list(_in_all_sizes(level))))
     quads = box_to_quad(found.boxes)
     quads = _turned_back(quads, angle, level.size, picture.size) * factor
     return tuple(
@@ -228,14 +248,22 @@ def _words(components: Components, is_letter: Bools) -> tuple[Ints, Array]:
     return words, _letter_heights(components, words, is_letter)
 
 
-def _owners(boxes: Ints, letter_heights: Array, shape: tuple[int, ...]) -> NDArray[np.int32]:
+RINGS = ((0.6, 0.6), (0.3, 0.6), (0.0, 0.6), (0.0, 0.0))  # letter heights up and down, aside
+
+
+def _owners(
+    boxes: Ints,
+    letter_heights: Array,
+    shape: tuple[int, ...],
+    rings: tuple[tuple[float, float], ...] = RINGS,
+) -> NDArray[np.int32]:
     """Of each pixel the word or line that a point or an accent there would belong to, -1 for none.
 
     What is nearer owns it, and of two that are as near the one with the higher letters.
     """
     owner = np.full(shape, -1, np.int32)
     order = np.argsort(letter_heights, kind="stable")
-    for up, aside in ((0.6, 0.6), (0.3, 0.6), (0.0, 0.6), (0.0, 0.0)):
+    for up, aside in rings:
         grown = boxes + np.rint(np.outer(letter_heights, (-aside, -up, aside, up))).astype(np.intp)
         np.maximum(grown, 0, out=grown)
         for number in order:
@@ -267,7 +295,7 @@ def _are_marks(
 ) -> Bools:
     """Tell which components are no letters but points, hyphens, quotes of letters near them."""
     boxes = _boxes(components, words, len(letter_heights))
-    owner = _owners(boxes, letter_heights, shape)
+    owner = _owners(boxes, letter_heights, shape, ((0.25, 0.6),))  # the higher letters own all
     x, y = (boxes[:, 0] + boxes[:, 2]) // 2, (boxes[:, 1] + boxes[:, 3]) // 2
     near = owner[y, x]
     few = np.bincount(words[words >= 0], minlength=len(boxes)) <= 3
@@ -311,8 +339,21 @@ def _judged(
     widths, heights = (side[is_letter] for side in _sides(components.boxes))
     num_letters = np.bincount(of_letter, minlength=count)
     letter_widths = np.bincount(of_letter, widths, count)
+    contrast = surroundings.contrast(runs.row, (runs.start + runs.end) // 2)
+    contrast = np.bincount(components.label, contrast) / components.num_runs
+    strokes = (components.area / components.num_runs)[is_letter]
     fine = (letter_heights <= MAX_LETTER) & (clutter <= MAX_CLUTTER * ink)
-    fine &= (num_letters > 1) | (letter_widths >= 0.2 * letter_heights)
+    is_few = num_letters <= FEW_LETTERS
+    fine &= ~is_few | (letter_heights >= MIN_ALONE) & (letter_widths >= 0.2 * letter_heights)
+    is_short = num_letters <= SHORT
+    limit = np.where(is_short, MAX_SHORT_VARIATION, MAX_VARIATION)
+    fine &= _variation(heights, of_letter, count) <= limit
+    fine &= _variation(strokes, of_letter, count) <= MAX_STROKE_VARIATION
+    fine &= _variation(contrast[is_letter], of_letter, count) <= MAX_VARIATION
+    bottoms = components.boxes[is_letter, 3]
+    fine &= _share_on_base(bottoms, of_letter, letter_heights) >= np.where(
+        is_short & ~is_few, MIN_SHORT_ON_BASE, MIN_ON_BASE
+    )
     letter_like = np.minimum(widths, 1.5 * heights)
     worth = np.bincount(of_letter, letter_like, count) / letter_heights * (1 - 0.5 * clutter / ink)
     grown = boxes + np.array([-0.7, -0.7, 0.7, 0.7])
@@ -320,24 +361,62 @@ def _judged(
         grown[fine] * scale,
         letter_heights[fine] * scale,
         np.full(int(fine.sum()), is_light),
+        num_letters[fine],
         worth[fine],
     )
+
+
+def _variation(values: Ints | Array, group: Ints, count: int) -> Array:
+    """Of each group the standard deviation of its values, in their mean."""
+    sizes = np.maximum(np.bincount(group, minlength=count), 1)
+    mean = np.bincount(group, values, count) / sizes
+    squares = np.bincount(group, values.astype(np.float64) ** 2, count) / sizes
+    deviation: Array = np.sqrt(np.maximum(squares - mean * mean, 0.0)) / np.maximum(mean, 1e-9)
+    return deviation
+
+
+def _share_on_base(bottoms: Ints, group: Ints, letter_heights: Array) -> Array:
+    """Of each line the share of its letters that end where the middle one of them does."""
+    order = np.lexsort((bottoms, group))
+    sizes = np.bincount(group, minlength=len(letter_heights))
+    base = bottoms[order[np.cumsum(sizes) - sizes + (sizes - 1) // 2]]
+    on_base = np.abs(bottoms - base[group]) <= np.maximum(1.0, 0.15 * letter_heights[group])
+    share: Array = np.bincount(group, on_base, len(letter_heights)) / sizes
+    return share
 
 
 def _chosen(candidates: list[_Candidates]) -> _Candidates:
     """Of what lies on each other the best."""
     candidates = [_NOTHING, *candidates]
-    boxes = np.concatenate([each.boxes for each in candidates])
-    heights = np.concatenate([each.letter_heights for each in candidates])
-    light = np.concatenate([each.is_light for each in candidates])
-    worth = np.concatenate([each.worth for each in candidates])
-    areas = box_area(boxes)
+    found = _Candidates(
+        np.concatenate([each.boxes for each in candidates]),
+        np.concatenate([each.letter_heights for each in candidates]),
+        np.concatenate([each.is_light for each in candidates]),
+        np.concatenate([each.num_letters for each in candidates]),
+        np.concatenate([each.worth for each in candidates]),
+    )
+    boxes, areas = found.boxes, box_area(found.boxes)
     kept: list[int] = []
-    for number in np.argsort(-worth, kind="stable"):
+    for number in np.argsort(-found.worth, kind="stable"):
         others = boxes[kept]
         low = np.maximum(boxes[number, :2], others[:, :2])
         high = np.minimum(boxes[number, 2:], others[:, 2:])
         common = box_area(np.concatenate([low, high], axis=1))
         if common.sum() <= 0.3 * areas[number] and (common <= 0.3 * areas[kept]).all():
             kept.append(int(number))
-    return _Candidates(boxes[kept], heights[kept], light[kept], worth[kept])
+    return found.select(kept)
+
+
+def _without_strays(found: _Candidates) -> _Candidates:
+    """Leave out short lines among many others of other heights: leaves, grain, pictures."""
+    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    heights = found.letter_heights
+    is_few = found.num_letters <= FEW_LETTERS
+    keep = np.ones(len(is_few), np.bool_)
+    for number in np.flatnonzero(is_few):
+        near = np.abs(middle - middle[number]).max(axis=1) <= 9 * heights[number]
+        ratio = heights / heights[number]
+        unlike = near & is_few & ((ratio > 1.15) | (ratio < 1 / 1.15))
+        letters = np.minimum(found.num_letters[near & ~is_few], 12).sum()
+        keep[number] = unlike.sum() <= MAX_FEW + letters / 4
+    return found.select(keep)

@@ -70,6 +70,11 @@ class Surroundings:
             return self.gray > _enlarged(self.mean + limit, size)
         return self.gray < _enlarged(self.mean - limit, size)
 
+    def contrast(self, rows: Ints, columns: Ints) -> Array:
+        """Grey levels that pixels differ from their surroundings."""
+        away: Array = np.abs(self.gray[rows, columns] - self.mean[rows // BLOCK, columns // BLOCK])
+        return away
+
     def is_sure(self, rows: Ints, columns: Ints, is_light: bool) -> Bools:
         """Tell of pixels that are ink whether they differ much from their surroundings."""
         at = rows // BLOCK, columns // BLOCK

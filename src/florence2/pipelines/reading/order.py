@@ -23,16 +23,19 @@ Ints = NDArray[np.intp]
 MAX_LEADING = 1.0  # gap between the lines of a block, in the mean of their heights
 MIN_GUTTER = 0.8
 GUTTERS = ((MIN_GUTTER, 1.8), (2.0, 1.2))  # least width; least height of the ink on both sides
+SAFE_GUTTER = 1.2
 PROSE = 12.0  # what is as long as this on both sides of a gutter is text in columns
 ENTRY = 4.0  # entries of an index that stands in columns are as long as this
 MIN_ENTRIES = 6
+ALIKE = 0.7  # and one column of it is at least so long and so high as the other
 MIN_IN_ROWS = 0.7  # share of the lines of a side that have one as high on the other
-ROW_SLACK = 0.3  # by how much of the height that may differ
+ROW_SLACK = 0.3  # by how much that may differ
 MAX_BAND = 1.5  # a blank this much higher than usual parts all columns
 MAX_BAND_AT_EDGE = 0.5  # likewise between the page and its first or last row
 MAX_EDGE_ROW = 1.6  # such a row is no higher
 MAX_LOOKED_AT = 8  # boxes at the end of a row that one more is measured by
 MIN_BESIDE = 0.5  # share of the lower of two lines that stand in one row
+MAX_COMPARED = 600  # boxes on a side of a gutter, each with each
 MAX_CELLS = 1500  # of the grid on which gutters are looked for, on either side
 _VALUE = re.compile(r"[\W\d_]*|\W*(\d{1,3}|[ivxIVX]{1,5}|[a-zA-Z])[.)]?\W*")
 
@@ -295,20 +298,36 @@ def _are_columns(page: _Boxes, left: Ints, right: Ints) -> bool:
     if not page.is_text[left].any() or not page.is_text[right].any():
         return True
     left, right = left[page.is_text[left]], right[page.is_text[right]]
+    left = left[_are_nearest(page.boxes[left], at_right=True)]
+    right = right[_are_nearest(page.boxes[right], at_right=False)]
     if page.is_value[left].mean() > 0.5 or page.is_value[right].mean() > 0.5:
         return False
     lengths = [_length(page.boxes[side]) / page.em for side in (left, right)]
-    if min(lengths) >= PROSE:
-        return True
     few, many = sorted((left, right), key=len)
-    if _share_in_rows(page.boxes[few], page.boxes[many]) < MIN_IN_ROWS:
+    in_rows = _share_in_rows(page.boxes[few], page.boxes[many], page.em) >= MIN_IN_ROWS
+    if min(lengths) >= PROSE:
+        # Blanks in a few lines of code stand one under the other, too.
+        gap = page.boxes[right, 0].min() - page.boxes[left, 2].max()
+        return bool(gap >= SAFE_GUTTER * page.em or len(few) >= MIN_ENTRIES or not in_rows)
+    if not in_rows:
         return True
     return (
         min(lengths) >= ENTRY
-        and min(lengths) >= 0.6 * max(lengths)
+        and min(lengths) >= ALIKE * max(lengths)
         and len(few) >= MIN_ENTRIES
-        and _height(page.boxes[few]) >= 0.6 * _height(page.boxes[many])
+        and _height(page.boxes[few]) >= ALIKE * _height(page.boxes[many])
     )
+
+
+def _are_nearest(boxes: Array, at_right: bool) -> Bools:
+    """Which boxes have no other of their side between them and the gutter."""
+    if len(boxes) > MAX_COMPARED:
+        return np.ones(len(boxes), dtype=bool)
+    near = (boxes[:, 1] < boxes[:, 3, None]) & (boxes[:, 3] > boxes[:, 1, None])
+    low, high = boxes[:, 0], boxes[:, 2]
+    between = low >= high[:, None] if at_right else high <= low[:, None]
+    nearest: Bools = np.logical_not((near & between).any(axis=1))
+    return nearest
 
 
 def _length(boxes: Array) -> float:
@@ -321,14 +340,20 @@ def _height(boxes: Array) -> float:
     return float(boxes[:, 3].max() - boxes[:, 1].min())
 
 
-def _share_in_rows(few: Array, many: Array) -> float:
-    """How many of a few lines stand as high as one of the others."""
+def _share_in_rows(few: Array, many: Array, em: float) -> float:
+    """How many of a few lines stand as high as one of the others, of those beside them."""
+    beside = (few[:, 3] > many[:, 1].min()) & (few[:, 1] < many[:, 3].max())
+    few = few[beside]
+    if not len(few):
+        return 0.0
     middles = np.sort((many[:, 1] + many[:, 3]) / 2)
     wanted = (few[:, 1] + few[:, 3]) / 2
     place = np.searchsorted(middles, wanted)
     below = np.abs(middles[np.minimum(place, len(middles) - 1)] - wanted)
     above = np.abs(middles[np.maximum(place - 1, 0)] - wanted)
-    return float((np.minimum(below, above) < ROW_SLACK * (few[:, 3] - few[:, 1])).mean())
+    # Boxes may be tight around letters of which some reach lower than others, or around a dash.
+    slack = ROW_SLACK * np.maximum(few[:, 3] - few[:, 1], em)
+    return float((np.minimum(below, above) < slack).mean())
 
 
 def _bands(boxes: Array) -> Array:

@@ -73,8 +73,9 @@ def cut_pieces(gray: Gray, line: FoundLine, max_aspect: float = 4.0) -> tuple[Pi
     pieces = []
     for (start, end), after_blank in ends:
         inside = [each for each in gaps if each.is_blank and start < each.start < each.end < end]
-        low, high = _between(start, end, gaps)
-        low, high = max(low, start - SLACK * height - 1), min(high, end + SLACK * height + 1)
+        before, behind = _between(start, end, gaps)
+        low = max((before + start) / 2, start - SLACK * height - 1)
+        high = min((end + behind) / 2, end + SLACK * height + 1)
         left, right = along * (max(0.0, low) / width), along * (min(width, high) / width)
         corner = line.quad[0]
         quad = np.array(

@@ -30,10 +30,10 @@ MAX_BREAK = 3  # pixels that noise may take out of a run
 MIN_BROKEN = 8  # pixels of a run that a break is believed beside
 MAX_DASH_GAP = 7  # pixels between dots or dashes
 MAX_DASH = 14  # pixels of a dash
-# Of dots and dashes: paper above and below in the thickness of a rule, how many there are at
-# least, and by how much lengths and gaps differ at most (standard deviation in means).
-CLOSE = 0.5, 24, 0.3
-CLEAR = 2.5, 6, 0.5
+# Of dots and dashes: paper above and below and least length in the thickness of a rule, how many
+# there are at least, and by how much lengths and gaps differ at most (standard deviation in means).
+CLOSE = 0.5, 20.0, 24, 0.3
+CLEAR = 2.5, 8.0, 6, 0.5
 ROUNDED = 0.5  # pixels by which equal lengths differ as they are whole pixels
 MAX_CLIMB = 0.045  # of a rule over its length
 MIN_SLENDER = 6.0  # length of a rule in its thicknesses
@@ -74,16 +74,17 @@ def _reach_across(boxes: Array, others: Array, axis: int, slack: float) -> Bools
     """Whether each of level (`axis` 0) or upright boxes ends at others, at both ends, `(N,)`."""
     across = 1 - axis
     middle = (boxes[:, across] + boxes[:, across + 2]) / 2
-    beside = (others[:, across] - slack <= middle[:, None]) & (
-        middle[:, None] <= others[:, across + 2] + slack
+    beside = np.asarray(
+        (others[:, across] - slack <= middle[:, None])
+        & (middle[:, None] <= others[:, across + 2] + slack)
     )
     ends = [
         (others[:, axis] - slack <= boxes[:, [end]])
         & (boxes[:, [end]] <= others[:, axis + 2] + slack)
         for end in (axis, axis + 2)
     ]
-    reach: Bools = (beside & ends[0]).any(axis=1) & (beside & ends[1]).any(axis=1)
-    return reach
+    low, high = (beside & end for end in ends)
+    return np.asarray(low.any(axis=1) & high.any(axis=1))
 
 
 def _strokes(gray: Grey, thickness: int, paper: float) -> Array:
@@ -133,6 +134,8 @@ def _runs(mask: Bools) -> Ints:
 
 def _joined(runs: Ints) -> Ints:
     """Runs with breaks of a few pixels healed where one of the neighbours is long."""
+    if not len(runs):
+        return runs
     lengths = runs[:, 2] - runs[:, 1]
     breaks = (
         (runs[1:, 0] != runs[:-1, 0])
@@ -213,8 +216,14 @@ def _chains(runs: Ints, gap: int) -> _Chains:
     counts = np.diff(np.append(begins, len(runs)))
     gaps = np.append(lows[1:] - highs[:-1], 0)
     follows = np.append((rows[1:] == rows[:-1]) & (np.diff(group[order]) == 0), False)
-    ones = np.ones(len(runs), bool)
-    unlike = np.maximum(_spread(highs - lows, ones, begins), _spread(gaps, follows, begins))
+    # Of the fullest row alone: the next holds pieces of the dots where they are not on pixels.
+    row_begins = np.flatnonzero(np.diff(group[order] * (rows.max() + 1) + rows, prepend=-1))
+    in_row = np.diff(np.append(row_begins, len(runs)))
+    in_row = np.repeat(in_row, in_row)
+    is_fullest = in_row == np.repeat(np.maximum.reduceat(in_row, begins), counts)
+    unlike = np.maximum(
+        _spread(highs - lows, is_fullest, begins), _spread(gaps, follows & is_fullest, begins)
+    )
     return _Chains(boxes, counts, unlike)
 
 
@@ -248,11 +257,11 @@ def _dashed(gray: Grey, thickness: int, paper: float) -> Array:
     """
     ink = (gray < paper - MIN_DASH_CONTRAST) | (gray > paper + MIN_DASH_CONTRAST)
     found = []
-    for clear, least, unlike in (CLOSE, CLEAR):
+    for clear, length, least, unlike in (CLOSE, CLEAR):
         chains = _chains(_runs_in_clear(ink, thickness, round(clear * thickness)), MAX_DASH_GAP)
         boxes = chains.boxes
         good = (chains.counts >= least) & (chains.unlike <= unlike)
-        good &= boxes[:, 2] - boxes[:, 0] >= MIN_LENGTH
+        good &= boxes[:, 2] - boxes[:, 0] >= length * thickness
         found.append(boxes[good & _is_straight(boxes, thickness)])
     return _without_doubles(found, thickness)
 
@@ -271,7 +280,7 @@ def _edges(gray: Grey, thickness: int) -> Array:
     near = np.maximum(gray[1:], gray[:-1]) - np.minimum(gray[1:], gray[:-1]) <= MAX_ROUGHNESS
     step = np.maximum(gray[2:], gray[:-2]) - np.minimum(gray[2:], gray[:-2]) >= MIN_STEP
     runs = _joined(_runs(near[:-3] & step[1:-1] & near[3:]))
-    runs = runs[runs[:, 2] - runs[:, 1] >= MIN_RUN] + [2, 0, 0]
+    runs = runs[runs[:, 2] - runs[:, 1] >= MIN_RUN] + np.array([2, 0, 0])
     boxes = _chains(runs, gap=thickness + 3).boxes
     return boxes[(boxes[:, 2] - boxes[:, 0] >= MIN_EDGE) & _is_straight(boxes, thickness)]
 

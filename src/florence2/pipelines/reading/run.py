@@ -61,6 +61,8 @@ def read_lines(
     settings = settings or engine.defaults.reading
     grey = np.asarray(picture.convert("L"))
     found = find_lines(grey)
+    if not found:
+        return ReadLines((), (), picture.size)
     side = engine.processor.image_side
     aspect = settings.max_aspect if settings.rows else max(1.0, side / ROW_HEIGHT)
     pieces = [cut_pieces(grey, line, max_aspect=aspect) for line in found]
@@ -141,14 +143,13 @@ def rows_of(engine: Engine, generated: Generated) -> list[Reading]:
     """The lines of an answer, each with the geometric mean of the probabilities of its tokens."""
     pieces = engine.processor.scored_text(generated.token_ids, generated.token_logprobs)
     rows: list[list[ScoredText]] = [[]]
-    for piece in pieces:
-        if piece.text == "\n":
-            rows[-1].append(ScoredText("", piece.logprobs))
-            rows.append([])
-        elif piece.text not in PADDING:
+    for number, piece in enumerate(pieces):
+        if piece.text not in (*PADDING, "\n"):
             rows[-1].append(piece)
-        elif len(rows) > 1 or rows[-1]:  # the end of the answer; its beginning is always the same
+        elif number:  # the beginning is always the same
             rows[-1].append(ScoredText("", piece.logprobs))
+        if piece.text == "\n":
+            rows.append([])
     return [_reading(row) for row in rows]
 
 

@@ -10,12 +10,7 @@ import numpy as np
 
 from florence2.geometry import Array, Box, bounding_box
 from florence2.pipelines.reading.lines import Line, quad_of
-from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back, weighted_quantile
-
-CAPITAL = 0.7  # height of a capital in its font size
-BODY_SHARE = {True: 0.75, False: 0.6}  # of the letters are no larger than text
-FEW_LETTERS = 300  # a page with fewer may be all title
-BODY_OF_PAGE = 0.017  # then text is not larger than this share of an upright page's height
+from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back
 
 
 @dataclass(slots=True)
@@ -52,28 +47,6 @@ class Row:
     @property
     def text(self) -> str:
         return self.line.text
-
-
-def sizes_of(lines: Sequence[Line], boxes: Array) -> tuple[Array, bool]:
-    """Font sizes `(N,)` of lines, and whether they are what a file says and not measured."""
-    said = np.array([line.font_size for line in lines])
-    capitals = np.array([line.letter_height for line in lines]) / CAPITAL
-    measured = np.where(capitals > 0, capitals, boxes[:, 3] - boxes[:, 1])
-    is_exact = bool((said > 0).all())
-    return np.maximum(np.where(said > 0, said, measured), 1e-9), is_exact
-
-
-def body_size(
-    lines: Sequence[Line], sizes: Array, is_exact: bool, width: float, height: float
-) -> float:
-    """The size of the text of a page; on a title page what would be usual."""
-    letters = np.array([float(len(line.text)) for line in lines])
-    # A quarter of the letters is more than headings have: code may be most of a page, in a
-    # smaller size. Of measured sizes the upper ones are off by more.
-    body = weighted_quantile(sizes, letters, BODY_SHARE[is_exact])
-    if letters.sum() < FEW_LETTERS and height > width:
-        body = min(body, BODY_OF_PAGE * height)
-    return body
 
 
 @dataclass(frozen=True)
@@ -254,19 +227,3 @@ def text_start(row: Row, marker: str) -> float:
         return row.left + float(np.hypot(*across))
     share = (len(marker) + 1) / max(len(row.text), 1)
     return row.left + share * (row.right - row.left)
-
-
-def usual_pitch(columns: Sequence[Sequence[Row]]) -> tuple[float, float]:
-    """How far lines of a paragraph are apart, in their size, and how much that varies (from 0)."""
-    ratios = [
-        (below.middle - above.middle) / below.size
-        for rows in columns
-        for above, below in pairwise(rows)
-        if abs(above.size - below.size) < 0.1 * below.size
-    ]
-    near = np.array([ratio for ratio in ratios if 0.8 < ratio < 2.5])
-    if not len(near):
-        return 1.3, 0.05
-    usual = float(np.quantile(near, 0.3))
-    alike = near[np.abs(near - usual) < 0.3 * usual]
-    return usual, float(np.median(np.abs(alike - np.median(alike)))) / usual

@@ -1,0 +1,1 @@
+"""The parts of `documents.blocks`: rows, what is usual on a page, headings, lists, paragraphs."""
