@@ -12,11 +12,7 @@ They are made once and kept in PAGES/; `--seed` and `--count` choose them.
 Words are what stands between blanks, in compatibility form (NFKC) with plain quotes and dashes;
 those without a letter or digit, such as bullets and dots that lead to a page number, do not count.
 Words of a page are compared as multisets, wherever they stand, all pages of a kind together;
-<<<<<<< HEAD
-"letters" is F1 without punctuation at their ends. CER is edits for each true character of a page's text in
-=======
 "letters" is F1 without punctuation at their ends. CER is edits for each true character of a page in
->>>>>>> bench
 reading order, so that a text in another order counts as wrong.
 
 Every reader has a process of its own and `--threads`; they read each page in turn. Seconds a page
