@@ -246,12 +246,7 @@ def test_cascades_print_and_draw_what_they_found(
     cascade: str,
     tiles: str,
 ) -> None:
-<<<<<<< HEAD
-    words = {"classes": "car, dog, bus, cat, bee", "locate": "Sign in"}
-    text = ["--text", words[cascade]] if cascade in words else []
-=======
     text = ["--text", "car, dog, bus, cat, bee"] if cascade in ("classes", "locate") else []
->>>>>>> screens
     flags = ["--cascade", cascade, "--tiles", tiles, "--draw", tmp_path, *text]
     code, lines, stderr = run(capsys, "run", picture, *flags, *short)
     assert (code, stderr) == (0, "")

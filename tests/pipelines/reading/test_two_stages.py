@@ -123,7 +123,7 @@ def test_lines_below_the_threshold_are_in_doubt(monkeypatch: pytest.MonkeyPatch)
     told = answer_read(engine, picture, Task.OCR)
     assert isinstance(told, Text) and told.text.split() == ["word", "word"]
     (doubt,) = told.doubtful
-    assert (doubt.text, doubt.score, len(doubt.quad)) == ("doubt", 0.4, 4)
+    assert (doubt.text, doubt.score, len(doubt.quad)) == ("doubt", pytest.approx(0.4), 4)
     assert from_dict(told.to_dict()) == told and from_dict(told.to_dict()).doubtful == told.doubtful
     placed = answer_read(engine, picture, Task.OCR_WITH_REGION)
     assert isinstance(placed, Quads) and placed.labels == ("word", "word")
