@@ -78,6 +78,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
         return np.array([0.9 if place and near(box, place) else 1e-6 for box in icons.boxes])
 
     monkeypatch.setattr(SeenIcons, "scores", scores)
+    monkeypatch.setattr(SeenIcons, "shares", lambda icons, words, rows: scores(icons, words)[rows])
     return Screen(stub_engine(rows=1), screen_picture())
 
 
@@ -228,7 +229,10 @@ def test_crops_are_scored_by_the_model_itself(tiny_folder: Path) -> None:
     with Florence2.load(str(tiny_folder), device="cpu") as model:
         icons = SeenIcons(model.engine, screen_picture(), boxes)
         first, again = icons.scores("search"), icons.scores("search")
+        shares = icons.shares("search", [1, 0])
+        every = [icons.shares(name, [1])[0] for name in ICON_NAMES]
         assert SeenIcons(model.engine, screen_picture(), boxes[:0]).scores("search").shape == (0,)
+    assert shares.shape == (2,) and shares[0] == every[0] and abs(sum(every) - 1.0) < 1e-6
     assert first.shape == (5,) and ((first >= 0) & (first <= 1)).all() and first.std() > 0
     assert np.allclose(first, again, rtol=1e-4)
 

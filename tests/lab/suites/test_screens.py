@@ -61,6 +61,7 @@ def test_points_and_words_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path:
     read = ReadLines(tuple(lines), (), (300, 200))
     monkeypatch.setattr(pointing, "read_lines", lambda *_, **__: read)
     monkeypatch.setattr(SeenIcons, "scores", lambda self, words: np.zeros(len(self.boxes)))
+    monkeypatch.setattr(SeenIcons, "shares", lambda self, words, rows: np.zeros(len(rows)))
     engine: Any = SimpleNamespace(defaults=SimpleNamespace(reading=ReadingDefaults(rows=1)))
     counts = measure_screens(engine, [PAGE], drawings=tmp_path)
     assert (counts.points["words: button"].share, counts.points["words: link"].share) == (1.0, 0.0)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from florence2.engine import EncodedImage, Engine, ImageRequest, LoglikelihoodRequest
 from florence2.geometry import Array, Box
-from florence2.pipelines.pointing.icon_names import icon_names_for
+from florence2.pipelines.pointing.icon_names import ICON_NAMES, icon_names_for
 from florence2.tasks import Task
 
 T = TypeVar("T")
@@ -36,14 +36,23 @@ class SeenIcons:
         self._encoded: list[EncodedImage] = []
         self._prompts: list[list[int]] = []
         self._memories: list[Any] = []
+        self._known: dict[tuple[int, str], float] = {}
 
     def scores(self, words: str) -> Array:
         """How likely each would be called an icon of this name, `(N,)` in [0, 1]."""
-        self._encode()
-        total = np.zeros(len(self.boxes))
-        for name in icon_names_for(words):
-            total += self._likelihoods(f"{name} icon")
-        return np.minimum(total, 1.0)
+        names = icon_names_for(words)
+        return np.minimum(self._likelihoods(range(len(self.boxes)), names).sum(axis=1), 1.0)
+
+    def shares(self, words: str, rows: Sequence[int]) -> Array:
+        """The share of a name among all names that nano knows, for some of the shapes, in [0, 1].
+
+        What is like no icon gets all names alike; one of another name gets that one.
+        """
+        names = icon_names_for(words)
+        every = tuple(dict.fromkeys((*names, *ICON_NAMES)))
+        likelihoods = self._likelihoods(rows, every)
+        total = likelihoods.sum(axis=1)
+        return likelihoods[:, : len(names)].sum(axis=1) / np.maximum(total, np.finfo(float).tiny)
 
     def _encode(self) -> None:
         if self._encoded or not self._crops:
@@ -56,23 +65,32 @@ class SeenIcons:
             processor.prompt_ids(Task.REGION_TO_CATEGORY, "", region, crop.size)
             for crop, region in self._crops
         ]
+        self._memories = [None] * len(self._crops)
 
-    def _likelihoods(self, answer: str) -> Array:
-        answer_ids = self.engine.processor.tokenizer.encode(answer)
-        found: list[float] = []
-        memories = self._memories or [None] * len(self._encoded)
-        self._memories = []
-        for batch in _batches(list(zip(self._encoded, self._prompts, memories, strict=True))):
+    def _likelihoods(self, rows: Sequence[int], names: Sequence[str]) -> Array:
+        """Of shapes `(N,)` and names `(M,)`: `(N, M)`; each pair is asked once."""
+        self._encode()
+        tokenizer = self.engine.processor.tokenizer
+        pairs = [(row, name) for name in names for row in rows if (row, name) not in self._known]
+        for batch in _batches(pairs):
             asked = [
-                self.engine.submit(LoglikelihoodRequest(image, prompt, answer_ids, memory))
-                for image, prompt, memory in batch
+                self.engine.submit(
+                    LoglikelihoodRequest(
+                        self._encoded[row],
+                        self._prompts[row],
+                        tokenizer.encode(f"{name} icon"),
+                        self._memories[row],
+                    )
+                )
+                for row, name in batch
             ]
-            for each in asked:
+            for (row, name), each in zip(batch, asked, strict=True):
                 scored = each.result()
-                tokens = scored.tokens[1:]  # `<s>` is no choice of the model
-                found.append(exp(fsum(token.logprob for token in tokens)))
-                self._memories.append(scored.memory)
-        return np.array(found)
+                self._memories[row] = scored.memory
+                # `<s>` is no choice of the model.
+                self._known[row, name] = exp(fsum(token.logprob for token in scored.tokens[1:]))
+        found = [[self._known[row, name] for name in names] for row in rows]
+        return np.array(found, np.float64).reshape(len(rows), len(names))
 
 
 def _crop(picture: Image.Image, box: Box) -> tuple[Image.Image, Box]:

@@ -36,7 +36,8 @@ PART_COST = 0.08  # for standing in a long line
 WORD_OF_ICON = 0.75  # worth of a text where an icon is asked for: it may stand beside it
 DOUBT_COST = 0.6  # for not being quite the words, there: running text has words of every kind
 KIND_WORTH = 0.04  # for looking like what is asked for
-MIN_ICON = 0.003  # likelihood of a name, of which an icon is at least as good as doubtful words
+MIN_SHARE = 0.15  # of a name among those of icons; less is more likely another icon or none
+MAX_ICONS_WEIGHED = 3  # shapes that are asked for every name
 MAX_CANDIDATES = 10
 SURE_PRINT = 0.85  # score of a line in which nothing is taken for an icon
 
@@ -213,12 +214,11 @@ class Screen:
         name = wanted.core or wanted.text
         if not self.settings.rows:  # not trained on pieces of lines, so neither on single icons
             return self._icons_asked(name)
-        scores = self.icons.scores(name)
-        order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
-        label = f"{name} icon"
+        likeliest = np.argsort(-self.icons.scores(name), kind="stable")[:MAX_ICONS_WEIGHED].tolist()
+        shares = self.icons.shares(name, likeliest).tolist()
         return [
-            Candidate(icon_score(float(scores[row])), tuple(self.icons.boxes[row].tolist()), label)
-            for row in order
+            Candidate(icon_score(share), tuple(self.icons.boxes[row].tolist()), f"{name} icon")
+            for row, share in zip(likeliest, shares, strict=True)
         ]
 
     def _icons_asked(self, name: str) -> list[Candidate]:
@@ -233,17 +233,17 @@ class Screen:
         ]
 
 
-def icon_score(likelihood: float) -> float:
-    """The likelihood of a name among all that can be written, on the scale of likeness of words:
-    `MIN_ICON` and more passes `MIN_SCORE`.
+def icon_score(share: float) -> float:
+    """The share of a name among all names of icons, on the scale of likeness of words: `MIN_SHARE`
+    and more passes `MIN_SCORE`.
 
-    >>> round(icon_score(MIN_ICON), 2), icon_score(0.0), icon_score(1.0)
+    >>> round(icon_score(MIN_SHARE), 2), icon_score(0.0), icon_score(1.0)
     (0.6, 0.0, 1.0)
     """
-    if likelihood <= 0.0:
+    if share <= 0.0:
         return 0.0
-    share = np.log(likelihood) / np.log(MIN_ICON)  # 0 if certain, 1 at the threshold
-    return float(max(0.0, 1.0 - (1.0 - MIN_SCORE) * share))
+    part = np.log(share) / np.log(MIN_SHARE)  # 0 if certain, 1 at the threshold
+    return float(max(0.0, 1.0 - (1.0 - MIN_SCORE) * part))
 
 
 def _is_letter(box: Array, lines: Sequence[Line]) -> bool:
