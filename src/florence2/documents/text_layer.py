@@ -84,13 +84,17 @@ def text_fault(words: Iterable[str]) -> str:
     ''
     >>> text_fault(["\N{REPLACEMENT CHARACTER}7KLV", "LV"])
     '14 % unreadable'
+    >>> text_fault(["Contents" + 90 * "." + "3"] * 9)
+    ''
     """
     words = list(words)
     unreadable = unreadable_share(words)
     if unreadable > MAX_UNREADABLE:
         return f"{_percent(unreadable)} unreadable"
+    # Dots that lead to a page number are no letters, however many stand in a row.
+    lengths = [sum(map(str.isalnum, word)) for word in words if _is_latin(word)]
     num_letters = sum(map(len, words))
-    long = sum(len(word) for word in words if len(word) > LONGEST_WORD and _is_latin(word))
+    long = sum(length for length in lengths if length > LONGEST_WORD)
     if long > MAX_UNPARTED * num_letters and num_letters > 4 * LONGEST_WORD:
         return "with no blanks between words"
     judged = [found for word in words for found in _LATIN_WORD.findall(word) if _is_latin(found)]
