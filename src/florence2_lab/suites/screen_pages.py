@@ -388,10 +388,11 @@ class _Author:
         rows = []
         for text in self._new(FIELDS, int(self.rng.integers(2, 7))):
             if self._chance(0.2):
-                options = f"<option>{self._any(PEOPLE).split()[1]}</option>"
+                options = f"<option>{escape(self._any(self.kit.phrases))}</option>"
                 part, inner = "drop-down", f"<select{self._class('select')} %s>{options}</select>"
             else:
-                value = f'value="{self._any(PEOPLE)}"' if self._chance(0.4) else ""
+                filled = escape(" ".join(self._any(self.kit.phrases).split()[:3]), quote=True)
+                value = f'value="{filled}"' if self._chance(0.4) else ""
                 part, inner = "text field", f"<input type=text{self._class('input')} {value} %s>"
             marks = f'data-part="{part}" data-kind=field data-words="{text}"'
             rows.append(f"<div><label{self._class('label')}>{text}</label>{inner % marks}</div>")

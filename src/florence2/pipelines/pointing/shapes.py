@@ -27,6 +27,8 @@ FRAME_WIDTHS = 24, 1200  # pixels; narrower edges are strokes of letters
 FRAME_HEIGHTS = 14, 80
 MIN_EDGE = 4  # grey levels from one row of pixels to the next
 MAX_EDGES = 1500  # the longest; a photograph has any number
+MIN_SIDES = 0.8  # share of the rows of pixels in which both sides have an edge
+CORNER = 4  # pixels at each end of a side that may be round
 SLACK = 4  # pixels that the ends of upper and lower edge may be apart
 
 
@@ -88,7 +90,7 @@ def _grown(ink: Bools, reach: int) -> Bools:
 
 
 def frame_boxes(gray: Gray) -> Array:
-    """Boxes between an upper and a lower edge of equal length: fields, buttons, cells."""
+    """Boxes of edges on all four sides, the smallest first: fields, buttons."""
     if len(gray) < 2:
         return np.zeros((0, 4))
     edges = runs_of(np.abs(np.diff(gray.astype(np.int16), axis=0)) >= MIN_EDGE)
@@ -107,20 +109,21 @@ def frame_boxes(gray: Gray) -> Array:
     upper, lower = upper[order], lower[order]
     left, right = np.minimum(start[upper], start[lower]), np.maximum(end[upper], end[lower])
     boxes = np.stack([left, row[upper] + 1, right, row[lower] + 1], axis=1).astype(np.float64)
-    return _elementary(distinct(boxes, 0.85))
+    levels = gray.astype(np.int16)
+    framed = [number for number, box in enumerate(boxes) if _has_sides(levels, box)]
+    return distinct(boxes[framed], 0.85)
 
 
-def _elementary(boxes: Array) -> Array:
-    """Frames without those of several in a column, and without the gaps between two of them."""
-    near = np.abs(boxes[:, None] - boxes[None]) <= SLACK
-    aligned = near[..., 0] & near[..., 2]
-    top, bottom = boxes[:, 1], boxes[:, 3]
-    holds = aligned & (top[:, None] <= top + 2) & (bottom[:, None] >= bottom - 2)
-    holds &= (bottom - top)[:, None] > (bottom - top) + 2 * SLACK
-    starts_at_end = aligned & (np.abs(top[:, None] - bottom) <= SLACK)
-    ends_at_start = aligned & (np.abs(bottom[:, None] - top) <= SLACK)
-    is_gap = starts_at_end.any(axis=1) & ends_at_start.any(axis=1)
-    return boxes[~is_gap & ~holds.any(axis=1)]
+def _has_sides(gray: NDArray[np.int16], box: Array) -> bool:
+    """Whether edges go down both sides: a gap between two frames has none, nor has a row of a
+    table."""
+    left, top, right, bottom = box.astype(int).tolist()
+    rows = gray[top + CORNER : max(top + CORNER + 1, bottom - CORNER)]
+    for side in (left, right):
+        steps = np.abs(np.diff(rows[:, max(0, side - SLACK) : side + SLACK], axis=1))
+        if not steps.size or (steps >= MIN_EDGE).any(axis=1).mean() < MIN_SIDES:
+            return False
+    return True
 
 
 def distinct(boxes: Array, same: float) -> Array:
