@@ -6,7 +6,8 @@ dots or broken strokes are found where those run together.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,18 @@ MAX_VARIATION = 0.34  # of the heights and of the contrast of the letters of a l
 MAX_STROKE_VARIATION = 0.5  # of the widths of their strokes, likewise
 MIN_ON_BASE = 0.4  # share of the letters of a line that stand on one base line
 SHORT, MAX_SHORT_VARIATION, MIN_SHORT_ON_BASE = 5, 0.28, 0.5  # for lines of so few letters
-FEW_LETTERS = 2  # a line of so few is print only where there is more print than such lines
-MAX_FEW = 2  # such lines of other heights within 9 letter heights, without other print
+FEW_LETTERS = 2  # a line of so few tells little of itself
+MAX_ROUNDS = 4  # of choosing anew without what turned out to be none
+RING = 0.2, 0.75  # letter heights around a short line: what must be paper
+MIN_RING = 10  # pixels of it that tell
+NEAR = 0.3  # of the contrast of a line: grey levels that are still paper, or ink
+PAPER = 0.85, 0.3  # least share of paper around, most in the line that is neither paper nor ink
+LONE_PAPER = 0.93, 0.22  # likewise for one letter without company
+AMID_PRINT = 0.7, 0.3  # likewise near longer lines of letters as high; rules of a table stand there
+MAX_PRINT_WITHIN = 0.15  # share of a short line that others cover: paper between them
+COMPANY = 10.0, 4.0, 1.35  # letter heights aside, above or below, ratio of letter heights
+IN_ROW = 60.0, 0.3  # letter heights aside, above or below: company too
+MAX_LONE_WIDTH = 1.4  # letter heights: a wider single component is no letter
 MIN_ALONE = 6  # pixels that such letters are high
 MAX_TALL = 1.75  # letter heights: taller ink hangs together over two lines
 MAX_SKEW = 6.0  # degrees
@@ -73,7 +84,7 @@ class _Candidates:
     num_letters: Ints
     worth: Array  # more is better
 
-    def select(self, rows: Bools | list[int]) -> "_Candidates":
+    def select(self, rows: Bools | Ints) -> "_Candidates":
         """Those candidates that are marked or numbered."""
         return _Candidates(
             self.boxes[rows],
@@ -107,7 +118,7 @@ def find_lines(gray: Gray) -> tuple[FoundLine, ...]:
         picture = picture.reduce(factor)
     angle = page_skew(np.asarray(picture))
     level = _turned(picture, angle)
-    found = _without_strays(_chosen(list(_in_all_sizes(level))))
+    found = _best(list(_in_all_sizes(level)), np.asarray(level))
     quads = box_to_quad(found.boxes)
     quads = _turned_back(quads, angle, level.size, picture.size) * factor
     return tuple(
@@ -167,13 +178,28 @@ def _turned_back(
 
 def _in_all_sizes(picture: Image.Image) -> Iterator[_Candidates]:
     scale = 1
+    size = picture.height, picture.width
+    found = [_NOTHING]
     while min(picture.size) >= MIN_LETTER:
         surroundings = surroundings_of(np.asarray(picture))
+        # Print that is too small to be seen here is nothing to larger letters beside it.
+        is_small = np.zeros(size, np.bool_)
+        for each in found:
+            few = (each.num_letters <= SHORT) | (each.letter_heights >= MIN_LETTER * scale)
+            _paint(is_small, each.boxes[~few])
+        is_small = is_small[::scale, ::scale]
         for is_light in (False, True):
-            yield _candidates(surroundings, is_light, scale)
+            found.append(_candidates(surroundings, is_small, is_light, scale))
+            yield found[-1]
         if max(picture.size) <= 2 * MAX_LETTER:
             return
         picture, scale = picture.reduce(2), scale * 2
+
+
+def _paint(mask: Bools, boxes: Array) -> None:
+    """Mark what is within boxes."""
+    for x_min, y_min, x_max, y_max in np.maximum(np.rint(boxes), 0).astype(np.intp):
+        mask[y_min:y_max, x_min:x_max] = True
 
 
 def _letters(surroundings: Surroundings, is_light: bool) -> tuple[Components, Bools]:
@@ -272,8 +298,14 @@ def _owners(
     return owner
 
 
-def _candidates(surroundings: Surroundings, is_light: bool, scale: int) -> _Candidates:
-    """Lines of letters of 4 to 28 pixels."""
+def _candidates(
+    surroundings: Surroundings, is_small: Bools, is_light: bool, scale: int
+) -> _Candidates:
+    """Lines of letters of 4 to 28 pixels.
+
+    Args:
+        is_small: where print is whose letters are lower than that.
+    """
     components, is_letter = _letters(surroundings, is_light)
     if not is_letter.any():
         return _NOTHING
@@ -284,10 +316,16 @@ def _candidates(surroundings: Surroundings, is_light: bool, scale: int) -> _Cand
     words, letter_heights = _words(components, is_letter)
     is_letter = is_letter & ~_are_marks(components, words, letter_heights, surroundings.gray.shape)
     words, letter_heights = _words(components, is_letter)
-    words = _with_marks(components, words, letter_heights, surroundings.gray.shape)
+    words = _with_marks(components, words, letter_heights, is_small)
     lines = _linked(components, words, letter_heights, MAX_WORD_GAP, 1.7)
     letter_heights = _letter_heights(components, lines, is_letter)
-    return _judged(components, lines, letter_heights, is_letter, surroundings, is_light, scale)
+    candidates = _judged(components, lines, letter_heights, is_letter, surroundings, is_small)
+    return replace(
+        candidates,
+        boxes=candidates.boxes * scale,
+        letter_heights=candidates.letter_heights * scale,
+        is_light=np.full(len(candidates.boxes), is_light),
+    )
 
 
 def _are_marks(
@@ -305,14 +343,21 @@ def _are_marks(
 
 
 def _with_marks(
-    components: Components, words: Ints, letter_heights: Array, shape: tuple[int, ...]
+    components: Components, words: Ints, letter_heights: Array, is_small: Bools
 ) -> Ints:
     """Give points, accents, hyphens to the words that they stand at."""
-    owner = _owners(_boxes(components, words, len(letter_heights)), letter_heights, shape)
+    owner = _owners(_boxes(components, words, len(letter_heights)), letter_heights, is_small.shape)
     boxes, (widths, heights) = components.boxes, _sides(components.boxes)
-    near = owner[(boxes[:, 1] + boxes[:, 3]) // 2, (boxes[:, 0] + boxes[:, 2]) // 2]
+    middle = (boxes[:, 1] + boxes[:, 3]) // 2, (boxes[:, 0] + boxes[:, 2]) // 2
+    near = owner[middle]
     size = letter_heights[near]
-    is_mark = (words < 0) & (near >= 0) & (heights <= MAX_MARK * size) & (widths <= 1.5 * size)
+    is_mark = (
+        (words < 0)
+        & (near >= 0)
+        & ~is_small[middle]
+        & (heights <= MAX_MARK * size)
+        & (widths <= 1.5 * size)
+    )
     is_mark &= components.area >= np.maximum(2, 0.006 * size * size)
     return np.where(is_mark, near, words)
 
@@ -323,15 +368,14 @@ def _judged(
     letter_heights: Array,
     is_letter: Bools,
     surroundings: Surroundings,
-    is_light: bool,
-    scale: int,
+    is_small: Bools,
 ) -> _Candidates:
     """Keep what looks like print, and tell how much it does."""
     count = len(letter_heights)
     boxes = _boxes(components, lines, count)
     owner = _owners(boxes, letter_heights, surroundings.gray.shape)
     runs = components.runs
-    strange = lines[components.label] < 0
+    strange = (lines[components.label] < 0) & ~is_small[runs.row, (runs.start + runs.end) // 2]
     near = owner[runs.row[strange], (runs.start[strange] + runs.end[strange]) // 2]
     clutter = np.bincount(near + 1, (runs.end - runs.start)[strange], count + 1)[1:]
     of_letter = lines[is_letter]
@@ -358,9 +402,9 @@ def _judged(
     worth = np.bincount(of_letter, letter_like, count) / letter_heights * (1 - 0.5 * clutter / ink)
     grown = boxes + np.array([-0.7, -0.7, 0.7, 0.7])
     return _Candidates(
-        grown[fine] * scale,
-        letter_heights[fine] * scale,
-        np.full(int(fine.sum()), is_light),
+        grown[fine],
+        letter_heights[fine],
+        np.zeros(int(fine.sum()), np.bool_),
         num_letters[fine],
         worth[fine],
     )
@@ -385,8 +429,8 @@ def _share_on_base(bottoms: Ints, group: Ints, letter_heights: Array) -> Array:
     return share
 
 
-def _chosen(candidates: list[_Candidates]) -> _Candidates:
-    """Of what lies on each other the best."""
+def _best(candidates: list[_Candidates], gray: Gray) -> _Candidates:
+    """Of candidates that lie on each other the best that looks like print."""
     candidates = [_NOTHING, *candidates]
     found = _Candidates(
         np.concatenate([each.boxes for each in candidates]),
@@ -395,6 +439,20 @@ def _chosen(candidates: list[_Candidates]) -> _Candidates:
         np.concatenate([each.num_letters for each in candidates]),
         np.concatenate([each.worth for each in candidates]),
     )
+    for _ in range(MAX_ROUNDS):
+        chosen = _chosen(found)
+        is_print = _are_on_quiet_paper(found.select(chosen), gray)
+        if is_print.all():
+            break
+        # What was hidden by it takes its place.
+        is_left = np.ones(len(found.boxes), np.bool_)
+        is_left[chosen[~is_print]] = False
+        found, chosen = found.select(is_left), (np.cumsum(is_left) - 1)[chosen[is_print]]
+    return found.select(chosen)
+
+
+def _chosen(found: _Candidates) -> Ints:
+    """Of what lies on each other the best, numbered."""
     boxes, areas = found.boxes, box_area(found.boxes)
     kept: list[int] = []
     for number in np.argsort(-found.worth, kind="stable"):
@@ -404,19 +462,72 @@ def _chosen(candidates: list[_Candidates]) -> _Candidates:
         common = box_area(np.concatenate([low, high], axis=1))
         if common.sum() <= 0.3 * areas[number] and (common <= 0.3 * areas[kept]).all():
             kept.append(int(number))
-    return found.select(kept)
+    return np.array(kept, np.intp)
 
 
-def _without_strays(found: _Candidates) -> _Candidates:
-    """Leave out short lines among many others of other heights: leaves, grain, pictures."""
-    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-    heights = found.letter_heights
-    is_few = found.num_letters <= FEW_LETTERS
-    keep = np.ones(len(is_few), np.bool_)
-    for number in np.flatnonzero(is_few):
-        near = np.abs(middle - middle[number]).max(axis=1) <= 9 * heights[number]
-        ratio = heights / heights[number]
-        unlike = near & is_few & ((ratio > 1.15) | (ratio < 1 / 1.15))
-        letters = np.minimum(found.num_letters[near & ~is_few], 12).sum()
-        keep[number] = unlike.sum() <= MAX_FEW + letters / 4
-    return found.select(keep)
+def _are_on_quiet_paper(found: _Candidates, gray: Gray) -> Bools:
+    """Tell which are no short lines in texture, or textured themselves: leaves, grain, pictures.
+
+    Around print is paper, even or faintly grained, and letters are one colour: what has neither
+    is a part of a picture. One letter that no print is near must be clear of all doubt.
+    """
+    is_long = found.num_letters > SHORT
+    is_print = np.zeros(gray.shape, np.bool_)
+    _paint(is_print, found.boxes[found.num_letters > FEW_LETTERS + 1])
+    boxes = np.maximum(np.rint(found.boxes), 0).astype(np.intp)
+    keep = np.ones(len(is_long), np.bool_)
+    for number in np.flatnonzero(~is_long):
+        height = found.letter_heights[number]
+        paper, between = _quietness(gray, is_print, boxes[number], height, found.is_light[number])
+        has_company = _has_company(found, int(number))
+        is_lone = found.num_letters[number] == 1 and not has_company
+        limits = LONE_PAPER if is_lone else AMID_PRINT if has_company else PAPER
+        keep[number] = paper >= limits[0] and between <= limits[1]
+        if found.num_letters[number] <= FEW_LETTERS + 1:
+            x_min, y_min, x_max, y_max = boxes[number]
+            keep[number] &= is_print[y_min:y_max, x_min:x_max].mean() <= MAX_PRINT_WITHIN
+        keep[number] &= not is_lone or found.worth[number] < MAX_LONE_WIDTH
+    return keep
+
+
+def _quietness(
+    gray: Gray, is_print: Bools, box: Ints, letter_height: float, is_light: bool
+) -> tuple[float, float]:
+    """Of what is around a line the share that is paper, of the line the share that is neither
+    paper nor ink."""
+    step = max(1, int(letter_height / 16))
+
+    def grown(share: float) -> tuple[slice, slice]:
+        x_min, y_min, x_max, y_max = box
+        by = round(share * letter_height)
+        return (
+            slice(max(0, y_min - by), y_max + by, step),
+            slice(max(0, x_min - by), x_max + by, step),
+        )
+
+    rows, columns = grown(RING[1])
+    is_ring = ~is_print[rows, columns]
+    inner = grown(RING[0])
+    is_ring[
+        (inner[0].start - rows.start) // step : ceil((inner[0].stop - rows.start) / step),
+        (inner[1].start - columns.start) // step : ceil((inner[1].stop - columns.start) / step),
+    ] = False
+    ring = gray[rows, columns][is_ring].astype(np.float64)
+    inside = gray[grown(0.0)].astype(np.float64)
+    if ring.size < MIN_RING or not inside.size:
+        return 1.0, 0.0
+    paper = float(np.median(ring))
+    ink = float(np.percentile(inside, 85 if is_light else 15))
+    near = NEAR * abs(ink - paper)
+    is_between = (np.abs(inside - paper) > near) & (np.abs(inside - ink) > near)
+    return float((np.abs(ring - paper) <= near).mean()), float(is_between.mean())
+
+
+def _has_company(found: _Candidates, number: int) -> bool:
+    """Tell whether longer lines of letters as high are near."""
+    height, box = found.letter_heights[number], found.boxes[number]
+    ratio = found.letter_heights / height
+    away = np.maximum(found.boxes[:, :2] - box[2:], box[:2] - found.boxes[:, 2:]) / height
+    is_near = (away <= COMPANY[:2]).all(axis=1) | (away <= IN_ROW).all(axis=1)
+    is_alike = (ratio > 1 / COMPANY[2]) & (ratio < COMPANY[2])
+    return bool((is_near & is_alike & (found.num_letters > FEW_LETTERS)).any())
