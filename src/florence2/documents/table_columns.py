@@ -21,7 +21,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 TYPED_BLANK = 1.8  # letters' widths of a blank between pieces where all letters are as wide
-MAX_TYPED_SPREAD = 0.16  # of widths a letter from the narrowest to the widest word, in their mean
+MAX_TYPED_SPREAD = 0.1  # of widths a letter from the narrowest to the widest word, in their mean
 TYPED_LIKE = 0.08  # by which a short line's words differ at most from the width that others tell
 MIN_TYPED_WORDS = 3  # of a line that tells that its letters are equally wide
 MAX_EVEN_SPREAD = 0.16  # of blanks in a line set wide to fill its column, likewise but middle half
@@ -40,6 +40,7 @@ BINS = 8  # to a letter height, in which strips are measured
 MAX_LONE = 4  # visual rows of one piece that may follow each other within a block
 MAX_CROSSED = 0.12  # share of rows whose text may cross a strip
 MAX_LONE_SHARE = 0.2  # share of rows that a column fills which is only a heading of another
+JOINED = 0.85  # of a blank within a heading, whose words are no columns of their own
 TIGHT = 0.1  # by how much lines of a cell are closer to each other than rows, at least
 MAX_WRAP_GAP = 0.7  # between the lines of a cell
 MIN_APART = 0.8  # of a first or last row from its neighbour, to be apart
@@ -87,12 +88,7 @@ def pitches_of(boxes: Array, texts: Sequence[str], owners: Sequence[int]) -> Arr
     # Between the sides of the first and last letter, which take about an eighth of their place.
     lengths = np.array([len(text) for text in texts]) - 0.25
     widths = (boxes[:, 2] - boxes[:, 0]) / lengths
-    telling = np.array(
-        [
-            len(text) > 2 and text[0].isalnum() and text[-1].isalnum() and not text.isdecimal()
-            for text in texts
-        ]
-    )
+    telling = np.array([len(text) > 2 and text.isalpha() for text in texts])
     pitches = np.zeros(len(texts))
     if not telling.any():
         return pitches
@@ -454,13 +450,25 @@ def _without_lone(ink: Bools, strips: list[tuple[int, int]]) -> list[tuple[int, 
         sparse = []
         for at, (low, high) in enumerate(strips):
             # Rows that run across the strip are of both columns anyway.
-            left, right = filled[at : at + 2, ~ink[:, low:high].all(axis=1)]
-            if min(left.sum(), right.sum()) <= few and not (left & right).any():
-                sparse.append((high - low, at))
+            apart = ~ink[:, low:high].all(axis=1)
+            left, right = filled[at : at + 2, apart]
+            both = ink[apart][left & right]
+            if (
+                min(left.sum(), right.sum()) <= few
+                and len(both) <= few
+                and all(_blank_at(row, low, high) <= JOINED * BINS for row in both)
+            ):
+                sparse.append((not len(both), high - low, at))
         if not sparse:
             break
-        strips.pop(min(sparse)[1])
+        strips.pop(min(sparse)[-1])  # words of one heading first
     return strips
+
+
+def _blank_at(row: Bools, low: int, high: int) -> int:
+    """The width in bins of the blank of a row around a strip, with ink on both its sides."""
+    before, after = np.flatnonzero(row[:low]), np.flatnonzero(row[high:])
+    return int(high + after[0] - before[-1] - 1)
 
 
 def _cells_of(words: Words, row: VisualRow, edges: Array, crosses: Sequence[bool]) -> Cells:
