@@ -133,7 +133,8 @@ def shares_of(pages: Iterable[TruePage], *, seed: int = 0, source: Source = "exa
         if source == "printed":
             found = _found_in_pdf(page.printed)
         else:
-            found = find_tables(seen.lines, find_rules(seen.picture), width=width, height=height)
+            rules = find_rules(seen.picture)
+            found = list(find_tables(seen.lines, rules, width=width, height=height))
         overlap = box_iou(list(seen.boxes), [box for _, box in found])
         num_false += int((overlap.max(axis=0, initial=0.0) < MIN_IOU / 3).sum())
         for number, cells in enumerate(seen.tables):
@@ -154,7 +155,8 @@ def shares_of(pages: Iterable[TruePage], *, seed: int = 0, source: Source = "exa
 def _found_in_pdf(printed: bytes) -> list[tuple[Table, Box]]:
     """Tables on the first page of a PDF, their boxes in the pixels of the picture."""
     with PdfFile(printed) as file, file.page(0) as page:
-        found = find_tables(page.lines(), page.rules(), width=page.width, height=page.height)
+        rules = np.concatenate([page.rules(), page.shades()])
+        found = find_tables(page.lines(), rules, width=page.width, height=page.height)
     scaled = [np.array(box) * PIXELS_PER_POINT for _, box in found]
     return [
         (table, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
