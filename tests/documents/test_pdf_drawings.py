@@ -69,6 +69,12 @@ def test_rules(drawing: str, boxes: list[Box]) -> None:
     )
 
 
+def test_shades_are_filled_rectangles_that_are_not_white() -> None:
+    drawing = "0.9 g 100 200 200 100 re f 1 g 100 50 200 100 re f 0 g 100 40 200 1 re f"
+    with PdfFile(raw_pdf(RawPage(drawing))) as file, file.page(0) as page:
+        assert page.shades() == pytest.approx(np.array([(100, 100, 300, 200)]))
+
+
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 def test_rules_are_in_the_frame_of_the_page(turn: int) -> None:
     entries = f"/MediaBox[-100 -50 500 350]/CropBox[-50 -50 500 350]/Rotate {turn}/UserUnit 2"

@@ -1,5 +1,6 @@
 """Tables with known cells, laid out by hand: words of equal letters on a grid of characters."""
 
+import re
 import time
 from itertools import pairwise
 
@@ -171,6 +172,21 @@ def prose(x: float, width: int, count: int, top: float = 100.0) -> list[Line]:
     return lines
 
 
+def typed(text: str, x: float, y: float) -> Line:
+    """A line in typewriter letters: each as wide as a blank."""
+    return evenly(text, x, y, 8.0, 8.0)
+
+
+def evenly(text: str, x: float, y: float, blank: float, character: float = 0.0) -> Line:
+    """A line with blanks of one width, between letters of one width, or else of several."""
+    words = []
+    for number, part in enumerate(text.split()):
+        end = x + (character or 5.0 + number % 3) * len(part)
+        words.append(Word(part, quad_of((x, y, end, y + LETTER))))
+        x = end + blank
+    return Line(text, quad_of((words[0].box[0], y, x - blank, y + LETTER)), tuple(words))
+
+
 LEADERS = [
     [f"{number} Chapter", f"{'.' * 30} {page}"] for number, page in enumerate((1, 4, 9, 22), 1)
 ]
@@ -210,6 +226,49 @@ NO_TABLES: dict[str, tuple[list[Line], list[Box]]] = {
         ),
         [],
     ),
+    "an index": (
+        spread(
+            [
+                [f"{a}name, {7 * n}", f"{a}other, {9 * n}, {9 * n + 4}"]
+                for n, a in enumerate("abcd")
+            ],
+            [60, 300],
+        ),
+        [],
+    ),
+    "a bibliography": (
+        spread([[f"[Gol8{n}]", f"Goldblum, paper of year {n}"] for n in range(4)], [60, 120]),
+        [],
+    ),
+    "signatures": (
+        spread(
+            [["void first (int a)", "[Function]"], ["void other ()", "[Function]"]] * 2, [60, 400]
+        ),
+        [],
+    ),
+    "lines of commands": (
+        spread(
+            [["set", "output in", "file"], ["set", "format", "x"], ["set", "title", "of it"]],
+            COLUMNS,
+        ),
+        [],
+    ),
+    "a matrix": (spread([["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"]], COLUMNS), []),
+    "listing in typewriter letters": (
+        prose(50, 60, 6, top=300.0)
+        + [
+            typed(each, 60, 100 + 14 * number)
+            for number, each in enumerate(("plot data title graph", "show data title words") * 2)
+        ],
+        [],
+    ),
+    "lines set wide": (
+        [
+            evenly("we hold these truths to be selfevident", 60, 100 + 14 * n, 11.0 + n)
+            for n in range(4)
+        ],
+        [],
+    ),
     "a plot": (
         [line("20", 20, 100), line("40", 20, 200)],
         grid([50.0 + 40 * n for n in range(8)], [90.0 + 30 * n for n in range(8)]),
@@ -220,6 +279,29 @@ NO_TABLES: dict[str, tuple[list[Line], list[Box]]] = {
 @pytest.mark.parametrize("name", NO_TABLES)
 def test_what_only_looks_like_a_table_remains_lines(name: str) -> None:
     assert found(*NO_TABLES[name]) == []
+
+
+def test_the_running_head_above_a_table_is_no_row_of_it() -> None:
+    head = [line("330", 60.0, 64.0), line("library", 300.0, 64.0)]
+    (table,) = found([*head, *spread(BODY, COLUMNS)])
+    assert texts(table) == BODY
+
+
+def test_in_typewriter_letters_two_blanks_part_columns() -> None:
+    rows = [
+        "-c, --check   checks the syntax",
+        "-o, --output  writes the file",
+        "-h, --help    shows this text",
+    ]
+    lines = []
+    for number, row in enumerate(rows):
+        y = 100.0 + LEADING * number
+        places = [(60.0 + 8 * m.start(), m.group()) for m in re.finditer(r"\S+", row)]
+        words = [Word(each, quad_of((x, y, x + 8 * len(each), y + LETTER))) for x, each in places]
+        whole = quad_of((60.0, y, words[-1].box[2], y + LETTER))
+        lines.append(Line(" ".join(row.split()), whole, tuple(words)))
+    (table,) = found(lines)
+    assert [row[0] for row in texts(table)] == ["-c, --check", "-o, --output", "-h, --help"]
 
 
 def test_lines_outside_keep_what_no_cell_holds() -> None:

@@ -32,6 +32,7 @@ from florence2.documents.pdf_objects import (
     picture_boxes,
     placed_objects,
     rule_boxes,
+    shade_boxes,
     shown_part,
 )
 from florence2.documents.pdfium import address_of, function, library, raw
@@ -249,6 +250,10 @@ class PdfPage:
     def rules(self) -> Array:
         """Level and upright rules, boxes `(N, 4)`: thin rectangles, lines, sides of frames."""
         return self._rules
+
+    def shades(self) -> Array:
+        """Boxes `(N, 4)` of shaded rectangles, as behind cells and rows of tables."""
+        return shade_boxes(self._objects, self.frame)
 
     def pictures(self) -> tuple[Box, ...]:
         """Boxes of pictures on the page, those cut into strips put together, in file order."""

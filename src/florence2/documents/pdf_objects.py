@@ -17,6 +17,9 @@ MIN_PICTURE_SIDE = 12.0
 """Units; smaller ones are bullets, dots and pieces of ornaments."""
 MAX_RULE_WIDTH, MIN_RULE_LENGTH = 3.0, 5.0
 MAX_RULE_SLOPE = 0.01
+MIN_SHADE_HEIGHT, MIN_SHADE_WIDTH = 6.0, 12.0  # of a shaded cell
+MIN_WHITE = 250  # of 255 in each colour; what is lighter is no shade
+MAX_SHADES = 1_000
 _LINE_TO, _MOVE_TO = 0, 2
 
 
@@ -244,6 +247,40 @@ def rule_boxes(objects: Iterable[Placed], frame: Frame) -> Array:
     return np.unique(boxes.round(3), axis=0)
 
 
+def shade_boxes(objects: Iterable[Placed], frame: Frame) -> Array:
+    """Boxes `(N, 4)` of shaded rectangles on the page that is shown, each once, without white ones.
+
+    They lie behind cells, rows and boxes of text; of more than `MAX_SHADES`, as in drawings, none.
+    """
+    found: list[Array] = []
+    for placed in objects:
+        if placed.kind != PATH or len(found) > MAX_SHADES:
+            continue
+        count = function("FPDFPath_CountSegments")(placed.handle)
+        if 4 <= count <= 6 and _is_shade(placed):
+            segments = each("FPDFPath_GetPathSegment", placed.handle, range(count))
+            kinds = np.array(each_of("FPDFPathSegment_GetType", segments))
+            points = frame.points(_moved(_full_matrix(placed), _points_of(segments)))
+            by = shown_part(placed, frame)
+            for low, high in _rectangles(points, kinds, np.flatnonzero(kinds == _MOVE_TO)):
+                found.append(_cut(np.concatenate([low, high]), by))
+    if not found or len(found) > MAX_SHADES:
+        return np.empty((0, 4))
+    boxes = frame.clipped(np.array(found))
+    large = (boxes[:, 2:] - boxes[:, :2] >= (MIN_SHADE_WIDTH, MIN_SHADE_HEIGHT)).all(axis=1)
+    return np.unique(boxes[large].round(3), axis=0)
+
+
+def _is_shade(placed: Placed) -> bool:
+    """Whether a path is filled with what is not white."""
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    function("FPDFPath_GetDrawMode")(
+        placed.handle, ctypes.addressof(mode), ctypes.addressof(stroke)
+    )
+    colour = _colour("FPDFPageObj_GetFillColor", placed)
+    return bool(mode.value) and colour is not None and colour[3] > 0 and min(colour[:3]) < MIN_WHITE
+
+
 def _rules_of(placed: Placed, count: int, frame: Frame) -> Iterator[Array]:
     mode, stroke = ctypes.c_int(), ctypes.c_int()
     function("FPDFPath_GetDrawMode")(
@@ -269,10 +306,16 @@ def _rules_of(placed: Placed, count: int, frame: Frame) -> Iterator[Array]:
 
 
 def _is_clear(name: str, placed: Placed) -> bool:
+    colour = _colour(name, placed)
+    return colour is not None and colour[3] == 0
+
+
+def _colour(name: str, placed: Placed) -> tuple[int, ...] | None:
+    """Red, green, blue and how opaque, 0 to 255; None if unknown."""
     colour = (ctypes.c_uint * 4)()
     first = ctypes.addressof(colour)
     known = function(name)(placed.handle, *range(first, first + 16, 4))
-    return bool(known) and colour[3] == 0
+    return tuple(colour) if known else None
 
 
 def _stroked(
@@ -302,14 +345,22 @@ def _stroked(
         yield np.concatenate([low, high])
 
 
-def _filled(points: Array, kinds: NDArray[np.intp], starts: NDArray[np.intp]) -> Iterator[Array]:
-    """Thin rectangles."""
+def _rectangles(
+    points: Array, kinds: NDArray[np.intp], starts: NDArray[np.intp]
+) -> Iterator[tuple[Array, Array]]:
+    """Lower and upper corner of what is drawn as a level rectangle."""
     for first, last in zip(starts, chain(starts[1:], [len(points)]), strict=True):
         corners = points[first:last]
         if not 4 <= len(corners) <= 6 or (kinds[first + 1 : last] != _LINE_TO).any():
             continue
         low, high = corners.min(axis=0), corners.max(axis=0)
-        off = np.minimum(abs(corners - low), abs(corners - high)).max()
+        if np.minimum(abs(corners - low), abs(corners - high)).max() <= 0.1:
+            yield low, high
+
+
+def _filled(points: Array, kinds: NDArray[np.intp], starts: NDArray[np.intp]) -> Iterator[Array]:
+    """Thin rectangles."""
+    for low, high in _rectangles(points, kinds, starts):
         thin, long = sorted(high - low)
-        if off <= 0.1 and thin <= MAX_RULE_WIDTH and long >= max(MIN_RULE_LENGTH, 3 * thin):
+        if thin <= MAX_RULE_WIDTH and long >= max(MIN_RULE_LENGTH, 3 * thin):
             yield np.concatenate([low, np.maximum(high, low + 0.1)])

@@ -186,8 +186,9 @@ def _layer(file: PdfFile, number: int, options: ReadOptions) -> _Layer:
             if options.ocr == "auto" and not verdict.is_good:
                 return _Layer(None, verdict.reason)
             lines = page.lines()
+            size = page.width, page.height
             made = _page_of(
-                number, (page.width, page.height), 72.0, lines, page.rules(), page.pictures()
+                number, size, 72.0, lines, page.rules(), page.pictures(), shades=page.shades()
             )
             if options.figures is not None:
                 made = options.figures.cut_out(made, page.render)
@@ -304,10 +305,13 @@ def _page_of(
     lines: Sequence[Line],
     rules: Array,
     pictures: Sequence[Box],
+    *,
+    shades: Array | None = None,
 ) -> Page:
     width, height = size
     figures = [box for box in pictures if not _is_scan(box, size)]
-    tables = find_tables(lines, rules, width=width, height=height)
+    edges = rules if shades is None else np.concatenate([rules, shades])
+    tables = find_tables(lines, edges, width=width, height=height)
     blocks = blocks_of(
         lines, width=width, height=height, tables=tables, pictures=figures, rules=rules
     )

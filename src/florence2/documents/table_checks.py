@@ -1,5 +1,7 @@
 """What is a table and what only looks like one, and which of its rows are headers."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +32,14 @@ MIN_PROSE_ROWS = 5
 MIN_PROSE_FILL = 0.78  # width of the middle line in the widest
 MAX_CODE = 0.3  # share of rows that look like source code
 MAX_LEADERS = 0.2  # share of rows with leaders
+MAX_INDEXED = 0.4  # share of a column's cells that end like those of an index
+MAX_BULLETED = 0.5  # share of a first column's cells that begin as items of a list
+MAX_REPEATED = 0.7  # share of a first column that says the same, as lines of commands do
+MAX_MATRIX = 6  # rows of numbers alone that are a matrix
 MAX_HEADERS = 3
+
+BULLETED = re.compile(r"[•‣◦▪]\s")
+INDEXED = re.compile(r",\s?\d+(\s?[-–,]\s?\d+)*,?$")
 
 
 def is_table(
@@ -70,6 +79,12 @@ def is_table(
     if is_ruled:
         return True
     if np.mean([bool(CODE.search(row)) for row in rows]) > MAX_CODE:
+        return False
+    if all(np.mean([bool(INDEXED.search(text)) for text in own]) > MAX_INDEXED for own in texts):
+        return False
+    if np.mean([bool(BULLETED.match(text)) for text in texts[0]]) > MAX_BULLETED:
+        return False
+    if not has_header and (_repeats(texts[0]) or _is_matrix(texts)):
         return False
     if len(prose_columns(columns)) > 1:
         return False
@@ -129,10 +144,22 @@ def prose_columns(columns: Columns, min_rows: int = MIN_PROSE_ROWS) -> set[int]:
 
 def _are_page_numbers(texts: Sequence[str]) -> bool:
     """Whether a column holds whole numbers that never fall, as in a table of contents."""
-    if len(texts) < 4 or not all(text.isdecimal() and len(text) < 5 for text in texts):
+    if len(texts) < MIN_ROWS or not all(text.isdecimal() and len(text) < 5 for text in texts):
         return False
     numbers = [int(text) for text in texts]
     return numbers == sorted(numbers)
+
+
+def _repeats(texts: Sequence[str]) -> bool:
+    """Whether nearly all of a column says the same."""
+    return Counter(texts).most_common(1)[0][1] > MAX_REPEATED * len(texts)
+
+
+def _is_matrix(texts: Sequence[Sequence[str]]) -> bool:
+    """Whether all columns are few numbers, as those of a matrix without names."""
+    return max(map(len, texts)) <= MAX_MATRIX and all(
+        is_number(text) for column in texts for text in column
+    )
 
 
 def _is_pairs(texts: Sequence[Sequence[str]]) -> bool:

@@ -20,6 +20,14 @@ from florence2.geometry import Array
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
+TYPED_BLANK = 1.8  # letters' widths of a blank between pieces where all letters are as wide
+MAX_TYPED_SPREAD = 0.1  # of widths a letter from the narrowest to the widest word, in their mean
+TYPED_LIKE = 0.08  # by which a short line's words differ at most from the width that others tell
+MIN_TYPED_WORDS = 3  # of a line that tells that its letters are equally wide
+MAX_EVEN_SPREAD = 0.16  # of blanks in a line set wide to fill its column, likewise but middle half
+MIN_EVEN_WORDS = 5
+EVEN_BLANK = 1.5  # the middle blank of such a line, from which on a blank parts it
+
 # In letter heights, where nothing else is said.
 SAME_ROW = 0.35  # between the middles of words in one visual row
 WIDE_BLANK = 0.6  # between words that are not one piece of text
@@ -32,18 +40,24 @@ BINS = 8  # to a letter height, in which strips are measured
 MAX_LONE = 4  # visual rows of one piece that may follow each other within a block
 MAX_CROSSED = 0.12  # share of rows whose text may cross a strip
 MAX_LONE_SHARE = 0.2  # share of rows that a column fills which is only a heading of another
+JOINED = 0.85  # of a blank within a heading, whose words are no columns of their own
 TIGHT = 0.1  # by how much lines of a cell are closer to each other than rows, at least
 MAX_WRAP_GAP = 0.7  # between the lines of a cell
+MIN_APART = 0.8  # of a first or last row from its neighbour, to be apart
+FAR = 1.5  # by how much it is farther from it than all others from theirs, a factor
 OVERLAPPING = 0.35  # of two visual rows, so that they are of one row of the table
 MIN_TEXT_WORDS = 1.8  # of a cell, on average, in a column of text
 MAX_WRAPPED = 0.7  # share of columns that wrap at once, where most are not of text
 
 NUMBER = re.compile(r"[-+−–~<>≤≥±(]*[$€£¥]?[\d.,:/'’%×x·−–-]*\d[\d.,:/'’%)°*]*(e[-+]?\d+)?%?", re.I)
 AMOUNT = re.compile(r"[-−]?[$€£¥]?\s?\d[\d.,' ]*[.,]\d\d(\s?[$€£¥A-Z]{0,3})?")
-MARKER = re.compile(r"[•‣◦▪–—*·o+-]|\(?[0-9ivxIVX]{1,4}[.)]|\(?[a-zA-Z][.)]|\[\d+\]")
+MARKER = re.compile(
+    r"[•‣◦▪–—−*·o+-]|\(?[0-9ivxIVX]{1,4}[.)]|\(?[a-zA-Z][.)]|\[[^\W_][\w+&.:’'*-]{0,15}\]"
+)
 LEADER = re.compile(r"\.{4,}|(\. ?){4,}|…{2,}|_{4,}")
 CODE = re.compile(
     r"[;{}](\s|$)|^(#|//|/\*|\$|>>>|%|--|!)|[)\]]\s*[{:;]$|\w\(.*\)|[=!<>+*|&]=|->|::|&&"
+    r"|[\w\])]\s=\s|^\w+\s\(.*\)|\[\w+\]$|[√∫∑∏]"
 )
 
 
@@ -54,10 +68,48 @@ class Words:
     Attributes:
         boxes: `(N, 4)`; each as high as the line that it stands in.
         texts: `(N,)`.
+        pitches: `(N,)`, the width of a letter where all are as wide, as on a typewriter; else 0.
     """
 
     boxes: Array
     texts: tuple[str, ...]
+    pitches: Array
+
+
+def pitches_of(boxes: Array, texts: Sequence[str], owners: Sequence[int]) -> Array:
+    """The width of a letter of each word `(N,)`, 0 where a line's letters are not equally wide.
+
+    Digits are so in most fonts, so words of letters tell it, by lines of three such words.
+
+    Args:
+        boxes: of the words, `(N, 4)`.
+        owners: the number of the line of each.
+    """
+    # Between the sides of the first and last letter, which take about an eighth of their place.
+    lengths = np.array([len(text) for text in texts]) - 0.25
+    widths = (boxes[:, 2] - boxes[:, 0]) / lengths
+    telling = np.array([len(text) > 2 and text.isalpha() for text in texts])
+    pitches = np.zeros(len(texts))
+    if not telling.any():
+        return pitches
+    lines = np.asarray(owners)
+    count = int(lines.max()) + 1
+    least, most = np.full(count, np.inf), np.zeros(count)
+    np.minimum.at(least, lines[telling], widths[telling])
+    np.maximum.at(most, lines[telling], widths[telling])
+    num_telling = np.bincount(lines[telling], minlength=count)
+    longest, shortest = np.zeros(count), np.full(count, np.inf)
+    np.maximum.at(longest, lines[telling], lengths[telling])
+    np.minimum.at(shortest, lines[telling], lengths[telling])
+    # Equal words are equally wide in any letters.
+    is_typed = (num_telling >= MIN_TYPED_WORDS) & (longest > shortest)
+    is_typed &= most - least <= MAX_TYPED_SPREAD * (most + least) / 2
+    pitch = np.where(is_typed, (most + least) / 2, 0.0)
+    if is_typed.any():  # a line of few words is so if all are as wide as those of such a line
+        usual = float(np.median(pitch[is_typed]))
+        fits = (least >= (1 - TYPED_LIKE) * usual) & (most <= (1 + TYPED_LIKE) * usual)
+        pitch[fits & (num_telling > 0) & ~is_typed] = usual
+    return np.asarray(pitch[lines])
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +183,25 @@ def visual_rows(words: Words, numbers: Ints) -> list[VisualRow]:
                 float(own[:, 1].min()),
                 float(own[:, 3].max()),
                 letter,
-                pieces_of(numbers[across], own, WIDE_BLANK * letter),
+                pieces_of(numbers[across], own, _piece_blank(words, numbers[across], own, letter)),
             )
         )
     return rows
+
+
+def _piece_blank(words: Words, numbers: Ints, boxes: Array, letter: float) -> float:
+    """The least blank that parts a visual row into pieces."""
+    wide = max(WIDE_BLANK * letter, TYPED_BLANK * float(np.median(words.pitches[numbers])))
+    if len(numbers) < MIN_EVEN_WORDS:
+        return wide
+    blanks = boxes[1:, 0] - np.maximum.accumulate(boxes[:, 2])[:-1]
+    low, middle, high = np.sort(blanks)[[len(blanks) // 4, len(blanks) // 2, -1 - len(blanks) // 4]]
+    # Text that fills its line has wide but equal blanks between unequal words, as no table has.
+    widths = boxes[:, 2] - boxes[:, 0]
+    is_even = middle >= wide and high - low <= MAX_EVEN_SPREAD * middle
+    if is_even and widths.std() >= 0.3 * widths.mean():
+        return EVEN_BLANK * float(middle)
+    return wide
 
 
 def pieces_of(numbers: Ints, boxes: Array, blank: float) -> tuple[Piece, ...]:
@@ -252,7 +319,9 @@ def columns_of(words: Words, rows: Sequence[VisualRow], letter: float) -> Column
     ink = np.zeros((len(rows), max(int(np.ceil((high - low) / bins)), 1)), bool)
     for number, row in enumerate(rows):
         boxes = words.boxes[list(row.words)]
-        for piece in pieces_of(np.array(row.words), boxes, max(SPACE * letter, 1.2 * space)):
+        own = np.array(row.words)
+        typed = TYPED_BLANK * float(np.median(words.pitches[own]))
+        for piece in pieces_of(own, boxes, max(SPACE * letter, 1.2 * space, typed)):
             ink[number, int((piece.low - low) / bins) : int(np.ceil((piece.high - low) / bins))] = 1
     narrowest = (MIN_STRIP if len(several) >= 4 else MIN_STRIP_OF_FEW) * letter
     narrowest = max(narrowest, 1.6 * space)
@@ -283,6 +352,26 @@ def _usual_space(words: Words, rows: Sequence[VisualRow]) -> float:
         ]
     )
     return float(np.median(gaps)) if len(gaps) >= MIN_SPACES else 0.0
+
+
+def trimmed(rows: Sequence[VisualRow], rules: Sequence[float]) -> Sequence[VisualRow]:
+    """Rows without the first and the last that stand far apart, as a page's head does.
+
+    Args:
+        rules: heights of rules along the rows; what one parts from them belongs to them.
+    """
+    first, last = 0, len(rows)
+    for step in (1, -1):
+        while last - first > 2:
+            gaps = [b.top - a.bottom for a, b in pairwise(rows[first:last])]
+            near, others = (gaps[0], gaps[1:]) if step > 0 else (gaps[-1], gaps[:-1])
+            low, high = (first, first + 1) if step > 0 else (last - 2, last - 1)
+            letter = rows[low].letter
+            is_ruled = any(rows[low].top < rule < rows[high].bottom for rule in rules)
+            if is_ruled or near < letter * MIN_APART or near < FAR * max(others):
+                break
+            first, last = (high, last) if step > 0 else (first, high)
+    return rows[first:last]
 
 
 def widened(
@@ -361,13 +450,25 @@ def _without_lone(ink: Bools, strips: list[tuple[int, int]]) -> list[tuple[int, 
         sparse = []
         for at, (low, high) in enumerate(strips):
             # Rows that run across the strip are of both columns anyway.
-            left, right = filled[at : at + 2, ~ink[:, low:high].all(axis=1)]
-            if min(left.sum(), right.sum()) <= few and not (left & right).any():
-                sparse.append((high - low, at))
+            apart = ~ink[:, low:high].all(axis=1)
+            left, right = filled[at : at + 2, apart]
+            both = ink[apart][left & right]
+            if (
+                min(left.sum(), right.sum()) <= few
+                and len(both) <= few
+                and all(_blank_at(row, low, high) <= JOINED * BINS for row in both)
+            ):
+                sparse.append((not len(both), high - low, at))
         if not sparse:
             break
-        strips.pop(min(sparse)[1])
+        strips.pop(min(sparse)[-1])  # words of one heading first
     return strips
+
+
+def _blank_at(row: Bools, low: int, high: int) -> int:
+    """The width in bins of the blank of a row around a strip, with ink on both its sides."""
+    before, after = np.flatnonzero(row[:low]), np.flatnonzero(row[high:])
+    return int(high + after[0] - before[-1] - 1)
 
 
 def _cells_of(words: Words, row: VisualRow, edges: Array, crosses: Sequence[bool]) -> Cells:

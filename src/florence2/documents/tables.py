@@ -25,7 +25,9 @@ from florence2.documents.table_columns import (
     grouped_rows,
     is_number,
     letter_of,
+    pitches_of,
     text_of,
+    trimmed,
     visual_rows,
     widened,
 )
@@ -47,6 +49,8 @@ MAX_ACROSS = 7  # words of a line over all columns; more are text between two ta
 INSET = 0.15  # of a word's height, in which a rule above or below it may lie
 LOW = 0.6  # of a word's height, below which leaders and blanks to fill in stand
 MAX_LOOSE = 200  # level rules outside grids; more are a drawing, and part no rows
+MAX_TYPED = 0.85  # share of a page's words in letters as on a typewriter, which then are code
+MIN_TYPED = 0.8  # share of a block's words that are such letters
 NEAR = 1.6  # letter heights from a table's words to its upper and lower rule
 MIN_ALONG = 0.5  # share of a table's width that a rule of it takes
 
@@ -169,7 +173,10 @@ class _Page:
         line_boxes = _around(line_quads @ self._turn)
         # As high as their lines: words of small letters stand level with those of tall ones.
         boxes[:, [1, 3]] = line_boxes[owners][:, [1, 3]]
-        self.words = Words(boxes, tuple(word.text for word in words))
+        texts = tuple(word.text for word in words)
+        self.words = Words(boxes, texts, pitches_of(boxes, texts, owners))
+        typed = float((self.words.pitches > 0).mean())
+        self._has_code = 0 < typed <= MAX_TYPED
         self.is_bold = np.array([lines[owner].is_bold for owner in owners])
         # Of small letters, as rules in a table of small print stand closer to each other.
         self.letter = max(float(np.percentile(boxes[:, 3] - boxes[:, 1], 20)), 1e-6)
@@ -372,8 +379,13 @@ class _Page:
         columns = columns_of(self.words, block, letter)
         if columns is None:
             return
-        prose = prose_columns(columns, MIN_PROSE_ROWS)
         own = self._rules_of(block, columns, levels)
+        kept = trimmed(block, own)
+        if len(kept) < len(block):
+            for part in blocks_of(kept):
+                yield from self._block_tables(rows, part, levels)
+            return
+        prose = prose_columns(columns, MIN_PROSE_ROWS)
         if prose and len(own) < 2 and columns.count > len(prose) + 1:
             # A table beside columns of text: without them it is seen as what it is.
             text = [
@@ -388,10 +400,17 @@ class _Page:
             return
         block, columns = widened(self.words, rows, block, columns, letter)
         own = self._rules_of(block, columns, levels)
+        if len(own) < 2 and self._is_code(block):
+            return
         groups = grouped_rows(self.words, block, columns, own, letter)
         if not is_table(self.words, self.is_bold, columns, groups, len(own)):
             return
         yield self._blank_table(block, columns, groups, own)
+
+    def _is_code(self, block: Sequence[VisualRow]) -> bool:
+        """Whether a block is in typewriter letters, on a page of text in others."""
+        numbers = [word for row in block for word in row.words]
+        return self._has_code and bool((self.words.pitches[numbers] > 0).mean() >= MIN_TYPED)
 
     def _rules_of(self, block: Sequence[VisualRow], columns: Columns, levels: Array) -> list[float]:
         """Heights of level rules that belong to a block."""

@@ -8,13 +8,14 @@ rules are found on the picture. `python -m florence2_lab.suites.tables` prints t
 
 import argparse
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
+from florence2.documents.pdf import PdfFile
 from florence2.documents.structure import Cell, Table
 from florence2.documents.tables import find_tables
 from florence2.geometry import Array, Box, box_iou
@@ -24,6 +25,7 @@ from florence2_lab.worlds.building.chromium import Chromium
 
 SIDE = 1100  # of the window, pixels of CSS
 SCALE = 1.5
+PIXELS_PER_POINT = SCALE * 96 / 72
 MIN_IOU = 0.3  # of a found table with the true one
 NOISE_ANGLE = 1.0  # degrees
 MAX_JITTER = 0.08  # of a word's box, in its height
@@ -74,6 +76,7 @@ class TruePage:
         tables: the true cells of each, without those that hold nothing.
         boxes: of the tables.
         styles: the name of each table's style.
+        printed: the page as a PDF, its pixels 1/`PIXELS_PER_POINT` of a point.
     """
 
     lines: tuple[Line, ...]
@@ -81,6 +84,7 @@ class TruePage:
     tables: tuple[tuple[Cell, ...], ...]
     boxes: tuple[Box, ...]
     styles: tuple[str, ...]
+    printed: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,12 @@ class TableShares:
     num_false: int
 
 
-def measure_tables(num_pages: int, *, seed: int = 0, is_noisy: bool = False) -> TableShares:
+Source = Literal["exact", "worsened", "printed"]
+"""Where lines and rules come from: words of the page and its picture, the same worsened as those
+that a model reads, or the page printed as a PDF, as `florence2 read` opens it."""
+
+
+def measure_tables(num_pages: int, *, seed: int = 0, source: Source = "exact") -> TableShares:
     """Find the tables of pages laid out by Chromium, and count the cells in their places.
 
     A cell counts if a cell of the table found there holds the same words and stands in its row and
@@ -110,12 +119,22 @@ def measure_tables(num_pages: int, *, seed: int = 0, is_noisy: bool = False) -> 
     Raises:
         DataError: if no Chromium is installed.
     """
+    return shares_of(true_pages(num_pages, seed=seed), seed=seed, source=source)
+
+
+def shares_of(pages: Iterable[TruePage], *, seed: int = 0, source: Source = "exact") -> TableShares:
+    """How many cells of known pages are found; the seed is that of worsening."""
     right: dict[str, list[int]] = {}
     num_false = 0
-    for page in true_pages(num_pages, seed=seed):
-        seen = worsened(page, np.random.default_rng((seed, 7))) if is_noisy else page
+    for page in pages:
+        is_worsened = source == "worsened"
+        seen = worsened(page, np.random.default_rng((seed, 7))) if is_worsened else page
         height, width = seen.picture.shape
-        found = find_tables(seen.lines, find_rules(seen.picture), width=width, height=height)
+        if source == "printed":
+            found = _found_in_pdf(page.printed)
+        else:
+            rules = find_rules(seen.picture)
+            found = list(find_tables(seen.lines, rules, width=width, height=height))
         overlap = box_iou(list(seen.boxes), [box for _, box in found])
         num_false += int((overlap.max(axis=0, initial=0.0) < MIN_IOU / 3).sum())
         for number, cells in enumerate(seen.tables):
@@ -131,6 +150,18 @@ def measure_tables(num_pages: int, *, seed: int = 0, is_noisy: bool = False) -> 
         num_cells=sum(sum(counts[1::2]) for counts in right.values()),
         num_false=num_false,
     )
+
+
+def _found_in_pdf(printed: bytes) -> list[tuple[Table, Box]]:
+    """Tables on the first page of a PDF, their boxes in the pixels of the picture."""
+    with PdfFile(printed) as file, file.page(0) as page:
+        rules = np.concatenate([page.rules(), page.shades()])
+        found = find_tables(page.lines(), rules, width=page.width, height=page.height)
+    scaled = [np.array(box) * PIXELS_PER_POINT for _, box in found]
+    return [
+        (table, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+        for (table, _), box in zip(found, scaled, strict=True)
+    ]
 
 
 def _share(right: dict[str, list[int]], styles: dict[str, str]) -> float:
@@ -313,6 +344,7 @@ def _laid_out(chromium: Chromium, rng: np.random.Generator) -> TruePage:
         tuple(tables),
         tuple(boxes),
         tuple(table["style"] for table in shown),
+        chromium.printed(SIDE),
     )
 
 
@@ -455,14 +487,17 @@ def _numbered(rows: Sequence[Sequence[tuple[str, str]]]) -> str:
 
 
 def main() -> None:
-    """Print the shares of exact and of worsened words."""
+    """Print the shares of exact words, of worsened ones and of printed pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for is_noisy in (False, True):
-        shares = measure_tables(options.pages, seed=options.seed, is_noisy=is_noisy)
-        print("worsened" if is_noisy else "exact", f"cells {shares.num_cells}")
+    if options.pages < 1:
+        parser.error(f"--pages must be 1 or more; got {options.pages}")
+    pages = list(true_pages(options.pages, seed=options.seed))
+    for source in get_args(Source):
+        shares = shares_of(pages, seed=options.seed, source=source)
+        print(source, f"cells {shares.num_cells}")
         print(f"  ruled {shares.ruled:.3f}  unruled {shares.unruled:.3f}  false {shares.num_false}")
         for style, share in sorted(shares.by_style.items()):
             print(f"    {style:12s} {share:.3f}")

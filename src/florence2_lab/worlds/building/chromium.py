@@ -152,6 +152,14 @@ class Chromium:
             raise DataError("Chromium gave a picture that cannot be read; start again")
         return as_pixels(np.ascontiguousarray(shown[..., ::-1]))
 
+    def printed(self, side: int) -> bytes:
+        """Return the document as a PDF whose pages show as much as a window of this side does."""
+        inches = side / 96  # a pixel of CSS is 1/96 inch
+        sizes = {"paperWidth": inches, "paperHeight": inches}
+        margins = dict.fromkeys(("marginTop", "marginBottom", "marginLeft", "marginRight"), 0)
+        told = self.send("Page.printToPDF", printBackground=True, **sizes, **margins)
+        return base64.b64decode(told["data"])
+
     def __enter__(self) -> "Chromium":
         return self
 
