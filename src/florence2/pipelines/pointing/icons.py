@@ -41,7 +41,8 @@ class SeenIcons:
     def scores(self, words: str) -> Array:
         """How likely each would be called an icon of this name, `(N,)` in [0, 1]."""
         names = icon_names_for(words)
-        return np.minimum(self._likelihoods(range(len(self.boxes)), names).sum(axis=1), 1.0)
+        found = self._likelihoods(range(len(self.boxes)), names)
+        return np.asarray(np.minimum(found.sum(axis=1), 1.0))
 
     def shares(self, words: str, rows: Sequence[int]) -> Array:
         """The share of a name among all names that nano knows, for some of the shapes, in [0, 1].
@@ -52,7 +53,8 @@ class SeenIcons:
         every = tuple(dict.fromkeys((*names, *ICON_NAMES)))
         likelihoods = self._likelihoods(rows, every)
         total = likelihoods.sum(axis=1)
-        return likelihoods[:, : len(names)].sum(axis=1) / np.maximum(total, np.finfo(float).tiny)
+        told = likelihoods[:, : len(names)].sum(axis=1)
+        return np.asarray(told / np.maximum(total, np.finfo(float).tiny))
 
     def _encode(self) -> None:
         if self._encoded or not self._crops:
