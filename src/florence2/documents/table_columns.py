@@ -189,9 +189,15 @@ def visual_rows(words: Words, numbers: Ints) -> list[VisualRow]:
     return rows
 
 
+def _pitch_of(words: Words, numbers: Ints) -> float:
+    """The middle width of a letter of words, 0 where most are not of equal letters."""
+    pitches = words.pitches[numbers]
+    return float(np.sort(pitches)[(len(pitches) - 1) // 2])
+
+
 def _piece_blank(words: Words, numbers: Ints, boxes: Array, letter: float) -> float:
     """The least blank that parts a visual row into pieces."""
-    wide = max(WIDE_BLANK * letter, TYPED_BLANK * float(np.median(words.pitches[numbers])))
+    wide = max(WIDE_BLANK * letter, TYPED_BLANK * _pitch_of(words, numbers))
     if len(numbers) < MIN_EVEN_WORDS:
         return wide
     blanks = boxes[1:, 0] - np.maximum.accumulate(boxes[:, 2])[:-1]
@@ -320,7 +326,7 @@ def columns_of(words: Words, rows: Sequence[VisualRow], letter: float) -> Column
     for number, row in enumerate(rows):
         boxes = words.boxes[list(row.words)]
         own = np.array(row.words)
-        typed = TYPED_BLANK * float(np.median(words.pitches[own]))
+        typed = TYPED_BLANK * _pitch_of(words, own)
         for piece in pieces_of(own, boxes, max(SPACE * letter, 1.2 * space, typed)):
             ink[number, int((piece.low - low) / bins) : int(np.ceil((piece.high - low) / bins))] = 1
     narrowest = (MIN_STRIP if len(several) >= 4 else MIN_STRIP_OF_FEW) * letter
