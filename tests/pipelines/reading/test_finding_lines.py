@@ -61,6 +61,15 @@ def test_perfect_eyes_lose_less_than_two_words_in_a_hundred() -> None:
     assert lost < MAX_LOST * count
 
 
+@pytest.mark.parametrize("face", ["Sans", "SansMono"])
+@pytest.mark.parametrize("text", ["name = value", "another -- or", "the sum += b", "- point"])
+def test_signs_with_blanks_around_belong_to_their_line(text: str, face: str) -> None:
+    page = Page(500, 80)
+    page.write(text, 60, 20, 22, face)
+    (line,) = find_lines(page.gray)
+    assert shares_in(np.array(page.word_quads), line.quad).min() >= 0.7
+
+
 def test_the_colour_of_letters_is_told() -> None:
     page = PAGES["screen"]()
     light = {line.is_light for line in find_lines(page.gray) if line.quad[0, 1] < 60}

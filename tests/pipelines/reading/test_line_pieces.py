@@ -49,6 +49,25 @@ def test_pieces_end_at_blanks_and_blanks_within_are_told() -> None:
     assert all(0 < start < end < 1 for piece in pieces for start, end in piece.blanks)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "reading printed pages 7",
+        "another one --",
+        "Quarterly report see a",
+        "over the lazy dog is",
+    ],
+)
+def test_small_words_are_not_read_alone(text: str) -> None:
+    page = written(text)
+    line = only_line(page)
+    height = line.quad[3, 1] - line.quad[0, 1]
+    for max_aspect in np.arange(4.0, 8.0, 0.5):
+        pieces = cut_pieces(page.gray, line, float(max_aspect))
+        widths = [piece.quad[1, 0] - piece.quad[0, 0] for piece in pieces]
+        assert min(widths) > height
+
+
 def test_a_word_that_is_too_long_is_cut_between_letters() -> None:
     page = written("Donaudampfschifffahrtsgesellschaft")
     pieces = cut_pieces(page.gray, only_line(page))

@@ -49,6 +49,7 @@ NEAR = 0.3  # of the contrast of a line: grey levels that are still paper, or in
 PAPER = 0.85, 0.3  # least share of paper around, most in the line that is neither paper nor ink
 LONE_PAPER = 0.93, 0.22  # likewise for one letter without company
 AMID_PRINT = 0.7, 0.3  # likewise near longer lines of letters as high; rules of a table stand there
+TESTED, MORE_LETTERS = 12, (0.65, 0.36)  # longest lines that are looked at so; likewise for them
 MAX_PRINT_WITHIN = 0.15  # share of a short line that others cover: paper between them
 COMPANY = 10.0, 4.0, 1.35  # letter heights aside, above or below, ratio of letter heights
 IN_ROW = 60.0, 0.3  # letter heights aside, above or below: company too
@@ -274,6 +275,8 @@ def _words(components: Components, is_letter: Bools) -> tuple[Ints, Array]:
     return words, _letter_heights(components, words, is_letter)
 
 
+FAR = ((0.3, 1.4),)  # likewise for dashes, underscores, signs like "=", bullets
+MARK, DASH = (0.0, 1.5), (0.3, 2.4)  # letter heights that marks are wide, and such signs
 RINGS = ((0.6, 0.6), (0.3, 0.6), (0.0, 0.6), (0.0, 0.0))  # letter heights up and down, aside
 
 
@@ -346,20 +349,29 @@ def _with_marks(
     components: Components, words: Ints, letter_heights: Array, is_small: Bools
 ) -> Ints:
     """Give points, accents, hyphens to the words that they stand at."""
-    owner = _owners(_boxes(components, words, len(letter_heights)), letter_heights, is_small.shape)
     boxes, (widths, heights) = components.boxes, _sides(components.boxes)
     middle = (boxes[:, 1] + boxes[:, 3]) // 2, (boxes[:, 0] + boxes[:, 2]) // 2
-    near = owner[middle]
-    size = letter_heights[near]
-    is_mark = (
-        (words < 0)
-        & (near >= 0)
-        & ~is_small[middle]
-        & (heights <= MAX_MARK * size)
-        & (widths <= 1.5 * size)
-    )
-    is_mark &= components.area >= np.maximum(2, 0.006 * size * size)
-    return np.where(is_mark, near, words)
+    free = ~is_small[middle]
+
+    def given(
+        words: Ints, rings: tuple[tuple[float, float], ...], wide: tuple[float, float]
+    ) -> Ints:
+        """Give marks whose widths are in a range of letter heights to words near them."""
+        of_words = _boxes(components, words, len(letter_heights))
+        owner = _owners(of_words, letter_heights, is_small.shape, rings)
+        near = owner[middle]
+        for edge in (boxes[:, 0], boxes[:, 2] - 1) if rings is FAR else ():
+            near = np.where(near < 0, owner[middle[0], edge], near)
+        size = letter_heights[near]
+        is_mark = free & (words < 0) & (near >= 0) & (heights <= MAX_MARK * size)
+        is_mark &= (widths >= wide[0] * size) & (widths <= wide[1] * size)
+        is_mark &= components.area >= np.maximum(2, 0.006 * size * size)
+        return np.where(is_mark, near, words)
+
+    with_near = given(words, RINGS, MARK)
+    with_far = given(with_near, FAR, DASH)
+    # A comma may follow a dash.
+    return given(with_far, RINGS, MARK) if (with_far != with_near).any() else with_far
 
 
 def _judged(
@@ -471,7 +483,7 @@ def _are_on_quiet_paper(found: _Candidates, gray: Gray) -> Bools:
     Around print is paper, even or faintly grained, and letters are one colour: what has neither
     is a part of a picture. One letter that no print is near must be clear of all doubt.
     """
-    is_long = found.num_letters > SHORT
+    is_long = found.num_letters > TESTED
     is_print = np.zeros(gray.shape, np.bool_)
     _paint(is_print, found.boxes[found.num_letters > FEW_LETTERS + 1])
     boxes = np.maximum(np.rint(found.boxes), 0).astype(np.intp)
@@ -482,6 +494,7 @@ def _are_on_quiet_paper(found: _Candidates, gray: Gray) -> Bools:
         has_company = _has_company(found, int(number))
         is_lone = found.num_letters[number] == 1 and not has_company
         limits = LONE_PAPER if is_lone else AMID_PRINT if has_company else PAPER
+        limits = MORE_LETTERS if found.num_letters[number] > SHORT else limits
         keep[number] = paper >= limits[0] and between <= limits[1]
         if found.num_letters[number] <= FEW_LETTERS + 1:
             x_min, y_min, x_max, y_max = boxes[number]

@@ -23,6 +23,8 @@ CORE = (0.06, 1.0)  # share of the height that is looked at: lines of italics le
 BLANK_RANGE = (0.2, 0.65)  # letter heights: wider parts words, narrower does not
 USUAL_BLANK = 0.28  # letter heights: parts words if the gaps of a line do not tell
 MIN_RATIO = 1.8  # of the mean widths of blanks and of gaps between letters, else they do not tell
+SMALL, TINY = 0.4, 0.8  # of the widest piece; what a piece of no width costs more: read alone,
+# a hyphen or a single digit is taken for something else
 CUT_IN_WORD, CUT_IN_LETTER = 2.0, 4.0  # what a cut there costs, in pieces
 
 
@@ -199,7 +201,10 @@ def _cuts(
         for before in range(number - 1, -1, -1):
             if gap.start - places[before][0].end > limit and before < number - 1:
                 break
-            total = costs[before] + 1 + cost
+            width_of_piece = gap.start - places[before][0].end
+            is_whole = before == 0 and number == len(places) - 1
+            tiny = 0.0 if is_whole else max(0.0, 1 - width_of_piece / (SMALL * limit))
+            total = costs[before] + 1 + cost + TINY * tiny
             if total < costs[number]:
                 costs[number], came_from[number] = total, before
     ways = [len(places) - 1]
@@ -262,15 +267,25 @@ def _with_margins(strip: Gray, start: float, end: float, gaps: Sequence[_Gap], m
     left = max(0, round(low - (start - margin)))
     right = max(0, round(end + margin - high))
     part = strip[:, first:last]
-    paper = int(np.percentile(part, 75))
-    return np.pad(part, ((0, 0), (left, right)), constant_values=paper)
+    (paper,) = _levels(Image.fromarray(part), (75,))
+    padded = np.full((len(part), left + part.shape[1] + right), paper, np.uint8)
+    padded[:, left : left + part.shape[1]] = part
+    return padded
+
+
+def _levels(image: Image.Image, percentiles: Sequence[float]) -> list[int]:
+    """Grey levels that so many pixels in a hundred do not exceed."""
+    counts = np.cumsum(image.histogram())
+    return [int(np.searchsorted(counts, each / 100 * counts[-1])) for each in percentiles]
 
 
 def _prepared(part: Gray, height: float) -> Gray:
     """Stretch the grey levels of a piece, and blur it slightly."""
-    low, high = np.percentile(part, CUT_OFF)
-    stretched = np.clip((part - low) * (255 / max(high - low, 1.0)), 0, 255).astype(np.uint8)
-    return np.asarray(Image.fromarray(stretched).filter(ImageFilter.GaussianBlur(BLUR * height)))
+    image = Image.fromarray(part)
+    low, high = _levels(image, CUT_OFF)
+    stretched = np.clip((np.arange(256) - low) * (255 / max(high - low, 1)), 0, 255)
+    image = image.point(stretched.astype(np.uint8).tolist())
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(BLUR * height)))
 
 
 def line_of(
