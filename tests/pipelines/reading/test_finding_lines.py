@@ -147,6 +147,15 @@ def test_pictures_are_hardly_ever_taken_for_lines(picture: Callable[[], Gray]) -
     assert len(find_lines(picture())) <= 10
 
 
+def test_specks_in_the_black_border_of_a_scan_are_no_letters() -> None:
+    page = PAGES["plain"]()
+    page.draw.rectangle((0, 560, 900, 700), fill=0)
+    for number in range(8):
+        x = 60 + 100 * number
+        page.draw.polygon([(x, 620), (x + 9, 618), (x + 14, 634), (x + 3, 638)], fill=255)
+    assert not any(line.is_light for line in find_lines(page.gray))
+
+
 def _lone() -> Page:
     page = Page(900, 1000)
     page.write("Closed", 60, 20, 110, "Sans-Bold")  # a headline of one word

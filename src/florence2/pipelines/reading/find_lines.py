@@ -484,6 +484,7 @@ def _are_on_quiet_paper(found: _Candidates, gray: Gray) -> Bools:
     is a part of a picture. One letter that no print is near must be clear of all doubt.
     """
     is_long = found.num_letters > TESTED
+    has_print = np.bincount(found.is_light[found.num_letters > SHORT], minlength=2) > 0
     is_print = np.zeros(gray.shape, np.bool_)
     _paint(is_print, found.boxes[found.num_letters > FEW_LETTERS + 1])
     boxes = np.maximum(np.rint(found.boxes), 0).astype(np.intp)
@@ -500,6 +501,8 @@ def _are_on_quiet_paper(found: _Candidates, gray: Gray) -> Bools:
             x_min, y_min, x_max, y_max = boxes[number]
             keep[number] &= is_print[y_min:y_max, x_min:x_max].mean() <= MAX_PRINT_WITHIN
         keep[number] &= not is_lone or found.worth[number] < MAX_LONE_WIDTH
+        if is_lone and has_print.any():  # specks in the black parts of a scan
+            keep[number] &= has_print[int(found.is_light[number])]
     return keep
 
 
@@ -537,10 +540,11 @@ def _quietness(
 
 
 def _has_company(found: _Candidates, number: int) -> bool:
-    """Tell whether longer lines of letters as high are near."""
+    """Tell whether longer lines of letters as high and of the same colour are near."""
     height, box = found.letter_heights[number], found.boxes[number]
     ratio = found.letter_heights / height
     away = np.maximum(found.boxes[:, :2] - box[2:], box[:2] - found.boxes[:, 2:]) / height
     is_near = (away <= COMPANY[:2]).all(axis=1) | (away <= IN_ROW).all(axis=1)
-    is_alike = (ratio > 1 / COMPANY[2]) & (ratio < COMPANY[2])
+    is_alike = found.is_light == found.is_light[number]
+    is_alike &= (ratio > 1 / COMPANY[2]) & (ratio < COMPANY[2])
     return bool((is_near & is_alike & (found.num_letters > FEW_LETTERS)).any())
