@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from tests.documents.raw_pdfs import encrypted_pdf, raw_pdf, text
+from tests.documents.raw_pdfs import encrypted_pdf, file_of, raw_pdf, text
 
 from florence2.cli import read
 from florence2.cli.main import main
@@ -158,9 +158,12 @@ def test_standard_input_goes_on_only_with_the_same_bytes(
         given = BytesIO(raw_pdf(text(40, 340, f"{name} sheep", size=24)))
         monkeypatch.setattr(sys, "stdin", TextIOWrapper(given))
         code, _, told = run(capsys, "-", "--ocr", "never", "--to", "text", "--output", tmp_path)
-        assert code == 0 and ("1 pages were read before" in told) == goes_on
+        assert code == 0 and ("read before: 1" in told) == goes_on
         assert target.read_text().strip() == f"{name} sheep"
         target.unlink()
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, told = run(capsys, "-")
+    assert code == 2 and "standard input is closed" in told
 
 
 def no_pixels() -> None:
@@ -244,7 +247,7 @@ def test_a_run_that_is_stopped_leaves_no_process_and_goes_on(tmp_path: Path, sto
     assert "Traceback" not in told and not target.exists() and kept.exists()
     assert process.returncode == (130 if stop == "SIGINT" else -signal.SIGKILL)
     again = subprocess.run([*command, str(target)], capture_output=True, text=True, check=True)
-    assert "pages were read before" in again.stderr and not kept.exists()
+    assert "pages that were read before: " in again.stderr and not kept.exists()
     assert main(["read", str(book), "--to", "text", "--jobs", "1", "--output", str(whole)]) == 0
     assert target.read_bytes() == whole.read_bytes()
 
@@ -311,6 +314,12 @@ def test_what_is_wrong_is_told(
     locked.write_bytes(encrypted_pdf(text(50, 50, "secret"), "key"))
     code, out, told = run(capsys, locked)
     assert code == 2 and out == "" and "--password" in told
+    empty = tmp_path / "empty.pdf"  # PDFium still has the error of the file before
+    empty.write_bytes(file_of(["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[]/Count 0>>"]))
+    code, out, told = run(capsys, empty)
+    assert code == 2 and "is damaged, or has no pages" in told
+    code, out, told = run(capsys, locked, "--password", "k\udce9")
+    assert code == 2 and "the password is not UTF-8" in told
     code, out, told = run(capsys, locked, "--password", "key", "--ocr", "never")
     assert code == 0 and "secret" in out
 

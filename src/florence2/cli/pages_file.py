@@ -44,7 +44,8 @@ class PagesFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with writing(self.path):  # what a full disk did not take is tried once more
+            self._file.close()
         if not self._num_pages:  # stopped before the first of them
             self.path.unlink(missing_ok=True)
 

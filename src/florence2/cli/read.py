@@ -179,6 +179,11 @@ class Document:
     def __post_init__(self) -> None:
         self.target = self._target()
 
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with."""
+        return "standard-input" if self.file == "-" else Path(self.file).stem
+
     def _target(self) -> Path | None:
         from florence2.documents.writers.registry import writer_named
 
@@ -199,8 +204,7 @@ class Document:
         if is_file or (output.suffix and not output.is_dir() and self.num_documents == 1):
             return output
         suffix = writer_named(self.arguments.to).suffix
-        name = Path(self.file).name if self.file != "-" else "standard-input"
-        return output / (Path(name).stem + (CHUNKS_SUFFIX if self.arguments.chunks else suffix))
+        return output / (self.stem + (CHUNKS_SUFFIX if self.arguments.chunks else suffix))
 
     def read(self, load: _Model) -> bool:
         """Read and write it; returns whether all of it could be read."""
@@ -213,6 +217,8 @@ class Document:
             with ExitStack() as stack:
                 source: str | bytes = self.file
                 if self.file == "-":
+                    if sys.stdin is None:
+                        raise ConfigError("standard input is closed; name a file instead of '-'")
                     source = sys.stdin.buffer.read()
                     self.digest = hashlib.sha256(source).hexdigest()
                 opened = open_pages(source, self.arguments.password)
@@ -246,7 +252,7 @@ class Document:
         given = self.arguments
         figures = None
         if given.figures is not None:
-            figures = FigureFolder(given.figures, Path(self.file).stem, given.model != "nano")
+            figures = FigureFolder(given.figures, self.stem, given.model != "nano")
         return ReadOptions(
             ocr=given.ocr,
             dpi=given.dpi,
@@ -269,7 +275,7 @@ class Document:
             kept = self._kept(options, stack)
         drawings = None
         if self.arguments.draw is not None:
-            drawings = PageDrawings(self.arguments.draw, Path(self.file).stem, opened)
+            drawings = PageDrawings(self.arguments.draw, self.stem, opened)
         hidden = self.arguments.quiet or not sys.stderr.isatty()
         pages = read_document(
             opened,
@@ -309,7 +315,7 @@ class Document:
         }
         kept = PagesFile(self.target.with_name(self.target.name + ".pages.jsonl"), asked)
         if kept.num_kept:
-            self._tell(f"{self.file}: {kept.num_kept:,} pages were read before")
+            self._tell(f"{self.file}: pages that were read before: {kept.num_kept:,}")
         return stack.enter_context(kept)
 
     def _write(self, pages: Iterable["Page"], options: "WriterOptions") -> None:

@@ -114,6 +114,13 @@ def open_pages(source: str | Path | bytes, password: str | None = None) -> PageF
         ImageError: it is neither a PDF nor a picture, or cannot be opened.
     """
     if _is_pdf(source):
+        try:
+            (password or "").encode()
+        except UnicodeEncodeError as error:
+            raise ImageError(
+                "the password is not UTF-8, which no PDF is opened with; type it in a terminal that"
+                " uses UTF-8"
+            ) from error
         return PdfFile(source, password)
     return PictureFile(source)
 
