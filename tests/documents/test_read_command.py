@@ -288,6 +288,8 @@ def test_what_is_wrong_is_told(
     in_the_way, other = tmp_path / "in-the-way", tmp_path / "other.pdf"
     in_the_way.write_text("mine")
     other.write_bytes(book.read_bytes())
+    blank = tmp_path / "blank.pdf"
+    blank.touch()
     there = {each.name for each in tmp_path.iterdir()}
     cases: list[tuple[list[object], str]] = [
         ([tmp_path / "none.pdf"], "none.pdf"),
@@ -303,6 +305,7 @@ def test_what_is_wrong_is_told(
         ([book, other, "--output", in_the_way], "is a file; name a folder for 2 documents"),
         ([book, "--figures", in_the_way / "x"], "in-the-way"),
         ([book, "--draw", in_the_way / "x"], "in-the-way"),
+        ([blank], "is an empty file; give a PDF file"),
         ([book, "--pages", "9", "--output", tmp_path / "out.md"], "none of those asked for"),
     ]
     for arguments, words in cases:
