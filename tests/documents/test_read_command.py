@@ -1,20 +1,28 @@
 """`florence2 read`: text layers without a model, every format, stopped runs, what is wrong."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from tests.documents.raw_pdfs import encrypted_pdf, raw_pdf, text
+from tests.documents.raw_pdfs import encrypted_pdf, file_of, raw_pdf, text
 
 from florence2.cli import read
 from florence2.cli.main import main
 from florence2.cli.pages_file import PagesFile
 from florence2.documents import reading
+from florence2.documents.figures import FigureFolder
 from florence2.documents.opening import open_pages
 from florence2.documents.reading import ReadOptions, read_document
 from florence2.documents.structure import Page
-from florence2.errors import ConfigError, Florence2Error
+from florence2.errors import ConfigError, Florence2Error, WeightsError
 
 HEADING, BODY = "Counting sheep", "One sheep, two sheep and a third one sleep on the hill."
 
@@ -127,6 +135,37 @@ def test_a_stopped_run_goes_on(book: Path, tmp_path: Path) -> None:
         assert kept.num_kept == 0
 
 
+def test_what_is_kept_may_be_damaged_or_of_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    path, asked = tmp_path / "x.pages.jsonl", {"file": "caf\udce9.pdf"}
+    for damage in (b"", b"5\n", b'{"n":1}\n', b"\xff\n", b"{"):
+        with PagesFile(path, asked) as kept:
+            kept.add(Page(1, 10, 10))
+        path.write_bytes(path.read_bytes() + damage)
+        with PagesFile(path, asked) as kept:
+            assert kept.num_kept == 1, damage
+            kept.remove()
+    with PagesFile(path, asked):
+        pass
+    assert not path.exists()  # nothing was read
+
+
+def test_standard_input_goes_on_only_with_the_same_bytes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PagesFile, "remove", lambda _: None)  # as if it was stopped
+    target = tmp_path / "standard-input.txt"
+    for name, goes_on in (("Counting", False), ("Counting", True), ("Shearing", False)):
+        given = BytesIO(raw_pdf(text(40, 340, f"{name} sheep", size=24)))
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(given))
+        code, _, told = run(capsys, "-", "--ocr", "never", "--to", "text", "--output", tmp_path)
+        assert code == 0 and ("read before: 1" in told) == goes_on
+        assert target.read_text().strip() == f"{name} sheep"
+        target.unlink()
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, told = run(capsys, "-")
+    assert code == 2 and "standard input is closed" in told
+
+
 def no_pixels() -> None:
     raise AssertionError("a model was loaded")
 
@@ -143,6 +182,96 @@ def test_pages_are_equal_from_other_processes(book: Path, monkeypatch: pytest.Mo
     ]
 
 
+@dataclass(frozen=True)
+class Trap(FigureFolder):
+    """Fails on page 3, and ends the process that reads page 5 if that is not this one."""
+
+    def cut_out(self, page: Page, picture: object) -> Page:
+        if page.number == 3:
+            raise ZeroDivisionError("a mistake")
+        if page.number == 5 and os.getpid() != int(self.stem):
+            os._exit(1)
+        return page
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_page_that_fails_costs_no_other(
+    book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.setattr(reading, "MIN_PAGES_OF_POOL", 3)
+    book.write_bytes(raw_pdf(*[page(number) for number in range(1, 8)]))
+    options = ReadOptions(jobs=jobs, figures=Trap(tmp_path, str(os.getpid())))
+    with open_pages(book.read_bytes()) as file:
+        pages = list(read_document(file, no_pixels, options))
+    failed = {each.number: each.error for each in pages if each.error}
+    assert [each.number for each in pages] == [1, 2, 3, 4, 5, 6, 7]
+    assert list(failed) == ([3] if jobs == 1 else [3, 5])
+    assert "page 3 of" in failed[3] and "ZeroDivisionError: a mistake" in failed[3]
+    assert jobs == 1 or "the process that read it ended" in failed[5]
+
+
+def test_a_model_that_cannot_be_loaded_is_told_once(tmp_path: Path) -> None:
+    blank = Image.new("RGB", (300, 100), "white")
+    blank.save(tmp_path / "blank.tif", save_all=True, append_images=[blank, blank])
+
+    def load() -> None:
+        raise WeightsError("no such model")
+
+    with open_pages(tmp_path / "blank.tif") as file, pytest.raises(WeightsError):
+        list(read_document(file, load))
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of Unix")
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGINT"])
+def test_a_run_that_is_stopped_leaves_no_process_and_goes_on(tmp_path: Path, stop: str) -> None:
+    """Other processes end as well, or the pipe that they share would stay open."""
+    book, whole, kept = (tmp_path / name for name in ("b.pdf", "whole.txt", "x.txt.pages.jsonl"))
+    book.write_bytes(raw_pdf(*[page(number) for number in range(1, 251)]))
+    command = [sys.executable, "-m", "florence2", "read", str(book), "--to", "text", "--jobs", "2"]
+    command += ["--ocr", "never", "--output"]
+    target = tmp_path / "x.txt"
+    process = subprocess.Popen(
+        [*command, str(target)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until = time.monotonic() + 60
+    while not (kept.exists() and kept.read_bytes().count(b"\n") > 20) and time.monotonic() < until:
+        time.sleep(0.02)
+    if stop == "SIGINT":  # Ctrl-C goes to all processes of a terminal
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.kill()
+    _, told = process.communicate(timeout=30)
+    assert "Traceback" not in told and not target.exists() and kept.exists()
+    assert process.returncode == (130 if stop == "SIGINT" else -signal.SIGKILL)
+    again = subprocess.run([*command, str(target)], capture_output=True, text=True, check=True)
+    assert "pages that were read before: " in again.stderr and not kept.exists()
+    assert main(["read", str(book), "--to", "text", "--jobs", "1", "--output", str(whole)]) == 0
+    assert target.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    (tmp_path / "book.pdf").write_bytes(raw_pdf(*[page(number) for number in range(1, 25)]))
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from florence2.documents.opening import open_pages\n"
+        "from florence2.documents.reading import ReadOptions, read_document\n"
+        "options = ReadOptions(jobs=int(sys.argv[1])) if len(sys.argv) > 1 else ReadOptions()\n"
+        "with open_pages('book.pdf') as file:\n"
+        "    print(len(list(read_document(file, lambda: 0, options))))\n"
+    )
+    command, words = [sys.executable, str(script)], 'if __name__ == "__main__":'
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout == "24\n"
+    told = subprocess.run([*command, "2"], cwd=tmp_path, capture_output=True, text=True)
+    assert told.stdout == "" and words in told.stderr.splitlines()[-1]
+
+
 def test_pages_are_drawn(capsys: pytest.CaptureFixture[str], book: Path, tmp_path: Path) -> None:
     code, _, _ = run(capsys, book, "--pages", "2", "--draw", tmp_path / "drawn", "--to", "text")
     assert code == 0
@@ -156,6 +285,12 @@ def test_pages_are_drawn(capsys: pytest.CaptureFixture[str], book: Path, tmp_pat
 def test_what_is_wrong_is_told(
     capsys: pytest.CaptureFixture[str], book: Path, tmp_path: Path
 ) -> None:
+    in_the_way, other = tmp_path / "in-the-way", tmp_path / "other.pdf"
+    in_the_way.write_text("mine")
+    other.write_bytes(book.read_bytes())
+    blank = tmp_path / "blank.pdf"
+    blank.touch()
+    there = {each.name for each in tmp_path.iterdir()}
     cases: list[tuple[list[object], str]] = [
         ([tmp_path / "none.pdf"], "none.pdf"),
         ([book, book, tmp_path], "give --output with a folder"),
@@ -164,15 +299,30 @@ def test_what_is_wrong_is_told(
         ([book, "--dpi", "9"], "dpi must be 50 to 600"),
         ([book, "--min-score", "2"], "min_score must be a number from 0 to 1"),
         ([book, "--jobs", "0"], "jobs must be 1 or more"),
+        ([book, "--chunks", "60", "--to", "json"], "give one of the two"),
+        ([book, "--output", book], "is a document that is to be read"),
+        ([book, "--output", os.devnull], "is a device or a pipe"),
+        ([book, other, "--output", in_the_way], "is a file; name a folder for 2 documents"),
+        ([book, "--figures", in_the_way / "x"], "in-the-way"),
+        ([book, "--draw", in_the_way / "x"], "in-the-way"),
+        ([blank], "is an empty file; give a PDF file"),
+        ([book, "--pages", "9", "--output", tmp_path / "out.md"], "none of those asked for"),
     ]
     for arguments, words in cases:
         code, out, told = run(capsys, *arguments)
         assert (code, out) == (2, ""), arguments
         assert words in told and "Traceback" not in told
+        assert {each.name for each in tmp_path.iterdir()} == there, arguments
     locked = tmp_path / "locked.pdf"
     locked.write_bytes(encrypted_pdf(text(50, 50, "secret"), "key"))
     code, out, told = run(capsys, locked)
     assert code == 2 and out == "" and "--password" in told
+    empty = tmp_path / "empty.pdf"  # PDFium still has the error of the file before
+    empty.write_bytes(file_of(["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[]/Count 0>>"]))
+    code, out, told = run(capsys, empty)
+    assert code == 2 and "is damaged, or has no pages" in told
+    code, out, told = run(capsys, locked, "--password", "k\udce9")
+    assert code == 2 and "the password is not UTF-8" in told
     code, out, told = run(capsys, locked, "--password", "key", "--ocr", "never")
     assert code == 0 and "secret" in out
 

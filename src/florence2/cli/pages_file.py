@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
+from florence2.cli.edge import json_line
 from florence2.documents.structure import Page
 from florence2.documents.writers.json_document import page_of, page_row
 from florence2.errors import writing
@@ -30,20 +31,23 @@ class PagesFile:
             asked: what is read and how; of JSON types.
         """
         self.path = path
-        self._asked = json.loads(json.dumps(asked))
+        self._asked = json.loads(json_line(asked))  # file names may be no UTF-8
         self._places: dict[int, int] = {}
         with writing(path):
             self._file: BinaryIO = path.open("a+b")
         if not self._is_mine():
             self._file.truncate(0)
             self._append(self._asked)
-        self.num_kept = len(self._places)
+        self.num_kept = self._num_pages = len(self._places)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with writing(self.path):  # what a full disk did not take is tried once more
+            self._file.close()
+        if not self._num_pages:  # stopped before the first of them
+            self.path.unlink(missing_ok=True)
 
     def _is_mine(self) -> bool:
         """Note the pages that stand there; False if they are those of something else."""
@@ -59,8 +63,10 @@ class PagesFile:
             if number == 0:
                 if row != self._asked:
                     return False
-            else:
+            elif isinstance(row, dict) and isinstance(row.get("number"), int):
                 self._places[row["number"]] = end
+            else:
+                break
             end += len(line)
         self._file.truncate(end)
         return end > 0
@@ -77,6 +83,7 @@ class PagesFile:
         """Keep a page; one that could not be read is tried again."""
         if not page.error:
             self._append(page_row(page))
+            self._num_pages += 1
 
     def _append(self, row: Mapping[str, Any]) -> None:
         with writing(self.path):

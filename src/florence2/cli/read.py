@@ -13,6 +13,8 @@ says in which format, and JSON and the formats of other programs have a place fo
 """
 
 import argparse
+import errno
+import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from florence2.cli.common import MODEL_FLAGS, add_flag
+from florence2.cli.edge import STDOUT, explain
 from florence2.errors import ConfigError, Florence2Error, writing
 
 if TYPE_CHECKING:
@@ -45,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="PDFs, pictures, TIFFs of several pages, folders of them",
     )
-    parser.add_argument(
-        "--to", choices=FORMATS, default="markdown", help="format (default markdown)"
-    )
+    parser.add_argument("--to", choices=FORMATS, help="format (default markdown)")
     parser.add_argument(
         "--output",
         metavar="PATH",
@@ -100,19 +101,37 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.chunks is not None and arguments.chunks < MIN_CHUNK:
         raise ConfigError(f"--chunks must be {MIN_CHUNK} tokens or more; got {arguments.chunks!r}")
+    if arguments.chunks is not None and arguments.to not in (None, "markdown"):
+        raise ConfigError(
+            f"--chunks writes JSON lines of Markdown, --to {arguments.to} something else; give one"
+            " of the two"
+        )
+    arguments.to = arguments.to or "markdown"
     files = list(document_files(arguments.files))
-    jobs = [Document(file, arguments) for file in files]
+    jobs = [Document(file, arguments, len(files)) for file in files]
     if arguments.output is None and len(files) > 1:
         raise ConfigError(
             f"{len(files):,} documents are to be read into one stream; give --output with a folder"
         )
     targets: dict[Path, str] = {}
+    sources = {Path(file).absolute(): file for file in files if file != "-"}
     for job in jobs:
+        if job.target is not None and job.target.absolute() in sources:
+            raise ConfigError(
+                f"--output {str(job.target)!r} is a document that is to be read; name another file"
+                " or a folder"
+            )
         if job.target is not None and targets.setdefault(job.target, job.file) != job.file:
             raise ConfigError(
                 f"{targets[job.target]!r} and {job.file!r} would both be written to"
                 f" {str(job.target)!r}; read them into folders of their own"
             )
+    for folder in (arguments.figures, arguments.draw):
+        if folder is not None:  # before an hour of reading
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     model = _Model(arguments)
     failed = [job.file for job in jobs if not job.read(model)]
     if len(files) > 1 and failed:
@@ -144,17 +163,26 @@ class Document:
     """One document on its way from a file to another.
 
     Attributes:
+        num_documents: that are read in all.
         target: the file that is written; None for standard output.
+        digest: of what came on standard input.
     """
 
     file: str
     arguments: argparse.Namespace
+    num_documents: int = 1
     target: Path | None = field(init=False)
     sources: dict[str, int] = field(default_factory=dict)
     num_failed: int = 0
+    digest: str = ""
 
     def __post_init__(self) -> None:
         self.target = self._target()
+
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with."""
+        return "standard-input" if self.file == "-" else Path(self.file).stem
 
     def _target(self) -> Path | None:
         from florence2.documents.writers.registry import writer_named
@@ -162,12 +190,21 @@ class Document:
         output: Path | None = self.arguments.output
         if output is None:
             return None
-        into_folder = output.is_dir() or not output.suffix or len(self.arguments.files) > 1
-        if not into_folder:
+        is_file = output.exists() and not output.is_dir()
+        if self.num_documents > 1 and is_file:
+            raise ConfigError(
+                f"--output {str(output)!r} is a file; name a folder for {self.num_documents:,}"
+                " documents"
+            )
+        if is_file and not output.is_file():
+            raise ConfigError(
+                f"--output {str(output)!r} is a device or a pipe, and pages are written to files;"
+                f" leave --output out, and write > {output}"
+            )
+        if is_file or (output.suffix and not output.is_dir() and self.num_documents == 1):
             return output
         suffix = writer_named(self.arguments.to).suffix
-        name = Path(self.file).name if self.file != "-" else "standard-input"
-        return output / (Path(name).stem + (CHUNKS_SUFFIX if self.arguments.chunks else suffix))
+        return output / (self.stem + (CHUNKS_SUFFIX if self.arguments.chunks else suffix))
 
     def read(self, load: _Model) -> bool:
         """Read and write it; returns whether all of it could be read."""
@@ -178,7 +215,12 @@ class Document:
             return True
         try:
             with ExitStack() as stack:
-                source: str | bytes = sys.stdin.buffer.read() if self.file == "-" else self.file
+                source: str | bytes = self.file
+                if self.file == "-":
+                    if sys.stdin is None:
+                        raise ConfigError("standard input is closed; name a file instead of '-'")
+                    source = sys.stdin.buffer.read()
+                    self.digest = hashlib.sha256(source).hexdigest()
                 opened = open_pages(source, self.arguments.password)
                 if self.target is not None:
                     with writing(self.target.parent):
@@ -187,8 +229,10 @@ class Document:
                 options = self._options()
                 pages = self._pages(load, opened, options, stack)
                 self._write(pages, self._writer_options(opened, options))
-        except Florence2Error as error:
-            self._tell(str(error), always=True)
+        except (Florence2Error, OSError) as error:
+            if isinstance(error, OSError) and error.filename == STDOUT:
+                raise
+            self._tell(explain(error) or str(error), always=True)
             return False
         total = sum(self.sources.values())
         told = ", ".join(f"{count:,} {source}" for source, count in self.sources.items())
@@ -203,19 +247,19 @@ class Document:
     def _options(self) -> "ReadOptions":
         from florence2.data.sources import Pages
         from florence2.documents.figures import FigureFolder
-        from florence2.documents.reading import ReadOptions
+        from florence2.documents.reading import ReadOptions, num_cpus
 
         given = self.arguments
         figures = None
         if given.figures is not None:
-            figures = FigureFolder(given.figures, Path(self.file).stem, given.model != "nano")
+            figures = FigureFolder(given.figures, self.stem, given.model != "nano")
         return ReadOptions(
             ocr=given.ocr,
             dpi=given.dpi,
             min_score=given.min_score,
             password=given.password,
             pages=None if given.pages is None else Pages.parse(given.pages),
-            jobs=given.jobs,
+            jobs=num_cpus() if given.jobs is None else given.jobs,
             figures=figures,
         )
 
@@ -231,7 +275,7 @@ class Document:
             kept = self._kept(options, stack)
         drawings = None
         if self.arguments.draw is not None:
-            drawings = PageDrawings(self.arguments.draw, Path(self.file).stem, opened)
+            drawings = PageDrawings(self.arguments.draw, self.stem, opened)
         hidden = self.arguments.quiet or not sys.stderr.isatty()
         pages = read_document(
             opened,
@@ -263,6 +307,7 @@ class Document:
             "file": str(path.absolute()),
             "bytes": state and state.st_size,
             "modified": state and state.st_mtime_ns,
+            "digest": self.digest,
             "software": __version__,
             "options": [options.ocr, options.dpi, options.min_score],
             "model": [self.arguments.model, self.arguments.adapter, self.arguments.side],
@@ -270,7 +315,7 @@ class Document:
         }
         kept = PagesFile(self.target.with_name(self.target.name + ".pages.jsonl"), asked)
         if kept.num_kept:
-            self._tell(f"{self.file}: {kept.num_kept:,} pages were read before")
+            self._tell(f"{self.file}: pages that were read before: {kept.num_kept:,}")
         return stack.enter_context(kept)
 
     def _write(self, pages: Iterable["Page"], options: "WriterOptions") -> None:
@@ -291,9 +336,12 @@ class Document:
             write_chunks(pages, sys.stdout, options, most)
             return
         part = self.target.with_name(self.target.name + ".part")
-        with writing(self.target), part.open("w", encoding="utf-8", newline="\n") as file:
-            write_chunks(pages, file, options, most)
-        part.replace(self.target)
+        try:
+            with writing(self.target), part.open("w", encoding="utf-8", newline="\n") as file:
+                write_chunks(pages, file, options, most)
+            part.replace(self.target)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _writer_options(self, opened: "PageFile", options: "ReadOptions") -> "WriterOptions":
         from florence2.documents.pdf import PdfFile

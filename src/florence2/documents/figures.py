@@ -1,6 +1,7 @@
 """Figures of pages as files of their own, and what they show."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from florence2.api import Florence2
 from florence2.documents.structure import Block, Page
+from florence2.errors import ImageError, writing
 
 DPI = 150.0  # of figures of PDFs
 
@@ -49,8 +51,9 @@ class FigureFolder:
             part = picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
             path = self.path(page, block)
             assert path is not None, "it is a figure"
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part.save(path)
+            with writing(path):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                part.save(path)
         return page
 
     def described(self, page: Page, model: Callable[[], Florence2]) -> Page:
@@ -61,7 +64,8 @@ class FigureFolder:
         for block in page.blocks:
             path = self.path(page, block)
             if path is not None and not block.text:
-                block = replace(block, text=model().caption(path, "detailed").text)
+                with suppress(ImageError):  # too small or too long for a model: no description
+                    block = replace(block, text=model().caption(path, "detailed").text)
             blocks.append(block)
         return replace(page, blocks=tuple(blocks))
 

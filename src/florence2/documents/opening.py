@@ -114,6 +114,13 @@ def open_pages(source: str | Path | bytes, password: str | None = None) -> PageF
         ImageError: it is neither a PDF nor a picture, or cannot be opened.
     """
     if _is_pdf(source):
+        try:
+            (password or "").encode()
+        except UnicodeEncodeError as error:
+            raise ImageError(
+                "the password is not UTF-8, which no PDF is opened with; type it in a terminal that"
+                " uses UTF-8"
+            ) from error
         return PdfFile(source, password)
     return PictureFile(source)
 
@@ -122,13 +129,14 @@ def _is_pdf(source: str | Path | bytes) -> bool:
     if isinstance(source, bytes):
         return b"%PDF-" in source[:_HEAD_BYTES]
     path = str(source)
-    checked_path(path, "document" if path.lower().endswith(".pdf") else "image")
+    is_called_pdf = path.lower().endswith(".pdf")
+    checked_path(path, *(("document", "PDF") if is_called_pdf else ("image", "picture")))
     try:
         with open(source, "rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise ImageError(f"{path!r} cannot be read ({error.strerror}); check the path") from error
-    return b"%PDF-" in head or path.lower().endswith(".pdf")
+    return b"%PDF-" in head or is_called_pdf
 
 
 def _dpi(image: Image.Image) -> float:

@@ -85,6 +85,8 @@ class PdfFile:
         if b"%PDF" not in head:
             raise ImageError(f"{self.name} is no PDF; give a PDF, or a picture of a page")
         source = self.source if isinstance(self.source, bytes) else Path(self.source).absolute()
+        # A file without pages leaves the error of the file before, such as no password: set one.
+        raw().FPDF_LoadMemDocument64(b"-", 1, None)
         try:
             document = library().PdfDocument(source, password=self._password)
             document.init_forms()  # or filled fields are not drawn

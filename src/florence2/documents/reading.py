@@ -6,13 +6,16 @@ file -- pages --> text layer? -- lines, rules, pictures ----------------+-- tabl
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,7 +32,7 @@ from florence2.documents.pdf import PdfFile
 from florence2.documents.structure import Page
 from florence2.documents.tables import find_tables
 from florence2.documents.text_layer import text_layer_verdict
-from florence2.errors import ConfigError, Florence2Error
+from florence2.errors import ConfigError, EngineError, Florence2Error, is_out_of_memory
 from florence2.geometry import Array, Box
 from florence2.pipelines.reading.lines import Line, Word
 from florence2.pipelines.reading.rules import find_rules
@@ -54,7 +57,9 @@ class ReadOptions:
         min_score: lines that the model scores lower are doubtful; None for the checkpoint's own.
         password: of encrypted PDFs.
         pages: which, from 1; None for all.
-        jobs: processes that read text layers side by side; None for as many as there are CPUs.
+        jobs: processes that read text layers side by side, `num_cpus()` for one a CPU. Where there
+            are several, each imports the script that asks for them, so what the script does must
+            stand under `if __name__ == "__main__":`.
         figures: where figures that are cut out go; None to leave them in.
     """
 
@@ -63,7 +68,7 @@ class ReadOptions:
     min_score: float | None = None
     password: str | None = None
     pages: Pages | None = None
-    jobs: int | None = None
+    jobs: int = 1
     figures: FigureFolder | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +78,7 @@ class ReadOptions:
             raise ConfigError(f"dpi must be {MIN_DPI:g} to {MAX_DPI:g}; got {self.dpi!r}")
         if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:
             raise ConfigError(f"min_score must be a number from 0 to 1; got {self.min_score!r}")
-        if self.jobs is not None and self.jobs < 1:
+        if self.jobs < 1:
             raise ConfigError(f"jobs must be 1 or more; got {self.jobs!r}")
 
 
@@ -101,6 +106,9 @@ def read_document(
 
     Raises:
         ConfigError: the file has none of the pages that are asked for.
+        EngineError: other processes cannot be started.
+        Florence2Error: the model cannot be loaded.
+        OSError: a figure cannot be saved.
     """
     numbers = [
         number
@@ -124,27 +132,24 @@ def _read(
 ) -> Iterator[Page]:
     """The pages in order; text layers side by side in other processes where that pays."""
     options = reader.options
-    jobs = min(options.jobs or num_cpus(), len(numbers) // MIN_PAGES_OF_POOL)
-    ask: Callable[[int], Future[_Layer] | None] = lambda number: None  # noqa: E731
+    jobs = min(options.jobs, len(numbers) // MIN_PAGES_OF_POOL)
     with ExitStack() as stack:
+        others = None
         if jobs > 1 and isinstance(file, PdfFile) and options.ocr != "always":
-            pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-
-            def ask(number: int) -> Future[_Layer] | None:
-                return pool.submit(_layer_elsewhere, file.source, number, options)
-
-        waiting: deque[tuple[int, Page | None, Future[_Layer] | None]] = deque()
+            others = _Others(jobs, file, options)
+            stack.callback(others.close)
+        waiting: deque[tuple[int, Page | None]] = deque()
         for number in chain(numbers, [None] * (AHEAD * max(jobs, 1))):
             if number is not None:
-                known = done(number)
-                waiting.append((number, known, None if known is not None else ask(number)))
+                waiting.append((number, done(number)))
+                if others is not None and waiting[-1][1] is None:
+                    others.ask(number)
                 if len(waiting) < AHEAD * max(jobs, 1):
                     continue
             if waiting:
-                number, page, layer = waiting.popleft()
+                number, page = waiting.popleft()
                 if page is None:
-                    page = reader.page(file, number, None if layer is None else layer.result())
+                    page = reader.page(file, number, None if others is None else others.get(number))
                     on_read(page)
                 yield page
 
@@ -162,19 +167,103 @@ class _Layer(NamedTuple):
     reason: str
 
 
-_opened: dict[
-    tuple[str | Path | bytes, str | None], PdfFile
-] = {}  # in a process of the pool, the last file
+class _Others:
+    """Processes that read text layers of one file.
+
+    Where one of them dies, as PDFium may over a damaged page, the others of its pool are lost too:
+    the page that is waited for is then read by a process of its own, and only if that dies as well
+    it cannot be read.
+    """
+
+    def __init__(self, jobs: int, file: PdfFile, options: ReadOptions) -> None:
+        self._jobs, self._file, self._options = jobs, file, options
+        self._pool = self._new_pool(jobs)
+        self._asked: dict[int, Future[_Layer]] = {}  # in the order of pages
+        self._num_read = 0
+
+    def _new_pool(self, jobs: int) -> ProcessPoolExecutor:
+        # The file goes to each process once: where it is bytes, not with every page.
+        context = multiprocessing.get_context("spawn")
+        given = self._file.source, self._options
+        return ProcessPoolExecutor(jobs, context, initializer=_start_elsewhere, initargs=given)
+
+    def ask(self, number: int) -> None:
+        try:
+            self._asked[number] = self._pool.submit(_layer_elsewhere, number)
+        except BrokenExecutor:
+            self._begin_anew()
+            self._asked[number] = self._pool.submit(_layer_elsewhere, number)
+
+    def get(self, number: int) -> _Layer:
+        """What was found in the text layer of a page that was asked for."""
+        try:
+            layer = self._asked.pop(number).result()
+        except BrokenExecutor as error:
+            layer = self._alone(number, error)
+            self._begin_anew()
+        self._num_read += 1
+        return layer
+
+    def _alone(self, number: int, broken: BrokenExecutor) -> _Layer:
+        with self._new_pool(1) as pool:
+            try:
+                return pool.submit(_layer_elsewhere, number).result()
+            except BrokenExecutor:
+                if not self._num_read:
+                    raise EngineError(
+                        "the processes that read text layers end before they read a page; put what"
+                        ' your script does under if __name__ == "__main__":, or take one process'
+                        " (jobs=1, --jobs 1)"
+                    ) from broken
+                return _Layer(
+                    _unread(
+                        number,
+                        f"page {number:,} of {self._file.name} cannot be read (the process that"
+                        " read it ended: it crashed, was killed, or lacked memory); save it anew"
+                        " with the program that wrote it, or read its pixels with ocr always",
+                    ),
+                    "",
+                )
+
+    def _begin_anew(self) -> None:
+        self._pool.shutdown()
+        self._pool = self._new_pool(self._jobs)
+        for number, layer in self._asked.items():
+            if not layer.done() or layer.cancelled() or layer.exception() is not None:
+                self._asked[number] = self._pool.submit(_layer_elsewhere, number)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
-def _layer_elsewhere(source: str | Path | bytes, number: int, options: ReadOptions) -> _Layer:
-    key = source, options.password
-    if key not in _opened:
-        for file in _opened.values():
-            file.close()
-        _opened.clear()
-        _opened[key] = PdfFile(source, options.password)
-    return _layer(_opened[key], number, options)
+class _Elsewhere:
+    """What another process reads: `(source, options)`, and the file, opened by the first page."""
+
+    given: tuple[str | Path | bytes, ReadOptions]
+    file: PdfFile | None = None
+
+
+def _start_elsewhere(source: str | Path | bytes, options: ReadOptions) -> None:
+    _Elsewhere.given = source, options
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked is told, and ends us
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # one that was killed cannot end us
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _layer_elsewhere(number: int) -> _Layer:
+    source, options = _Elsewhere.given
+    try:
+        if _Elsewhere.file is None:
+            _Elsewhere.file = PdfFile(source, options.password)
+    except Florence2Error as error:
+        return _Layer(_unread(number, error), "")
+    return _layer(_Elsewhere.file, number, options)
 
 
 def _layer(file: PdfFile, number: int, options: ReadOptions) -> _Layer:
@@ -196,12 +285,25 @@ def _layer(file: PdfFile, number: int, options: ReadOptions) -> _Layer:
             source: Literal["text layer", "none"] = "text layer" if lines else "none"
             seconds = time.perf_counter() - start
             return _Layer(replace(made, source=source, reason=reason, seconds=seconds), "")
-    except Florence2Error as error:
-        return _Layer(_unread(number, error), "")
+    except OSError:
+        raise  # a figure that cannot be saved, not the page
+    except Exception as error:
+        return _Layer(_unread(number, _told(error, number, file)), "")
 
 
-def _unread(number: int, error: Florence2Error) -> Page:
+def _unread(number: int, error: Florence2Error | str) -> Page:
     return Page(number, 1.0, 1.0, error=str(error))
+
+
+def _told(error: Exception, number: int, file: PageFile) -> str:
+    """Why a page cannot be read, even where that is a mistake of ours: the others still can."""
+    if isinstance(error, Florence2Error):
+        return str(error)
+    page = f"page {number:,} of {file.name} cannot be read"
+    if is_out_of_memory(error):
+        return f"{page}: memory is too small for it; take a lower dpi, or close other programs"
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return f"{page} ({what}): a mistake of ours, please report it"
 
 
 class _Reader:
@@ -209,11 +311,16 @@ class _Reader:
 
     def __init__(self, model: Florence2 | Callable[[], Florence2], options: ReadOptions) -> None:
         self._model, self.options = model, options
+        self._load_error: Exception | None = None
 
     @property
     def model(self) -> Florence2:
         if not isinstance(self._model, Florence2):
-            self._model = self._model()
+            try:
+                self._model = self._model()
+            except Exception as error:
+                self._load_error = error
+                raise
         return self._model
 
     def page(self, file: PageFile, number: int, layer: _Layer | None) -> Page:
@@ -224,17 +331,21 @@ class _Reader:
         """
         options = self.options
         reason = "pixels were asked for" if isinstance(file, PdfFile) else "a picture"
-        if isinstance(file, PdfFile) and options.ocr != "always":
-            page, reason = layer or _layer(file, number, options)
-            if page is not None:
-                return self._described(page)
-        start = time.perf_counter()
         try:
+            if isinstance(file, PdfFile) and options.ocr != "always":
+                page, reason = layer or _layer(file, number, options)
+                if page is not None:
+                    return self._described(page)
+            start = time.perf_counter()
             page = self._from_pixels(file, number)
-        except Florence2Error as error:
-            return _unread(number, error)
-        seconds = time.perf_counter() - start
-        return self._described(replace(page, reason=reason, seconds=seconds))
+            seconds = time.perf_counter() - start
+            return self._described(replace(page, reason=reason, seconds=seconds))
+        except OSError:
+            raise  # of a figure
+        except Exception as error:
+            if error is self._load_error:
+                raise  # no page can be read then
+            return _unread(number, _told(error, number, file))
 
     def _from_pixels(self, file: PageFile, number: int) -> Page:
         options = self.options
