@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from florence2.checkpoints import save_checkpoint
+from florence2.checkpoints import load_checkpoint, save_checkpoint
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
@@ -23,10 +23,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--to", type=Path, default=PACKAGE)
+    parser.add_argument("--keep", type=float, default=0.0, help="share of the weights of before")
     arguments = parser.parse_args()
     tokenizer = Tokenizer.from_file(arguments.run / "tokenizer.json")
     model = Florence2Model(nano(tokenizer.vocab_size))
-    model.load_state_dict(trained_weights(arguments.run))
+    trained = trained_weights(arguments.run)
+    if arguments.keep:
+        before = load_checkpoint(arguments.to).model.state_dict()
+        trained = {
+            name: torch.lerp(weight.float(), before[name].float(), arguments.keep)
+            for name, weight in trained.items()
+        }
+    model.load_state_dict(trained)
     save_checkpoint(
         model,
         arguments.to,
