@@ -8,8 +8,10 @@ import argparse
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from florence2.checkpoints import load_checkpoint, save_checkpoint
+from florence2.checkpoints import save_checkpoint
 from florence2.generation.options import GenerationOptions
 from florence2.model.config import nano
 from florence2.model.florence2 import Florence2Model
@@ -27,14 +29,9 @@ def main() -> None:
     arguments = parser.parse_args()
     tokenizer = Tokenizer.from_file(arguments.run / "tokenizer.json")
     model = Florence2Model(nano(tokenizer.vocab_size))
-    trained = trained_weights(arguments.run)
-    if arguments.keep:
-        before = load_checkpoint(arguments.to).model.state_dict()
-        trained = {
-            name: torch.lerp(weight.float(), before[name].float(), arguments.keep)
-            for name, weight in trained.items()
-        }
-    model.load_state_dict(trained)
+    model.load_state_dict(trained_weights(arguments.run))
+    weights = arguments.to / "model.safetensors"
+    before = load_file(weights) if arguments.keep else {}
     save_checkpoint(
         model,
         arguments.to,
@@ -43,6 +40,14 @@ def main() -> None:
         # Texts are spelled, so three equal letters in a row are no loop: detect real ones instead.
         generation=GenerationOptions(max_new_tokens=256, no_repeat_ngram_size=0, end_loops=True),
     )
+    if arguments.keep:
+        with safe_open(weights, "pt") as file:
+            metadata = file.metadata()
+        mixed = {
+            name: torch.lerp(weight.float(), before[name].float(), arguments.keep).to(weight.dtype)
+            for name, weight in load_file(weights).items()
+        }
+        save_file(mixed, weights, metadata)
 
 
 if __name__ == "__main__":
