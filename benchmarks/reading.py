@@ -44,8 +44,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from printed_pages import KINDS, KnownPage, Material, known_pages
 from rapidfuzz.distance import Levenshtein
+from reading_pages import KINDS, KnownPage, Material, known_pages
 
 from florence2.errors import DataError
 from florence2.geometry import Array

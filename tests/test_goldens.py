@@ -15,7 +15,7 @@ TASKS = (
     *(Task.CAPTION, Task.OD, Task.OCR_WITH_REGION),
     *(Task.OPEN_VOCABULARY_DETECTION, Task.REGION_TO_SEGMENTATION, Task.REGION_TO_CATEGORY),
 )
-PICTURES = [goldens.EXAMPLES / name for name in ("line-2.png", "scene-5.png")]
+PICTURES = [goldens.EXAMPLES / name for name in ("line-2.png", "scene-3.png")]
 ASKED = "picture", "task", "beams", "precision", "machine"
 
 

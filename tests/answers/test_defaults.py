@@ -29,7 +29,7 @@ def full(fingerprint: str = "f") -> AnswerDefaults:
         min_scores={Task.OD: 0.5, Task.REFERRING_EXPRESSION_SEGMENTATION: 0.02},
         calibrations=(Calibration("nano", fingerprint, Task.OD, {"scores": HALVES}),),
         familiarity=Familiarity(np.array([1.0, -2.0, 0.0, 0.5]), 0.25),
-        reading=ReadingDefaults(0.6, 64),
+        reading=ReadingDefaults(0.6, 2),
         fingerprint=fingerprint,
     )
 
@@ -63,7 +63,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
         pytest.param({"min_score": {"od": "0.5"}}, "must be a number from 0 to 1", id="words"),
         pytest.param({"min_score": {"odd": 0.5}}, "odd", id="task"),
         pytest.param({"min_score": [0.5]}, "cannot be used", id="list"),
-        pytest.param({"reading": {"rows": 0}}, "whole number from 1", id="rows"),
+        pytest.param({"reading": {"rows": 9}}, "rows of reading must be 0 to 8", id="rows"),
         pytest.param({"reading": {"row": 3}}, "row", id="reading key"),
         pytest.param({"familiarity": {"weights": [1.0], "bias": 0}}, "4 finite", id="width"),
         pytest.param({"familiarity": {"bias": 0}}, "it has no 'weights'", id="no weights"),

@@ -18,7 +18,16 @@ PRESENCE = {"PhraseQuery", "PresenceEvidence", "Rounds", "Round"}
 # What a question meets, but does not become.
 TOOLS = {
     *("Engine", "Worker", "Scheduler", "EngineLimits", "ImageCache", "StageTimer", "Forked"),
-    *("Runtime", "Processor", "Calibration", "GenerationOptions", "Search", "Settle", "OnAnswer"),
+    *(
+        "Runtime",
+        "Processor",
+        "Calibration",
+        "AnswerDefaults",
+        "GenerationOptions",
+        "Search",
+        "Settle",
+        "OnAnswer",
+    ),
     *("OnTokens", "Task", "ImageSource", "ScoredToken", "PromptMemory", "Florence2Error"),
 }
 

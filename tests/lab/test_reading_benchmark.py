@@ -24,10 +24,10 @@ def scripts() -> Iterator[tuple[ModuleType, ModuleType]]:
     """The script and its makers of pages, as `python benchmarks/reading.py` imports them."""
     sys.path.insert(0, str(SCRIPTS))
     try:
-        yield importlib.import_module("reading"), importlib.import_module("printed_pages")
+        yield importlib.import_module("reading"), importlib.import_module("reading_pages")
     finally:
         sys.path.remove(str(SCRIPTS))
-        for name in ("reading", "printed_pages"):
+        for name in ("reading", "reading_pages"):
             del sys.modules[name]
 
 
