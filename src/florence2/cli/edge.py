@@ -153,6 +153,11 @@ def explain(error: BaseException) -> str | None:
 
 def _about_file(error: OSError) -> str:
     advice = ADVICE.get(error.errno or 0, "check the path")
+    if "No usable temporary directory" in str(error):  # Python wrote none, and tells no reason
+        return (
+            "no folder takes temporary files; make room in /tmp, raise the limit of the size of"
+            " files (ulimit -f), or name another folder with TMPDIR"
+        )
     if error.filename is None:
         return f"a file cannot be read or written ({_first_line(error)}); {advice}"
     reason = error.strerror or _first_line(error)
