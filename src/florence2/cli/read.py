@@ -154,7 +154,10 @@ class _Model:
         if self._loaded is None:
             from florence2.cli.run import load
 
-            self._loaded = load(argparse.Namespace(**vars(self._arguments), calibration=None))
+            given = vars(self._arguments) | {"calibration": None}
+            if given["threads"] is None and given["model"] == "nano":
+                given["threads"] = 1  # its layers are so small that a second one costs more
+            self._loaded = load(argparse.Namespace(**given))
         return self._loaded
 
 
