@@ -16,8 +16,7 @@ import numpy as np
 from PIL import Image
 
 from florence2.errors import ConfigError, DataError
-from florence2.geometry import Array
-from florence2.pipelines.reading.lines import quad_of
+from florence2.geometry import Array, box_to_quad
 from florence2_lab.worlds.building.chromium import Chromium
 from florence2_lab.worlds.kit import Kit
 from florence2_lab.worlds.manuals import manual_pages, page_count
@@ -399,7 +398,7 @@ class Typesetter:
         found = self._browser.run(WORDS)
         self._resize(width, found["height"], scale)
         found = self._browser.run(WORDS)
-        quads = np.array([quad_of(tuple(box)) for _, *box in found["words"]]) * scale
+        quads = np.array([box_to_quad(tuple(box)) for _, *box in found["words"]]) * scale
         words = tuple(word for word, *_ in found["words"])
         return KnownPage(self._browser.picture(), words, quads, source)
 
@@ -534,7 +533,7 @@ def _manual(
             else:
                 continue
             seen.add((book, number))
-            quads = np.array([quad_of(word.box) for word in page.words])
+            quads = np.array([box_to_quad(word.box) for word in page.words])
             words = tuple(word.text for word in page.words)
             yield KnownPage(page.image, words, quads, f"{book.name}, page {number}")
             break

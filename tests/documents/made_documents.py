@@ -3,8 +3,8 @@
 import numpy as np
 
 from florence2.documents.structure import Block, BlockKind, Cell, Page, Table
-from florence2.geometry import Box
-from florence2.pipelines.reading.lines import Line, Source, Word, box_around, quad_of
+from florence2.geometry import Box, box_to_quad
+from florence2.pipelines.reading.lines import Line, Source, Word, box_around
 
 
 def line(
@@ -17,7 +17,7 @@ def line(
     turned: int = 0,
 ) -> Line:
     """A line whose words have places by length; `turned` clockwise by quarters."""
-    quad = np.roll(quad_of(box), -turned, axis=0)
+    quad = np.roll(box_to_quad(box), -turned, axis=0)
     words = []
     start = 0
     for word in text.split(" "):

@@ -11,8 +11,8 @@ from florence2.documents.blocks import blocks_of
 from florence2.documents.joining import join_lines, joined
 from florence2.documents.layout.markers import markers_of, numbered_level
 from florence2.documents.structure import Block, Cell, Table
-from florence2.geometry import Box
-from florence2.pipelines.reading.lines import Line, Word, quad_of
+from florence2.geometry import Box, box_to_quad
+from florence2.pipelines.reading.lines import Line, Word
 
 WIDTH, HEIGHT = 600.0, 800.0
 LETTER = 5.0  # width of a letter of size 10
@@ -33,10 +33,10 @@ def line(text: str, x: float, y: float, *, size: float = 10.0, bold: bool = Fals
     words = []
     at = x
     for word in text.split():
-        words.append(Word(word, quad_of((at, y, at + step * len(word), y + size))))
+        words.append(Word(word, box_to_quad((at, y, at + step * len(word), y + size))))
         at += step * (len(word) + 1)
     box = (x, y, at - step, y + size)
-    return Line(text, quad_of(box), tuple(words), None, "text layer", 0.7 * size, size, bold)
+    return Line(text, box_to_quad(box), tuple(words), None, "text layer", 0.7 * size, size, bold)
 
 
 def set_text(
@@ -87,7 +87,7 @@ def as_read(lines: Sequence[Line], *, degrees: float = 1.5, seed: int = 0) -> li
     for one in lines:
         height = one.box[3] - one.box[1]
         box = np.array(one.box) + rng.uniform(-0.1, 0.1, 4) * height
-        quad = (quad_of(tuple(box.tolist())) - 300) @ back + 300
+        quad = (box_to_quad(tuple(box.tolist())) - 300) @ back + 300
         high = one.letter_height * (1 + rng.uniform(-0.1, 0.1))
         read.append(Line(one.text, quad, (), 0.9, "model", high))
     return read
@@ -592,7 +592,7 @@ def test_2000_lines_are_read_in_time_and_none_is_lost(kind: str) -> None:
     "box", [(10, 10, 10, 10), (0, 0, 0, 0), (-50, -50, -10, -20), (0, 0, 1e7, 1e7)], ids=str
 )
 def test_a_line_with_an_odd_box_is_told(box: Box) -> None:
-    odd = replace(line("odd", 0, 0), quad=quad_of(box), words=())
+    odd = replace(line("odd", 0, 0), quad=box_to_quad(box), words=())
     found = blocks([odd, *set_text(prose(40), 50, 60)], pictures=[(5, 5, 5, 5)])
     assert sorted("\n".join(block.text for block in found).split()) == sorted(
         f"odd {prose(40)}".split()

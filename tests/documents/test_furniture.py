@@ -8,8 +8,8 @@ import pytest
 
 from florence2.documents.furniture import NEIGHBOURS, mark_furniture
 from florence2.documents.structure import Block, BlockKind, Page
-from florence2.geometry import Box
-from florence2.pipelines.reading.lines import Line, quad_of
+from florence2.geometry import Box, box_to_quad
+from florence2.pipelines.reading.lines import Line
 
 WIDTH, HEIGHT = 600.0, 800.0
 
@@ -22,7 +22,7 @@ def block(
     for row, each in enumerate(text.split("\n")):
         top = y + 13 * row
         box = (x, top, x + size / 2 * len(each), top + size)
-        lines.append(Line(each, quad_of(box), (), None, "text layer", 0.7 * size, size))
+        lines.append(Line(each, box_to_quad(box), (), None, "text layer", 0.7 * size, size))
     right, bottom = max(one.box[2] for one in lines), lines[-1].box[3]
     return Block(kind, (x, y, right, bottom), tuple(lines), text, int(kind == "heading"))
 

@@ -213,8 +213,8 @@ def test_files_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     from florence2.documents import pdfium
     from florence2.errors import DataError
 
-    pdfium.library.cache_clear()
+    pdfium.bindings.cache_clear()
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     with pytest.raises(DataError, match=r"florence2\[documents\]"):
         PdfFile(GOOD)
-    pdfium.library.cache_clear()
+    pdfium.bindings.cache_clear()

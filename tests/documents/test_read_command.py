@@ -22,6 +22,7 @@ from florence2.documents.figures import FigureFolder
 from florence2.documents.opening import open_pages
 from florence2.documents.reading import ReadOptions, read_document
 from florence2.documents.structure import Page
+from florence2.documents.writers.registry import WRITERS
 from florence2.errors import ConfigError, Florence2Error, WeightsError
 
 HEADING, BODY = "Counting sheep", "One sheep, two sheep and a third one sleep on the hill."
@@ -369,3 +370,29 @@ def test_options_are_checked() -> None:
         ReadOptions(ocr="maybe")  # type: ignore[arg-type]
     with pytest.raises(Florence2Error):
         ReadOptions(dpi=0)
+
+
+def test_the_formats_of_the_command_are_those_that_are_written() -> None:
+    assert tuple(WRITERS) == read.FORMATS  # told twice: --help imports no writer
+
+
+def test_pages_that_failed_are_tried_again(
+    capsys: pytest.CaptureFixture[str],
+    book: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target, layer = tmp_path / "book.txt", reading._layer
+
+    def failing(file: object, number: int, options: ReadOptions) -> object:
+        if number == 2:
+            return reading._Layer(Page(2, 1, 1, error="page 2 is broken"), "")
+        return layer(file, number, options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reading, "_layer", failing)
+    code, _, told = run(capsys, book, "--to", "text", "--output", target)
+    assert code == 2 and "page 2 is broken" in told and f"{HEADING} 3" in target.read_text()
+    monkeypatch.setattr(reading, "_layer", layer)
+    code, _, told = run(capsys, book, "--to", "text", "--output", target)
+    assert code == 0 and "left out" not in told and f"{HEADING} 2" in target.read_text()
+    assert {each.name for each in tmp_path.iterdir()} == {"book.pdf", "book.txt"}

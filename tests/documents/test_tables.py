@@ -9,8 +9,8 @@ import pytest
 
 from florence2.documents.structure import Table
 from florence2.documents.tables import find_tables, lines_outside
-from florence2.geometry import Box
-from florence2.pipelines.reading.lines import Line, Word, quad_of
+from florence2.geometry import Box, box_to_quad
+from florence2.pipelines.reading.lines import Line, Word
 
 CHARACTER, LETTER, LEADING = 7.0, 12.0, 20.0
 
@@ -21,10 +21,10 @@ def line(text: str, x: float, y: float, *, is_bold: bool = False) -> Line:
     at = x
     for part in text.split():
         end = at + CHARACTER * len(part)
-        words.append(Word(part, quad_of((at, y, end, y + LETTER))))
+        words.append(Word(part, box_to_quad((at, y, end, y + LETTER))))
         at = end + CHARACTER / 2
     return Line(
-        text, quad_of((x, y, at - CHARACTER / 2, y + LETTER)), tuple(words), is_bold=is_bold
+        text, box_to_quad((x, y, at - CHARACTER / 2, y + LETTER)), tuple(words), is_bold=is_bold
     )
 
 
@@ -103,7 +103,7 @@ def test_a_missing_rule_joins_cells() -> None:
 def test_a_line_over_columns_is_cut_between_its_words() -> None:
     whole = Line(
         "apple red 12.50",
-        quad_of((60.0, 120.0, 335.0, 132.0)),
+        box_to_quad((60.0, 120.0, 335.0, 132.0)),
         tuple(word for each in spread([BODY[0]], COLUMNS, top=120.0) for word in each.words),
         score=0.5,
     )
@@ -151,7 +151,7 @@ def test_turned_pages_are_set_level(degrees: float) -> None:
     ]
     rules = []
     for box in grid(XS, YS):
-        corners = quad_of(box) @ turn
+        corners = box_to_quad(box) @ turn
         rules.append((*corners.min(axis=0), *corners.max(axis=0)))
     (table,) = found(lines, rules)
     assert texts(table) == FRUIT
@@ -182,9 +182,9 @@ def evenly(text: str, x: float, y: float, blank: float, character: float = 0.0) 
     words = []
     for number, part in enumerate(text.split()):
         end = x + (character or 5.0 + number % 3) * len(part)
-        words.append(Word(part, quad_of((x, y, end, y + LETTER))))
+        words.append(Word(part, box_to_quad((x, y, end, y + LETTER))))
         x = end + blank
-    return Line(text, quad_of((words[0].box[0], y, x - blank, y + LETTER)), tuple(words))
+    return Line(text, box_to_quad((words[0].box[0], y, x - blank, y + LETTER)), tuple(words))
 
 
 LEADERS = [
@@ -297,8 +297,10 @@ def test_in_typewriter_letters_two_blanks_part_columns() -> None:
     for number, row in enumerate(rows):
         y = 100.0 + LEADING * number
         places = [(60.0 + 8 * m.start(), m.group()) for m in re.finditer(r"\S+", row)]
-        words = [Word(each, quad_of((x, y, x + 8 * len(each), y + LETTER))) for x, each in places]
-        whole = quad_of((60.0, y, words[-1].box[2], y + LETTER))
+        words = [
+            Word(each, box_to_quad((x, y, x + 8 * len(each), y + LETTER))) for x, each in places
+        ]
+        whole = box_to_quad((60.0, y, words[-1].box[2], y + LETTER))
         lines.append(Line(" ".join(row.split()), whole, tuple(words)))
     (table,) = found(lines)
     assert [row[0] for row in texts(table)] == ["-c, --check", "-o, --output", "-h, --help"]
@@ -308,7 +310,7 @@ def test_lines_outside_keep_what_no_cell_holds() -> None:
     text = prose(50, 60, 3, top=300.0)
     joined = Line(
         "apple red 12.50 note",
-        quad_of((60.0, 120.0, 528.0, 132.0)),
+        box_to_quad((60.0, 120.0, 528.0, 132.0)),
         tuple(
             word
             for each in [*spread([BODY[0]], COLUMNS, top=120.0), line("note", 500.0, 120.0)]

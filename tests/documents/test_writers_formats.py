@@ -23,7 +23,8 @@ from florence2.documents.writers.json_document import page_of, page_row, write_j
 from florence2.documents.writers.options import WriterOptions
 from florence2.documents.writers.registry import WRITERS, write_document, writer_named
 from florence2.errors import ConfigError, Florence2Error
-from florence2.pipelines.reading.lines import Line, quad_of
+from florence2.geometry import box_to_quad
+from florence2.pipelines.reading.lines import Line
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "read.schema.json"
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -45,7 +46,7 @@ def awkward_pages() -> list[Page]:
         Block("paragraph", outside.box, (outside,), AWKWARD, score=1.0),
         Block("paragraph", flat.box, (flat,), "flat"),
         Block("paragraph", (0, 0, 1, 1), (), "no lines"),
-        Block("paragraph", (0, 0, 1, 1), (Line(" ", quad_of((0, 0, 1, 1))),), ""),
+        Block("paragraph", (0, 0, 1, 1), (Line(" ", box_to_quad((0, 0, 1, 1))),), ""),
     )
     return [Page(7, 612.0, 792.0, blocks=blocks, source="model", error="\x00x"), Page(8, 0.2, 0.2)]
 

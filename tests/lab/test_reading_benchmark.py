@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from florence2.errors import ConfigError, DataError
-from florence2.pipelines.reading.lines import quad_of
+from florence2.geometry import box_to_quad
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
@@ -38,7 +38,7 @@ def page(scripts: tuple[ModuleType, ModuleType]) -> Any:
     boxes = ((40, 40, 90, 60), (120, 40, 260, 60), (40, 300, 200, 330))
     for left, top, right, bottom in boxes:
         picture[top:bottom, left:right] = 0
-    quads = np.array([quad_of(box) for box in boxes])
+    quads = np.array([box_to_quad(box) for box in boxes])
     return scripts[1].KnownPage(picture, ("one", "two", "three"), quads, "made")
 
 
@@ -65,13 +65,13 @@ def test_words_are_multisets(scripts: tuple[ModuleType, ModuleType]) -> None:
 
 def test_losses_are_told_apart(scripts: tuple[ModuleType, ModuleType], page: Any) -> None:
     """A word misread, a word in a doubtful line; the finder is shown bars that are no letters."""
-    lines = [["0ne", 0.9, quad_of((30, 35, 100, 65)).tolist()]]
-    doubtful = [["two", 0.3, quad_of((110, 35, 270, 65)).tolist()]]
+    lines = [["0ne", 0.9, box_to_quad((30, 35, 100, 65)).tolist()]]
+    doubtful = [["two", 0.3, box_to_quad((110, 35, 270, 65)).tolist()]]
     losses = scripts[0].Losses()
     found = [np.array(quad) for _, _, quad in (*lines, *doubtful)]
     told = scripts[0].covered(page, found)
     assert told.tolist() == [True, True, False]
-    merged = np.array(quad_of((30, 35, 270, 340)))  # three lines as one are none
+    merged = np.array(box_to_quad((30, 35, 270, 340)))  # three lines as one are none
     assert not scripts[0].covered(page, [merged]).any()
     losses.add(page, {"lines": lines, "doubtful": doubtful})
     assert losses.true == 3

@@ -11,14 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from florence2 import Boxes, ConfigError, Florence2, TaskError
 from florence2.answers.defaults import ReadingDefaults
-from florence2.geometry import Array, Box
+from florence2.geometry import Array, Box, box_to_quad
 from florence2.pipelines.pointing import locate as pointing
 from florence2.pipelines.pointing.icon_names import ICON_NAMES, icon_names_for
 from florence2.pipelines.pointing.icons import SeenIcons
 from florence2.pipelines.pointing.locate import Screen, click_point, icon_score
 from florence2.pipelines.pointing.shapes import frame_boxes, icon_boxes
 from florence2.pipelines.pointing.wording import best_span, parse_wanted, similarity
-from florence2.pipelines.reading.lines import Line, ReadLines, Word, quad_of
+from florence2.pipelines.reading.lines import Line, ReadLines, Word
 from florence2_lab.worlds.building.ui_icons import TABLE
 
 SIZE = 640, 400
@@ -61,8 +61,10 @@ def lines() -> tuple[Line, ...]:
         words = []
         for number, word in enumerate(text.split()):
             start = x + font.getlength(" ".join(text.split()[:number]) + " " * bool(number))
-            words.append(Word(word, quad_of((start, y, start + font.getlength(word), y + 16)), 1.0))
-        quad = quad_of((x, y, x + font.getlength(text), y + 16))
+            words.append(
+                Word(word, box_to_quad((start, y, start + font.getlength(word), y + 16)), 1.0)
+            )
+        quad = box_to_quad((x, y, x + font.getlength(text), y + 16))
         found.append(Line(text, quad, tuple(words), 0.99, letter_height=11.0))
     return tuple(found)
 

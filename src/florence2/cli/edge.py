@@ -151,13 +151,22 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def _no_temporary_file() -> OSError | None:
+    """Why the folder for temporary files takes none."""
+    folder = os.environ.get("TMPDIR", "/tmp")
+    try:
+        with open(os.path.join(folder, f"florence2-{os.getpid()}"), "wb", buffering=0) as file:
+            os.unlink(file.name)
+            file.write(b"0")
+    except OSError as error:
+        return OSError(error.errno, error.strerror, folder)
+    return None
+
+
 def _about_file(error: OSError) -> str:
+    if "No usable temporary directory" in str(error):  # Python does not tell why
+        error = _no_temporary_file() or error
     advice = ADVICE.get(error.errno or 0, "check the path")
-    if "No usable temporary directory" in str(error):  # Python wrote none, and tells no reason
-        return (
-            "no folder takes temporary files; make room in /tmp, raise the limit of the size of"
-            " files (ulimit -f), or name another folder with TMPDIR"
-        )
     if error.filename is None:
         return f"a file cannot be read or written ({_first_line(error)}); {advice}"
     reason = error.strerror or _first_line(error)

@@ -187,6 +187,12 @@ class Document:
         """What the names of its files begin with."""
         return "standard-input" if self.file == "-" else Path(self.file).stem
 
+    @property
+    def _kept_path(self) -> Path:
+        """Where pages are kept until all of them are read."""
+        assert self.target is not None, "nothing is kept for standard output"
+        return self.target.with_name(self.target.name + ".pages.jsonl")
+
     def _target(self) -> Path | None:
         from florence2.documents.writers.registry import writer_named
 
@@ -213,7 +219,7 @@ class Document:
         """Read and write it; returns whether all of it could be read."""
         from florence2.documents.opening import open_pages
 
-        if self.target is not None and self.target.exists():
+        if self.target is not None and self.target.exists() and not self._kept_path.exists():
             self._tell(f"{str(self.target)!r} is there and left out; remove it to read anew")
             return True
         try:
@@ -250,7 +256,8 @@ class Document:
     def _options(self) -> "ReadOptions":
         from florence2.data.sources import Pages
         from florence2.documents.figures import FigureFolder
-        from florence2.documents.reading import ReadOptions, num_cpus
+        from florence2.documents.reading import ReadOptions
+        from florence2.runtimes.cpus import usable_cpus
 
         given = self.arguments
         figures = None
@@ -262,7 +269,7 @@ class Document:
             min_score=given.min_score,
             password=given.password,
             pages=None if given.pages is None else Pages.parse(given.pages),
-            jobs=num_cpus() if given.jobs is None else given.jobs,
+            jobs=usable_cpus() if given.jobs is None else given.jobs,
             figures=figures,
         )
 
@@ -296,14 +303,13 @@ class Document:
             if drawings is not None:
                 drawings.draw(page)
             yield page
-        if kept is not None:
+        if kept is not None and not self.num_failed:  # those that failed are tried again
             stack.callback(kept.remove)
 
     def _kept(self, options: "ReadOptions", stack: ExitStack) -> Any:
         from florence2 import __version__
         from florence2.cli.pages_file import PagesFile
 
-        assert self.target is not None, "nothing is kept for standard output"
         path = Path(self.file)
         state = path.stat() if path.exists() else None
         asked = {
@@ -316,7 +322,7 @@ class Document:
             "model": [self.arguments.model, self.arguments.adapter, self.arguments.side],
             "figures": None if options.figures is None else str(options.figures.folder.absolute()),
         }
-        kept = PagesFile(self.target.with_name(self.target.name + ".pages.jsonl"), asked)
+        kept = PagesFile(self._kept_path, asked)
         if kept.num_kept:
             self._tell(f"{self.file}: pages that were read before: {kept.num_kept:,}")
         return stack.enter_context(kept)

@@ -35,7 +35,7 @@ from florence2.documents.pdf_objects import (
     shade_boxes,
     shown_part,
 )
-from florence2.documents.pdfium import address_of, function, library, raw
+from florence2.documents.pdfium import address_of, bindings, function, raw
 from florence2.errors import ImageError
 from florence2.geometry import Array, Box
 from florence2.pipelines.reading.lines import Line
@@ -88,10 +88,10 @@ class PdfFile:
         # A file without pages leaves the error of the file before, such as no password: set one.
         raw().FPDF_LoadMemDocument64(b"-", 1, None)
         try:
-            document = library().PdfDocument(source, password=self._password)
+            document = bindings().PdfDocument(source, password=self._password)
             document.init_forms()  # or filled fields are not drawn
             return document
-        except library().PdfiumError as error:
+        except bindings().PdfiumError as error:
             if error.err_code == _PASSWORD:
                 raise ImageError(
                     f"{self.name} is encrypted"
@@ -148,7 +148,7 @@ class PdfFile:
                 raw().FPDFPage_Flatten(page, raw().FLAT_NORMALDISPLAY)
                 page.close()
                 page = self._document.get_page(index)
-        except library().PdfiumError as error:
+        except bindings().PdfiumError as error:
             raise ImageError(
                 f"page {index + 1:,} of {self.name} is damaged and left out"
             ) from error
@@ -188,12 +188,12 @@ class PdfFile:
         """Units of 1/72 inch in one unit of a page (UserUnit), which PDFium does not tell."""
         if b"/UserUnit" not in self._words:
             return 1.0
-        copy = library().PdfDocument.new()
+        copy = bindings().PdfDocument.new()
         try:
             copy.import_pages(self._document, [index])
             file = io.BytesIO()
             copy.save(file)
-        except library().PdfiumError:
+        except bindings().PdfiumError:
             return 1.0
         finally:
             copy.close()
@@ -292,7 +292,7 @@ class PdfPage:
     def _rendered(self, scale: float) -> Image.Image:
         try:
             bitmap = self._page.render(scale=scale, rev_byteorder=True, limit_image_cache=True)
-        except (library().PdfiumError, RuntimeError, ValueError) as error:
+        except (bindings().PdfiumError, RuntimeError, ValueError) as error:
             raise ImageError(
                 f"page {self.index + 1:,} of {self._file.name} cannot be drawn ({error})"
             ) from error
@@ -318,7 +318,7 @@ class PdfPage:
     def _lines(self) -> tuple[Line, ...]:
         try:
             text_page = self._page.get_textpage()
-        except library().PdfiumError as error:
+        except bindings().PdfiumError as error:
             raise ImageError(
                 f"the text of page {self.index + 1:,} of {self._file.name} is damaged"
             ) from error

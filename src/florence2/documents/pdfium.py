@@ -58,7 +58,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # what is returned, what is taken
 
 
 @cache
-def library() -> Any:
+def bindings() -> Any:
     """The package `pypdfium2`.
 
     Raises:
@@ -70,7 +70,7 @@ def library() -> Any:
 @cache
 def raw() -> Any:
     """PDFium's own functions and constants."""
-    library()
+    bindings()
     return optional_library("pypdfium2.raw", "documents")
 
 

@@ -57,9 +57,9 @@ class ReadOptions:
         min_score: lines that the model scores lower are doubtful; None for the checkpoint's own.
         password: of encrypted PDFs.
         pages: which, from 1; None for all.
-        jobs: processes that read text layers side by side, `num_cpus()` for one a CPU. Where there
-            are several, each imports the script that asks for them, so what the script does must
-            stand under `if __name__ == "__main__":`.
+        jobs: processes that read text layers side by side; `runtimes.cpus.usable_cpus()` gives one
+            a CPU. Where there are several, each imports the script that asks for them, so what the
+            script does must stand under `if __name__ == "__main__":`.
         figures: where figures that are cut out go; None to leave them in.
     """
 
@@ -152,12 +152,6 @@ def _read(
                     page = reader.page(file, number, None if others is None else others.get(number))
                     on_read(page)
                 yield page
-
-
-def num_cpus() -> int:
-    """CPUs that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 class _Layer(NamedTuple):

@@ -32,8 +32,8 @@ from florence2.documents.table_columns import (
     widened,
 )
 from florence2.documents.table_grids import Grid, Place, find_grids, strokes_of
-from florence2.geometry import Array, Box
-from florence2.pipelines.reading.lines import Line, Word, box_around, quad_of
+from florence2.geometry import Array, Box, box_to_quad
+from florence2.pipelines.reading.lines import Line, Word, box_around
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -486,7 +486,7 @@ class _Page:
         return table, self._box_back(found.grid.box, width, height)
 
     def _box_back(self, box: Box, width: float, height: float) -> Box:
-        x_min, y_min, x_max, y_max = box_around(quad_of(box) @ self._turn.T)
+        x_min, y_min, x_max, y_max = box_around(box_to_quad(box) @ self._turn.T)
         return max(x_min, 0.0), max(y_min, 0.0), min(x_max, width), min(y_max, height)
 
     def _lines_of(self, numbers: Sequence[int]) -> tuple[Line, ...]:

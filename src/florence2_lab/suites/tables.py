@@ -18,8 +18,8 @@ from PIL import Image
 from florence2.documents.pdf import PdfFile
 from florence2.documents.structure import Cell, Table
 from florence2.documents.tables import find_tables
-from florence2.geometry import Array, Box, box_iou
-from florence2.pipelines.reading.lines import Line, Word, quad_of
+from florence2.geometry import Array, Box, box_iou, box_to_quad
+from florence2.pipelines.reading.lines import Line, Word
 from florence2.pipelines.reading.rules import find_rules
 from florence2_lab.worlds.building.chromium import Chromium
 
@@ -315,7 +315,7 @@ def _laid_out(chromium: Chromium, rng: np.random.Generator) -> TruePage:
     for word in told["words"]:
         if word["box"][3] < SIDE:
             box = tuple(float(value) * SCALE for value in word["box"])
-            made = _line([Word(word["text"], quad_of(box))], word["bold"])  # type: ignore[arg-type]
+            made = _line([Word(word["text"], box_to_quad(box))], word["bold"])
             own = lines.setdefault(word["block"], [])
             if own and own[-1].box[2] <= made.box[0] and abs(own[-1].box[3] - made.box[3]) < 4:
                 own[-1] = _line([*own[-1].words, *made.words], word["bold"])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from florence2.answers.defaults import ReadingDefaults
+from florence2.geometry import box_to_quad
 from florence2.pipelines.pointing import locate as pointing
 from florence2.pipelines.pointing.icon_names import ICON_NAMES
 from florence2.pipelines.pointing.icons import SeenIcons
-from florence2.pipelines.reading.lines import Line, ReadLines, Word, quad_of
+from florence2.pipelines.reading.lines import Line, ReadLines, Word
 from florence2_lab.suites import screen_pages
 from florence2_lab.suites.screen_pages import Materials, ScreenPage, ShownWord, Target
 from florence2_lab.suites.screens import Counts, markdown, measure_screens, questions_of
@@ -51,7 +52,7 @@ def test_parts_are_asked_by_words_and_icons_by_names_that_are_no_words_of_the_pa
 def test_points_and_words_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One text of two is read, and something else inside the field, which does not count."""
     lines = [
-        Line(text, quad_of(box), (Word(text, quad_of(box), 1.0),), 1.0, letter_height=10.0)
+        Line(text, box_to_quad(box), (Word(text, box_to_quad(box), 1.0),), 1.0, letter_height=10.0)
         for text, box in (
             ("Save", (20, 20, 60, 36)),
             ("typed", (110, 105, 150, 120)),

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from printed_pages import Page
 
-from florence2.geometry import Array
+from florence2.geometry import Array, box_to_quad
 from florence2.pipelines.reading.find_lines import FoundLine, find_lines
-from florence2.pipelines.reading.lines import box_around, quad_of
+from florence2.pipelines.reading.lines import box_around
 from florence2.pipelines.reading.pieces import Piece, cut_pieces, line_of
 from florence2.pipelines.tiling.text_lines import weighted_mean
 
@@ -109,10 +109,10 @@ def piece_at(
     blanks: tuple[tuple[float, float], ...] = (),
 ) -> Piece:
     image = np.full((20, 40), 255, np.uint8)
-    return Piece(image, quad_of((x_min, 0, x_max, 10)), after_blank, blanks)
+    return Piece(image, box_to_quad((x_min, 0, x_max, 10)), after_blank, blanks)
 
 
-FOUND = FoundLine(quad_of((0, 0, 100, 10)), 8.0, False)
+FOUND = FoundLine(box_to_quad((0, 0, 100, 10)), 8.0, False)
 
 
 def spans(quads: list[Array]) -> list[tuple[float, float]]:

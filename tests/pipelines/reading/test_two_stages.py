@@ -13,9 +13,10 @@ from florence2 import Florence2
 from florence2.answers.defaults import AnswerDefaults, ReadingDefaults
 from florence2.errors import ConfigError
 from florence2.generation.options import Generated
+from florence2.geometry import box_to_quad
 from florence2.pipelines.reading import run
 from florence2.pipelines.reading.answer import answer_read, page_text, suits_pieces
-from florence2.pipelines.reading.lines import Line, ReadLines, quad_of
+from florence2.pipelines.reading.lines import Line, ReadLines
 from florence2.pipelines.reading.run import Reading, read_lines, rows_of
 from florence2.pipelines.reading.stacks import drawn_in_rows, stacked
 from florence2.results import Quads, Text, from_dict
@@ -138,7 +139,7 @@ def test_a_blank_page_says_nothing_and_asks_nothing() -> None:
 
 def test_what_stands_in_a_row_is_told_on_one_line() -> None:
     def line(text: str, x: float, y: float) -> Line:
-        return Line(text, quad_of((x, y, x + 60, y + 20)))
+        return Line(text, box_to_quad((x, y, x + 60, y + 20)))
 
     lines = (
         line("Total", 10, 10),
@@ -171,7 +172,7 @@ def test_reading_settings_are_checked() -> None:
 
 def test_a_picture_read_in_rows_of_a_page_is_put_back_by_place() -> None:
     quads = np.array(
-        [quad_of((10, 5, 40, 45)), quad_of((60, 10, 90, 40)), quad_of((5, 60, 50, 90))]
+        [box_to_quad((10, 5, 40, 45)), box_to_quad((60, 10, 90, 40)), box_to_quad((5, 60, 50, 90))]
     )
     result = Quads(quads, ("b", "a", "c d"), (0.5, 0.7, 0.9), image_size=(100, 100))
     first, second = run._by_row(result, 2, 100)

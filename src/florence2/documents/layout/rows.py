@@ -8,8 +8,8 @@ from math import hypot
 
 import numpy as np
 
-from florence2.geometry import Array, Box, bounding_box
-from florence2.pipelines.reading.lines import Line, quad_of
+from florence2.geometry import Array, Box, bounding_box, box_to_quad
+from florence2.pipelines.reading.lines import Line
 from florence2.pipelines.reading.order import MIN_GUTTER, is_value, turn_back
 
 
@@ -198,7 +198,7 @@ def _has_gaps(line: Line, boxes: Array, size: float) -> bool:
 def _joined(
     pieces: Sequence[Line], longest: Line, box: tuple[float, float, float, float], angle: float
 ) -> Line:
-    quad = quad_of(box)
+    quad = box_to_quad(box)
     words = tuple(word for piece in pieces for word in piece.words)
     return Line(
         text=" ".join(piece.text for piece in pieces),

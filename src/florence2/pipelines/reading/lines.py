@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from florence2.geometry import Array, Box
+from florence2.geometry import Array, Box, bounding_box
 
 Source = Literal["text layer", "hidden text layer", "model"]
 """Where words come from: what a file says and shows, what a file says behind a picture (the OCR of
@@ -88,11 +88,5 @@ class ReadLines:
 
 def box_around(quad: Array) -> Box:
     """`x_min, y_min, x_max, y_max` around corners."""
-    (x_min, y_min), (x_max, y_max) = quad.min(axis=0), quad.max(axis=0)
-    return float(x_min), float(y_min), float(x_max), float(y_max)
-
-
-def quad_of(box: Box) -> Array:
-    """Corners `(4, 2)` of a box, clockwise from its upper left."""
-    x_min, y_min, x_max, y_max = box
-    return np.array([(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max)], np.float64)
+    x_min, y_min, x_max, y_max = map(float, bounding_box(quad))
+    return x_min, y_min, x_max, y_max

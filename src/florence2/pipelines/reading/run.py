@@ -8,13 +8,12 @@ asked where what it reads stands.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from math import exp, fsum
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from florence2.answers.confidence import ScoredText
+from florence2.answers.confidence import ScoredText, mean_probability
 from florence2.answers.defaults import ReadingDefaults
 from florence2.answers.tokens import PADDING
 from florence2.engine import CompletionRequest, Engine, ImageRequest, Request
@@ -155,8 +154,8 @@ def rows_of(engine: Engine, generated: Generated) -> list[Reading]:
 
 def _reading(pieces: Sequence[ScoredText]) -> Reading:
     logprobs = [value for piece in pieces for value in piece.logprobs]
-    score = min(1.0, exp(fsum(logprobs) / len(logprobs))) if logprobs else None
-    return Reading(" ".join("".join(piece.text for piece in pieces).split()), score)
+    text = "".join(piece.text for piece in pieces)
+    return Reading(" ".join(text.split()), mean_probability(logprobs))
 
 
 def _joined(rows: Sequence[Reading]) -> Reading:
