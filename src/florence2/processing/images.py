@@ -241,8 +241,8 @@ def _opened(file: str | Path | BytesIO, name: str) -> Image.Image:
             ) from error
         raise ImageError(
             f"{name} cannot be read as a picture; give a {', '.join(FORMATS[:-1])} or "
-            f"{FORMATS[-1]} file, or convert it to one (a PDF: florence2 read"
-            " FILE.pdf reads it, pdftoppm -r 150 -png FILE.pdf page makes pictures of it)"
+            f"{FORMATS[-1]} file, or convert it to one (a PDF: pdftoppm -r 150"
+            " -png FILE.pdf page; florence2 read FILE.pdf reads its text)"
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
